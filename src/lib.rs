@@ -1,8 +1,10 @@
 //! A stopwatch for GitOps pipelines.
 //!
-//! A [`trigger`] makes a change; [`hop`] detectors recognise it in the states they are shown.
+//! A [`trigger`] makes a change; [`hop`] detectors recognise it in the states they are shown; the
+//! [`engine`] times one run.
 
 pub mod model; // start reading here
 
+pub mod engine;
 pub mod hop;
 pub mod trigger;

@@ -1,15 +1,24 @@
 //! What things *are*: pure values without clocks, network or logs.
 
 mod canary;
+mod change;
 mod clock;
 mod duration;
+pub mod flux;
 mod object_name;
+mod outcome;
+mod run;
+mod sighting;
 mod state;
 mod subject;
 
 pub use canary::{CanaryId, NotACanaryId, tokens};
+pub use change::{Carried, Carrier, Change, Revision};
 pub use clock::{Clock, Moment};
 pub use duration::{Duration, NotADuration};
 pub use object_name::{NotAnObjectName, ObjectName};
+pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};
+pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, SloRecord, Span};
+pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
