@@ -1,5 +1,6 @@
 //! What things *are*: pure values without clocks, network or logs.
 
+mod ancestry;
 mod canary;
 mod change;
 mod clock;
@@ -13,6 +14,7 @@ mod sighting;
 mod state;
 mod subject;
 
+pub use ancestry::{Ancestry, Findings, conclude};
 pub use canary::{CanaryId, NotACanaryId, tokens};
 pub use change::{Carried, Carrier, Change, Revision};
 pub use clock::{Clock, Moment};

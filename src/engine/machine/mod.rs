@@ -20,8 +20,8 @@ use crate::engine::machine::objectives::Objective;
 use crate::engine::plan::Plan;
 use crate::hop::{Detector, Place};
 use crate::model::{
-    CanaryId, Carried, Carrier, Change, Moment, Outcome, ProbeError, Reached, Revision, Seen,
-    SloVerdict, State, Subject, When,
+    Ancestry, CanaryId, Carried, Carrier, Change, Moment, Outcome, ProbeError, Reached, Revision,
+    Seen, SloVerdict, State, Subject, When,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Run {
     followers: Vec<Follower>,
     /// The instants of the hops, as they were taken.
     taken: Vec<Option<When>>,
+    /// The hops whose passage was told.
+    told: BTreeSet<usize>,
     /// Revisions that stood there before we pushed: they cannot carry the change.
     old: BTreeSet<Revision>,
     questions: BTreeMap<Revision, Option<Ancestry>>,
@@ -67,19 +69,6 @@ pub enum Effect {
     Count(String, SloVerdict),
     /// The outcome is fixed.
     Ended,
-}
-
-/// What is known of another's revision (rule T9).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ancestry {
-    /// It brings our change along; the canary that it holds.
-    Carries(Option<CanaryId>),
-    /// Ours descends from it, or the remote's tip still carries ours: it will come.
-    NotYet,
-    /// Neither: our change is gone.
-    Gone,
-    /// It could not be found out.
-    Unknown,
 }
 
 /// Whether a run may begin, once every watch has shown its first state.
@@ -116,6 +105,7 @@ impl Run {
             subjects: plan.subjects().into_iter().map(|it| (it, Vec::new())).collect(),
             followers: (0..followers).map(|_| Follower::default()).collect(),
             taken: vec![None; plan.hops.len()],
+            told: BTreeSet::new(),
             objectives: objectives::of(&plan),
             change: Change::new(canary),
             push: None,
@@ -339,9 +329,16 @@ impl Run {
             let Some(reached) = &self.followers[hop].reached else { continue };
             if self.taken[hop].is_none() {
                 self.taken[hop] = Some(self.capped(hop, reached));
-                self.effects.push(Effect::Reached(hop));
             }
         }
+    }
+
+    /// Says which hops were reached, each once, as soon as there is a zero to count from.
+    fn tell_reached(&mut self) {
+        let news = |it: &usize| self.taken[*it].is_some() && !self.told.contains(it);
+        let hops: Vec<usize> = (0..self.taken.len()).filter(news).collect();
+        self.effects.extend(hops.iter().copied().map(Effect::Reached));
+        self.told.extend(hops);
     }
 
     /// The instant of a hop; no later than that of a hop behind it, where it was reached by a
@@ -365,6 +362,7 @@ impl Run {
     fn conclude(&mut self, now: Moment) -> Vec<Effect> {
         self.take_instants();
         if self.zero().is_some() {
+            self.tell_reached();
             self.decide_reached();
             if self.ended.is_none()
                 && let Some(outcome) = self.outcome_now(now)

@@ -23,6 +23,9 @@ impl Run {
             self.followers[index].finish(&*detector, states, &self.change);
         }
         self.take_instants();
+        if self.push.is_some() {
+            self.tell_reached();
+        }
         let stopped = ProbeError {
             reason: "stopped".to_owned(),
             message: "the run was stopped before its outcome was known".to_owned(),
@@ -74,7 +77,9 @@ impl Run {
         }
     }
 
-    fn passage(&self, index: usize) -> Option<Passage> {
+    /// How a hop was reached, by its index; none if it was not, or nothing is pushed yet.
+    #[must_use]
+    pub fn passage(&self, index: usize) -> Option<Passage> {
         let (when, zero) = (self.taken[index]?, self.zero()?);
         let reached = self.followers[index].reached.as_ref()?;
         let before = self.plan.before(index).filter_map(|it| self.taken[it]);

@@ -1,10 +1,10 @@
 //! Decides how a run ends: the outcome table of the design, rules P3, P5, P6, T3, T9 and O1.
 
+use crate::engine::machine::Run;
 use crate::engine::machine::follower::{Doing, Follower, Hold};
-use crate::engine::machine::{Ancestry, Run};
 use crate::engine::plan::Need;
 use crate::hop::Place;
-use crate::model::{FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
+use crate::model::{Ancestry, FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
 use std::sync::Arc;
 
 // === impl Run ===
