@@ -7,12 +7,23 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A length of time with its bounds; equal where it is exact.
+///
+/// Written as seconds: a number where it is exact, else an object of `least` and `most`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenSpan", into = "WrittenSpan")]
 pub struct Span {
     /// It was not shorter than this.
     pub least: Duration,
     /// It was not longer than this; the length itself where it is exact.
     pub most: Duration,
+}
+
+/// A [`Span`] as it is written, in seconds.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum WrittenSpan {
+    Exact(f64),
+    Between { least: f64, most: f64 },
 }
 
 /// What is kept of a run.
@@ -35,6 +46,7 @@ pub struct RunRecord {
     /// one that was final; none where nothing was measured.
     pub push_to_apply: Option<Span>,
     /// How far the bounds of a time may be apart for its upper bound to be observed (rule T6).
+    #[serde(with = "seconds")]
     pub tolerance: Duration,
     /// The first failure that counted.
     pub failing_since: Option<FailureRecord>,
@@ -145,6 +157,26 @@ impl Span {
     }
 }
 
+impl From<Span> for WrittenSpan {
+    fn from(span: Span) -> Self {
+        let (least, most) = (span.least.as_secs_f64(), span.most.as_secs_f64());
+        if span.is_exact() { Self::Exact(most) } else { Self::Between { least, most } }
+    }
+}
+
+impl From<WrittenSpan> for Span {
+    /// What no clock can have measured (negative, endless) becomes zero.
+    fn from(span: WrittenSpan) -> Self {
+        let length = |it: f64| Duration::try_from_secs_f64(it).unwrap_or_default();
+        match span {
+            WrittenSpan::Exact(it) => Self::exactly(length(it)),
+            WrittenSpan::Between { least, most } => {
+                Self { least: length(least), most: length(most) }
+            }
+        }
+    }
+}
+
 // === impl Passage ===
 
 impl Passage {
@@ -152,5 +184,35 @@ impl Passage {
     #[must_use]
     pub fn at(&self) -> Option<Span> {
         if let Self::Reached { at, .. } = self { Some(*at) } else { None }
+    }
+}
+
+/// Writes a length as seconds.
+mod seconds {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(it: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_f64(it.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let seconds = f64::deserialize(from)?;
+        Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_written_as_seconds_and_reads_back() {
+        let exact = Span::exactly(Duration::from_millis(172));
+        let between = Span { least: Duration::from_secs(1), most: Duration::from_secs(2) };
+        for (span, text) in [(exact, "0.172"), (between, r#"{"least":1.0,"most":2.0}"#)] {
+            assert_eq!(serde_json::to_string(&span).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Span>(text).unwrap(), span);
+        }
     }
 }
