@@ -4,6 +4,7 @@ mod canary;
 mod clock;
 mod duration;
 mod object_name;
+mod requirement;
 mod state;
 mod subject;
 
@@ -11,5 +12,6 @@ pub use canary::{CanaryId, NotACanaryId, tokens};
 pub use clock::{Clock, Moment};
 pub use duration::{Duration, NotADuration};
 pub use object_name::{NotAnObjectName, ObjectName};
+pub use requirement::Requirement;
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
