@@ -40,7 +40,7 @@ pub struct SharedKeys {
     /// the nearest hop that is upstream by kind.
     pub after: Option<Names>,
 
-    /// Objective for the stage: it should take no longer than this.
+    /// Objective: the hop should be reached within this time of the acknowledged push.
     pub within: Option<Duration>,
 
     /// `true` waits for the hop to the deadline even if a later one was reached; `false` times it

@@ -2,7 +2,7 @@
 
 use super::file::{ScenarioFile, ScheduleFile, SloFile};
 use super::hop_file::HopFile;
-use crate::hop::{HopConfig, SourceFetchedConfig};
+use crate::hop::{HopConfig, Place, SourceFetchedConfig};
 use crate::model::{ClusterName, Duration, ObjectName, Requirement};
 use crate::trigger::TriggerConfig;
 use jiff::tz::TimeZone;
@@ -63,7 +63,7 @@ pub struct Hop {
     pub kind: HopConfig,
     /// Names of the hops before it; none stands for the push.
     pub after: Vec<String>,
-    /// Objective for its stage.
+    /// Its own objective, from the acknowledged push.
     pub within: Option<time::Duration>,
     /// Whether a run needs it.
     pub required: Requirement,
@@ -138,12 +138,10 @@ impl HopFile {
 
     /// Whether a run needs it (rule P3).
     pub(crate) fn requirement(&self) -> Requirement {
-        match (self.shared.required, &self.config) {
-            (Some(true), _) => Requirement::Waited,
-            (Some(false), _) | (None, HopConfig::WebhookReceived(_)) => Requirement::Optional,
-            (None, HopConfig::SourceFetched(_) | HopConfig::Applied(_) | HopConfig::Live(_)) => {
-                Requirement::Required
-            }
+        match self.shared.required {
+            Some(true) => Requirement::Waited,
+            None if self.config.traits().required => Requirement::Required,
+            Some(false) | None => Requirement::Optional,
         }
     }
 }
@@ -191,10 +189,10 @@ fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
 
 /// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
 fn upstream<'a>(hop: &HopFile, hops: &'a [HopFile]) -> Option<&'a HopFile> {
-    match hop.config {
-        HopConfig::WebhookReceived(_) | HopConfig::SourceFetched(_) => None,
-        HopConfig::Applied(_) | HopConfig::Live(_) => {
-            let is_fetch = |it: &&HopFile| matches!(it.config, HopConfig::SourceFetched(_));
+    match hop.config.traits().place {
+        Place::Request | Place::Fetch => None,
+        Place::Apply | Place::Live => {
+            let is_fetch = |it: &&HopFile| it.config.traits().place == Place::Fetch;
             let is_near = |it: &&HopFile| it.shared.cluster == hop.shared.cluster;
             let fetches = || hops.iter().rev().filter(is_fetch);
             fetches().find(is_near).or_else(|| fetches().next())

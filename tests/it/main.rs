@@ -1,7 +1,8 @@
-//! The integration tests: one binary, for each further one would link the whole stack again.
+//! Everything that is tested through the public interface; one binary, a module per subject.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod replay;

@@ -6,7 +6,7 @@ use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{Item, Key};
 use crate::config::scenario::{Hop, resolve};
-use crate::hop::HopConfig;
+use crate::hop::Place;
 use std::collections::HashMap;
 
 /// Stages that hopclock adds itself: the push, and the label of the whole.
@@ -107,8 +107,8 @@ fn end(file: &ScenarioFile, known: &[String], findings: &mut Findings<'_>) {
         Some(_) => {}
         None => {
             let ends = |it: &HopFile| {
-                let by_kind = matches!(it.config, HopConfig::Live(_) | HopConfig::Applied(_));
-                by_kind && it.requirement().is_needed()
+                matches!(it.config.traits().place, Place::Apply | Place::Live)
+                    && it.requirement().is_needed()
             };
             if !file.hops.is_empty() && !file.hops.iter().any(ends) {
                 findings.key(&[Key("slo")], Mistake::NoEnd);
