@@ -1,7 +1,9 @@
 //! The JSON Schema: as committed, and as strict as the reader.
 
 use crate::config_broken::{broken, root, yaml_files};
-use hopclock::config;
+use hopclock::config::{self, Percent, Window};
+use hopclock::model::{Duration, ObjectName};
+use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
@@ -42,6 +44,39 @@ fn the_schema_rejects_every_structurally_broken_scenario() {
     let schema = jsonschema::validator_for(&config::schema()).unwrap();
     for (_, file) in broken().into_iter().filter(|it| it.0 == "structural") {
         assert!(!errors(&schema, &file).is_empty(), "{} passes", file.display());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_schema_and_the_reader_agree_on_durations(
+        text in "([0-9]{0,2}[.]?[0-9]{0,2}(h|m|s|ms|d)?){0,4}",
+    ) {
+        let pattern = config::schema()["$defs"]["Duration"].clone();
+        let schema = jsonschema::validator_for(&pattern).unwrap();
+        let read = text.parse::<Duration>().is_ok();
+        prop_assert_eq!(schema.is_valid(&text.clone().into()), read, "{}", text);
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree_on_objects(text in "[a-zA-Z0-9/ .-]{0,12}") {
+        let pattern = config::schema()["$defs"]["ObjectName"].clone();
+        let schema = jsonschema::validator_for(&pattern).unwrap();
+        let read = text.parse::<ObjectName>().is_ok();
+        prop_assert_eq!(schema.is_valid(&text.clone().into()), read, "{}", text);
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree_on_shares_and_windows(text in "[0-9.]{0,4}[%hdwm]?") {
+        let schema = config::schema();
+        let fits = |name: &str| {
+            let schema = jsonschema::validator_for(&schema["$defs"][name]).unwrap();
+            schema.is_valid(&text.clone().into())
+        };
+        prop_assert_eq!(fits("Percent"), text.parse::<Percent>().is_ok(), "{}", text);
+        prop_assert_eq!(fits("Window"), text.parse::<Window>().is_ok(), "{}", text);
     }
 }
 
