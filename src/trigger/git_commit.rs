@@ -62,7 +62,7 @@ pub struct GitCommitConfig {
 
 /// How commits follow each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PushMode {
     /// Each commit is added to the branch.
     #[default]
@@ -87,7 +87,7 @@ pub struct Author {
 
 /// Credentials of a git host: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GitAuth {
     /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`.
     Secret(ObjectName),
