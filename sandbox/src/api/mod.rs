@@ -1,0 +1,1 @@
+//! The Kubernetes API over loopback HTTP, on top of the store.
