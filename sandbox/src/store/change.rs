@@ -44,6 +44,13 @@ pub enum ChangeKind {
     Deleted,
 }
 
+impl PartialEq for Change {
+    /// Versions are unique within a store.
+    fn eq(&self, other: &Self) -> bool {
+        self.rv == other.rv && self.key == other.key
+    }
+}
+
 impl ChangeKind {
     /// The word for it in a watch event: `ADDED`, `MODIFIED` or `DELETED`.
     #[must_use]

@@ -12,6 +12,7 @@ mod log;
 mod meta;
 mod objects;
 mod resource;
+mod rules;
 
 pub use change::{Change, ChangeKind};
 pub use error::{Gone, StoreError};
