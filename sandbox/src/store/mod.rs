@@ -14,6 +14,7 @@ mod objects;
 mod resource;
 mod rules;
 
+pub(crate) use change::event_line;
 pub use change::{Change, ChangeKind};
 pub use error::{Gone, StoreError};
 pub use key::Key;

@@ -117,6 +117,14 @@ impl Store {
         self.state().resources.values().cloned().collect()
     }
 
+    /// What is served at this place of the API, if anything is.
+    #[must_use]
+    pub fn served(&self, group: &str, version: &str, plural: &str) -> Option<Resource> {
+        let matches =
+            |r: &&Resource| r.plural == plural && r.group == group && r.version == version;
+        self.state().resources.values().find(matches).cloned()
+    }
+
     /// The newest version of the store.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -186,7 +194,8 @@ impl Store {
         self.update(key, part, writer, |object| json_patch::merge(object, patch))
     }
 
-    /// Changes a part of an object in place; what `f` does to other parts is undone.
+    /// Changes a part of an object in place; what `f` does to other parts is undone. `f` runs
+    /// under the store's lock and must not use the store.
     ///
     /// # Errors
     ///

@@ -1,0 +1,269 @@
+//! From a request to its answer: who asks, for what, may they, and who answers.
+
+use std::sync::Arc;
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use tokio::time::Instant;
+
+use crate::store::Store;
+
+use super::{
+    Anonymous, Answer, Faults, Request, User,
+    address::{self, Address, Place},
+    auth::{self, Tokens},
+    discovery,
+    faults::About,
+    feed,
+    query::Query,
+    rbac::{self, Question},
+    read::{self, Pages},
+    refusal::{Refusal, page_not_found},
+    requests::RequestLog,
+    review,
+    write::Writing,
+};
+
+/// The largest body that is read, as real servers have it.
+const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// What all requests share.
+pub(super) struct Context {
+    pub(super) store: Store,
+    pub(super) tokens: Tokens,
+    pub(super) faults: Faults,
+    pub(super) log: RequestLog,
+    pub(super) pages: Pages,
+    pub(super) anonymous: Anonymous,
+}
+
+/// Answers a request and notes it.
+pub(super) async fn handle<B>(context: Arc<Context>, request: http::Request<B>) -> Response
+where
+    B: http_body_util::BodyExt<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    let mut verb = "";
+    let user = user(&context, &parts.headers);
+    let response = match &user {
+        Ok(user) => answer(&context, user, &parts, Body::new(body), &mut verb).await,
+        Err(refusal) => Err(refusal.clone()),
+    };
+    let response = response.unwrap_or_else(|refusal| refusal.response());
+    context.log.note(Request {
+        at: Instant::now(),
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        user: user.map(|user| user.name).unwrap_or_default(),
+        verb,
+        status: response.status().as_u16(),
+    });
+    response
+}
+
+fn user(context: &Context, headers: &HeaderMap) -> Result<User, Refusal> {
+    match auth::bearer(headers) {
+        Some(token) => context.tokens.user(token).ok_or_else(Refusal::unauthorized),
+        None if headers.contains_key(header::AUTHORIZATION) => Err(Refusal::unauthorized()),
+        None => Ok(match context.anonymous {
+            Anonymous::Nobody => User::anonymous(),
+            Anonymous::Admin => User::new("system:admin", &["system:masters"]),
+        }),
+    }
+}
+
+async fn answer(
+    context: &Context,
+    user: &User,
+    parts: &Parts,
+    body: Body,
+    verb: &mut &'static str,
+) -> Result<Response, Refusal> {
+    let path = parts.uri.path();
+    let query = Query::parse(&parts.uri)?;
+    let found = address::find(&context.store, path);
+    *verb = verb_of(&parts.method, found.as_ref(), &query)?;
+    let kind = match &found {
+        Some(Address::Resource(place)) => place.resource.kind.as_str(),
+        _ => "",
+    };
+    let about = About { kind, verb, user: &user.name };
+    if let Some(answer) = context.faults.strike(&about) {
+        return Err(injected(answer, user, &question(verb, path, found.as_ref(), "")));
+    }
+    let named = named(found.as_ref(), &query)?;
+    let rbac_name = match &found {
+        Some(Address::Resource(place)) => place.rbac_name(),
+        _ => String::new(),
+    };
+    let mut question = question(verb, path, found.as_ref(), &rbac_name);
+    if let Question::Resource { name, .. } = &mut question
+        && name.is_empty()
+    {
+        *name = &named;
+    }
+    if !rbac::allows(&context.store, user, &question) {
+        return Err(Refusal::forbidden(&user.name, &question));
+    }
+    let place = match found {
+        None => return Ok(page_not_found()),
+        Some(Address::Page) => {
+            return Ok(discovery::page(
+                &context.store,
+                path,
+                text(&parts.headers, &header::ACCEPT),
+            ));
+        }
+        Some(Address::Resource(place)) => place,
+    };
+    match *verb {
+        "watch" => return Ok(feed::open(context, &place, &user.name, &query)),
+        "list" => {
+            let about = About { kind: &place.resource.kind, verb, user: &user.name };
+            if let Some(delay) = context.faults.list_delay(&about) {
+                tokio::time::sleep(delay).await;
+            }
+            return read::list(context, &place, &query);
+        }
+        _ => {}
+    }
+    if query.get("dryRun").is_some() {
+        return Err(Refusal::bad_request("dryRun is not served by the sandbox"));
+    }
+    let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        let message = format!("Request entity too large: {error}");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+    })?;
+    let content_type = text(&parts.headers, &header::CONTENT_TYPE);
+    let writing = Writing {
+        context,
+        place: &place,
+        query: &query,
+        manager: &manager(&query, &parts.headers),
+        content_type: content_type.split(';').next().unwrap_or_default().trim(),
+        body,
+    };
+    object(user, verb, &writing)
+}
+
+/// Answers what is neither a list nor a watch.
+fn object(user: &User, verb: &str, writing: &Writing<'_>) -> Result<Response, Refusal> {
+    let (context, place) = (writing.context, writing.place);
+    if review::is_review(&place.resource) {
+        return if verb == "create" && place.name.is_empty() {
+            review::answer(context, user, place, &writing.body)
+        } else {
+            Err(Refusal::method_not_allowed())
+        };
+    }
+    match (place.subresource.as_str(), verb) {
+        ("token", "create") if place.resource.kind == "ServiceAccount" => {
+            return review::token_request(context, place);
+        }
+        ("", _) => {}
+        ("status", "get" | "update" | "patch") if place.resource.status => {}
+        ("status", _) if place.resource.status => return Err(Refusal::method_not_allowed()),
+        _ => return Ok(page_not_found()),
+    }
+    match verb {
+        "get" => read::get(context, place),
+        "create" if place.name.is_empty() => writing.create(),
+        "update" => writing.replace(),
+        "patch" => writing.patch(),
+        "delete" => writing.delete(),
+        "deletecollection" => writing.delete_collection(),
+        _ => Err(Refusal::method_not_allowed()),
+    }
+}
+
+/// Kubernetes' verb for a request.
+fn verb_of(
+    method: &Method,
+    address: Option<&Address>,
+    query: &Query,
+) -> Result<&'static str, Refusal> {
+    let place = match address {
+        Some(Address::Resource(place)) => place,
+        _ if method == Method::GET || method == Method::HEAD => return Ok("get"),
+        _ if method == Method::POST => return Ok("post"),
+        _ => return Err(Refusal::method_not_allowed()),
+    };
+    let collection = place.name.is_empty();
+    match *method {
+        Method::GET if !collection => Ok("get"),
+        Method::GET if query.is_on("watch") => Ok("watch"),
+        Method::GET => Ok("list"),
+        Method::POST => Ok("create"),
+        Method::PUT if !collection => Ok("update"),
+        Method::PATCH if !collection => Ok("patch"),
+        Method::DELETE if collection => Ok("deletecollection"),
+        Method::DELETE => Ok("delete"),
+        _ => Err(Refusal::method_not_allowed()),
+    }
+}
+
+/// What the authoriser is asked.
+fn question<'a>(
+    verb: &'a str,
+    path: &'a str,
+    address: Option<&'a Address>,
+    rbac_name: &'a str,
+) -> Question<'a> {
+    match address {
+        Some(Address::Resource(Place { resource, namespace, name, .. })) => {
+            let resource_name = if rbac_name.is_empty() { &resource.plural } else { rbac_name };
+            // A namespace is an object of itself, as far as permissions go.
+            let namespace = if resource.kind == "Namespace" { name } else { namespace };
+            Question::Resource {
+                verb,
+                group: &resource.group,
+                resource: resource_name,
+                namespace,
+                name,
+            }
+        }
+        _ => Question::Page { verb, path },
+    }
+}
+
+/// The one object that a list or watch of a single name is about.
+fn named(address: Option<&Address>, query: &Query) -> Result<String, Refusal> {
+    let Some(Address::Resource(place)) = address else { return Ok(String::new()) };
+    let selector = query.selector(&place.resource.kind)?;
+    Ok(selector.name().unwrap_or_default().to_owned())
+}
+
+fn injected(answer: Answer, user: &User, question: &Question<'_>) -> Refusal {
+    match answer {
+        Answer::Unauthorized => Refusal::unauthorized(),
+        Answer::Forbidden => Refusal::forbidden(&user.name, question),
+        Answer::Expired => {
+            Refusal::expired("The resourceVersion for the provided watch is too old.")
+        }
+        Answer::TooManyRequests(seconds) => Refusal::too_many_requests(seconds),
+        Answer::InternalError => Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalError",
+            "Internal error occurred: a fault was asked for",
+        ),
+        Answer::Unavailable => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailable",
+            "the server is currently unable to handle the request",
+        ),
+    }
+}
+
+/// The field manager: as said, else the first word of the user agent.
+fn manager(query: &Query, headers: &HeaderMap) -> String {
+    let agent = || text(headers, &header::USER_AGENT).split('/').next().unwrap_or_default();
+    let manager = query.get("fieldManager").unwrap_or_else(agent);
+    if manager.is_empty() { "unknown".to_owned() } else { manager.to_owned() }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
