@@ -40,14 +40,7 @@ pub(super) fn is_review(resource: &Resource) -> bool {
 }
 
 /// Answers a question that was posted.
-pub(super) fn answer(
-    context: &Context,
-    user: &User,
-    place: &Place,
-    body: &[u8],
-) -> Result<Response, Refusal> {
-    let mut review: Value = serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad_request(format!("error decoding the review: {error}")))?;
+pub(super) fn answer(context: &Context, user: &User, place: &Place, mut review: Value) -> Response {
     let spec = &review["spec"];
     let status = match place.resource.kind.as_str() {
         "SelfSubjectAccessReview" => access(context, user, spec),
@@ -59,7 +52,7 @@ pub(super) fn answer(
     review["kind"] = place.resource.kind.as_str().into();
     review["apiVersion"] = place.resource.api_version().into();
     review["status"] = status;
-    Ok(json_response(StatusCode::CREATED, &review))
+    json_response(StatusCode::CREATED, &review)
 }
 
 /// Makes a token for a service account, as `kubectl create token` asks for.

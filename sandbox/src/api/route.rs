@@ -154,7 +154,7 @@ fn object(user: &User, verb: &str, writing: &Writing<'_>) -> Result<Response, Re
     let (context, place) = (writing.context, writing.place);
     if review::is_review(&place.resource) {
         return if verb == "create" && place.name.is_empty() {
-            review::answer(context, user, place, &writing.body)
+            Ok(review::answer(context, user, place, writing.object()?))
         } else {
             Err(Refusal::method_not_allowed())
         };
@@ -266,4 +266,128 @@ fn manager(query: &Query, headers: &HeaderMap) -> String {
 
 fn text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::{BodyExt, Empty};
+    use serde_json::{Value, json};
+
+    use crate::{
+        api::Scope,
+        store::{Key, Part},
+    };
+
+    use super::*;
+
+    const WATCH: &str = "/apis/lab.hopclock.dev/v1/widgets?watch=true&resourceVersion=1";
+
+    fn context() -> Arc<Context> {
+        let store = Store::new();
+        Arc::new(Context {
+            faults: Faults::new(store.clone()),
+            store,
+            tokens: Tokens::default(),
+            log: RequestLog::new(10),
+            pages: Pages::default(),
+            anonymous: Anonymous::Admin,
+        })
+    }
+
+    fn write(context: &Context, size: u64) {
+        let key = Key::new("Widget", "lab", "a");
+        let spec = json!({ "spec": { "size": size } });
+        if context.store.merge(&key, &spec, Part::Whole, "test").is_err() {
+            let metadata = json!({ "name": "a", "namespace": "lab" });
+            let object = json!({ "kind": "Widget", "metadata": metadata });
+            context.store.create(object, "test").unwrap();
+        }
+    }
+
+    async fn watch(context: &Arc<Context>, more: &str) -> Body {
+        let request = http::Request::get(format!("{WATCH}{more}")).body(Empty::<Bytes>::new());
+        handle(context.clone(), request.unwrap()).await.into_body()
+    }
+
+    /// The type of the next event and how long it took to come; nothing at the end.
+    async fn next(body: &mut Body) -> Option<(String, Duration)> {
+        let asked = Instant::now();
+        let line = body.frame().await?.unwrap().into_data().unwrap();
+        let event: Value = serde_json::from_slice(&line).unwrap();
+        Some((event["type"].as_str().unwrap().to_owned(), asked.elapsed()))
+    }
+
+    fn after(seconds: u64, kind: &str) -> (String, Duration) {
+        (kind.to_owned(), Duration::from_secs(seconds))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bookmarks_come_every_minute_and_two_seconds_before_the_end() {
+        let context = context();
+        let mut body = watch(&context, "&allowWatchBookmarks=true&timeoutSeconds=150").await;
+        assert_eq!(next(&mut body).await, Some(after(60, "BOOKMARK")));
+        assert_eq!(next(&mut body).await, Some(after(60, "BOOKMARK")));
+        assert_eq!(next(&mut body).await, Some(after(28, "BOOKMARK")));
+        let last = Instant::now();
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(last.elapsed(), Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_did_not_ask_gets_no_bookmarks() {
+        let mut body = watch(&context(), "&timeoutSeconds=150").await;
+        let opened = Instant::now();
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(opened.elapsed(), Duration::from_secs(150));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_names_no_timeout_lives_half_an_hour_to_an_hour() {
+        let mut body = watch(&context(), "").await;
+        let opened = Instant::now();
+        assert_eq!(next(&mut body).await, None);
+        let lived = opened.elapsed().as_secs();
+        assert!((1800..=3600).contains(&lived), "{lived}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delayed_events_come_that_much_later_and_in_order() {
+        let context = context();
+        let mut body = watch(&context, "").await;
+        let delay = Duration::from_secs(5);
+        let fault = context.faults.delay_events(delay, Scope::all().kind("Widget"));
+        write(&context, 1);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        write(&context, 2);
+        assert_eq!(next(&mut body).await, Some(after(3, "ADDED")));
+        assert_eq!(next(&mut body).await, Some(after(2, "MODIFIED")));
+        context.faults.lift(fault);
+        write(&context, 3);
+        assert_eq!(next(&mut body).await, Some(after(0, "MODIFIED")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_black_hole_gives_neither_event_nor_bookmark_nor_end() {
+        let context = context();
+        let mut body = watch(&context, "&allowWatchBookmarks=true&timeoutSeconds=100").await;
+        let hole = context.faults.black_hole_watches(Scope::all());
+        write(&context, 1);
+        let hour = Duration::from_secs(3600);
+        assert!(tokio::time::timeout(hour, next(&mut body)).await.is_err());
+        context.faults.lift(hole);
+        assert_eq!(next(&mut body).await, Some(after(0, "ADDED")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_list_takes_its_time() {
+        let context = context();
+        let delay = Duration::from_secs(40);
+        context.faults.slow_lists(delay, Scope::all());
+        let asked = Instant::now();
+        let request = http::Request::get("/api/v1/secrets").body(Empty::<Bytes>::new()).unwrap();
+        assert_eq!(handle(context, request).await.status(), 200);
+        assert_eq!(asked.elapsed(), delay);
+    }
 }

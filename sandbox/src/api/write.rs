@@ -174,8 +174,14 @@ impl Writing<'_> {
     }
 
     /// The body as an object, from JSON or YAML.
-    fn object(&self) -> Result<Value, Refusal> {
-        let object: Value = if self.content_type.ends_with("yaml") {
+    pub(super) fn object(&self) -> Result<Value, Refusal> {
+        let json_or_unsaid = self.content_type.is_empty() || self.content_type.ends_with("json");
+        let yaml = self.content_type.ends_with("yaml");
+        if !json_or_unsaid && !yaml {
+            let accepted = "application/json, application/yaml";
+            return Err(Refusal::unsupported_media_type(accepted));
+        }
+        let object: Value = if yaml {
             serde_saphyr::from_slice(&self.body)
                 .map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))?
         } else {
