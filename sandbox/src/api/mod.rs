@@ -27,5 +27,5 @@ mod write;
 pub use auth::User;
 pub use faults::{Answer, FaultId, Faults, Scope};
 pub use requests::Request;
-pub use server::{Anonymous, ApiServer, Options, ServeError, serve};
+pub use server::{Anonymous, ApiServer, Namespaces, Options, ServeError, serve};
 pub use tls::{Tls, TlsError};

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::store::Store;
 
 use super::{
-    Anonymous, Answer, Faults, Request, User,
+    Anonymous, Answer, Faults, Namespaces, Request, User,
     address::{self, Address, Place},
     auth::{self, Tokens},
     discovery,
@@ -36,6 +36,7 @@ pub(super) struct Context {
     pub(super) log: RequestLog,
     pub(super) pages: Pages,
     pub(super) anonymous: Anonymous,
+    pub(super) namespaces: Namespaces,
 }
 
 /// Answers a request and notes it.
@@ -293,6 +294,7 @@ mod tests {
             log: RequestLog::new(10),
             pages: Pages::default(),
             anonymous: Anonymous::Admin,
+            namespaces: Namespaces::Any,
         })
     }
 

@@ -36,6 +36,8 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// What somebody without a token may do.
     pub anonymous: Anonymous,
+    /// Whether objects may be created in namespaces that nobody created.
+    pub namespaces: Namespaces,
     /// How many requests the log keeps.
     pub requests_kept: usize,
 }
@@ -47,6 +49,15 @@ pub enum Anonymous {
     Nobody,
     /// An administrator: for plain HTTP on a machine of one's own.
     Admin,
+}
+
+/// What a namespace has to be before clients may create objects in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Namespaces {
+    /// Nothing: every name will do.
+    Any,
+    /// An object in the store, as in a real cluster; a missing one is 404.
+    MustExist,
 }
 
 /// A running API server. Dropping it ends it.
@@ -81,7 +92,13 @@ pub enum ServeError {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, tls: None, anonymous: Anonymous::Nobody, requests_kept: 10_000 }
+        Self {
+            port: 0,
+            tls: None,
+            anonymous: Anonymous::Nobody,
+            namespaces: Namespaces::Any,
+            requests_kept: 10_000,
+        }
     }
 }
 
@@ -105,6 +122,7 @@ pub async fn serve(store: Store, options: Options) -> Result<ApiServer, ServeErr
         log: RequestLog::new(options.requests_kept),
         pages: Pages::default(),
         anonymous: options.anonymous,
+        namespaces: options.namespaces,
     });
     let running = tokio::spawn(accept(listener, context.clone(), options.tls.clone()));
     let running = Mutex::new(Some(running));

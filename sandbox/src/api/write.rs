@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::store::{Key, Part, Preconditions, Resource, StoreError};
 
 use super::{
+    Namespaces,
     address::Place,
     query::Query,
     read,
@@ -50,6 +51,7 @@ impl Writing<'_> {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(Refusal::bad_request(message));
         }
+        self.check_namespace()?;
         let stored = self.context.store.create(object, self.manager).map_err(self.refuse())?;
         Ok(json_response(StatusCode::CREATED, &stored))
     }
@@ -166,6 +168,7 @@ impl Writing<'_> {
         let code = if self.context.store.get(&key).is_some() {
             StatusCode::OK
         } else {
+            self.check_namespace()?;
             StatusCode::CREATED
         };
         let applied = self.context.store.apply(&key, object, self.part(), self.manager);
@@ -240,6 +243,20 @@ impl Writing<'_> {
             metadata["name"] = said.into();
         }
         Ok(())
+    }
+
+    fn check_namespace(&self) -> Result<(), Refusal> {
+        let (context, name) = (self.context, self.place.namespace.as_str());
+        if context.namespaces == Namespaces::Any || name.is_empty() {
+            return Ok(());
+        }
+        match (
+            context.store.get(&Key::new("Namespace", "", name)),
+            context.store.resource("Namespace"),
+        ) {
+            (None, Some(namespaces)) => Err(Refusal::not_found(&namespaces, name)),
+            _ => Ok(()),
+        }
     }
 
     fn key(&self) -> Key {

@@ -53,7 +53,7 @@ async fn selectors_choose_by_label_name_and_namespace() {
 #[tokio::test]
 async fn pages_show_the_list_as_it_was_at_the_first() {
     let lab = lab_of_three().await;
-    let (_, first) = lab.get(&format!("{WIDGETS}?limit=2")).await;
+    let (_, first) = lab.get(&format!("{WIDGETS}?&limit=2")).await;
     assert_eq!(
         (names(&first), &first["metadata"]["remainingItemCount"]),
         (vec!["a", "b"], &json!(1))

@@ -1,5 +1,6 @@
 //! Creating, replacing, patching and deleting, and what is refused.
 
+use hopclock_sandbox::api::{Namespaces, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -213,4 +214,19 @@ async fn leases_and_events_are_ordinary_objects() {
     let event = json!({ "metadata": { "generateName": "run." }, "reason": "Slow" });
     let (code, event) = lab.send(Method::POST, "/api/v1/namespaces/lab/events", &event).await;
     assert_eq!((code, &event["reason"]), (201, &json!("Slow")));
+}
+
+#[tokio::test]
+async fn a_namespace_may_have_to_exist() {
+    let options = Options { namespaces: Namespaces::MustExist, ..Options::default() };
+    let lab = Lab::with(options).await;
+    assert_eq!(
+        refusal(lab.send(Method::POST, WIDGETS, &widget("a")).await),
+        ("404 NotFound".into(), "namespaces \"lab\" not found".into())
+    );
+    let apply = format!("{WIDGETS}/a?fieldManager=x");
+    assert_eq!(lab.patch(&apply, "application/apply-patch+yaml", "spec: {}").await.0, 404);
+    let namespace = json!({ "metadata": { "name": "lab" } });
+    assert_eq!(lab.send(Method::POST, "/api/v1/namespaces", &namespace).await.0, 201);
+    assert_eq!(lab.send(Method::POST, WIDGETS, &widget("a")).await.0, 201);
 }
