@@ -177,8 +177,7 @@ impl GitHost {
         };
         let command = write().map_err(git(what))?;
         let update = shared.stamp(&name, &command, Instant::now(), UpdatedBy::Host);
-        let shared = shared.clone();
-        shared.clone().runtime.spawn(async move { webhook::send(&shared, &update).await });
+        shared.runtime.spawn(webhook::send(shared, &update));
         Ok(command.new)
     }
 }

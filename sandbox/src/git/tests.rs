@@ -46,6 +46,7 @@ async fn run(folder: &Path, arguments: &[&str]) -> Ran {
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env_remove("GIT_SSL_CAINFO")
         .env("NO_PROXY", "127.0.0.1")
         .output()
         .await

@@ -100,20 +100,24 @@ pub(super) fn client() -> reqwest::Client {
     client.user_agent("GitHub-Hookshot/sandbox").build().unwrap_or_default()
 }
 
-/// Sends the webhooks of a moved ref and waits for those that the pusher has to wait for.
-pub(super) async fn send(shared: &Arc<Shared>, update: &RefUpdate) {
+/// Sends the webhooks that the repository has now; the future waits for those that the pusher
+/// has to wait for.
+pub(super) fn send(shared: &Arc<Shared>, update: &RefUpdate) -> impl Future<Output = ()> + 'static {
     let webhooks = {
         let state = shared.lock();
         let repository = state.repositories.get(&update.repository);
         repository.map(|repository| repository.webhooks.clone()).unwrap_or_default()
     };
-    for webhook in webhooks {
-        let delivery = deliver(shared.clone(), webhook.clone(), update.clone());
-        let waits = webhook.moment == WebhookMoment::BeforeAcknowledgement;
-        if waits && !matches!(webhook.fault, Some(WebhookFault::Late(_))) {
-            delivery.await;
-        } else {
-            shared.runtime.spawn(delivery);
+    let (shared, update) = (shared.clone(), update.clone());
+    async move {
+        for webhook in webhooks {
+            let delivery = deliver(shared.clone(), webhook.clone(), update.clone());
+            let waits = webhook.moment == WebhookMoment::BeforeAcknowledgement;
+            if waits && !matches!(webhook.fault, Some(WebhookFault::Late(_))) {
+                delivery.await;
+            } else {
+                shared.runtime.spawn(delivery);
+            }
         }
     }
 }
