@@ -8,4 +8,5 @@ pub mod model; // start reading here
 pub mod config;
 pub mod engine;
 pub mod hop;
+pub mod remote;
 pub mod trigger;

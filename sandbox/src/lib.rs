@@ -4,7 +4,9 @@
 //! that a test can compare what hopclock said with what was true. Reading order:
 //!
 //! - [`store`]: the objects, their versions and the log of every write, in memory;
-//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store.
+//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
+//! - [`git`]: a git host over smart HTTP, with webhooks.
 
 pub mod api;
+pub mod git;
 pub mod store;

@@ -5,4 +5,7 @@
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod git;
+mod git_errors;
+mod git_kit;
 mod replay;
