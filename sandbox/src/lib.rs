@@ -4,7 +4,9 @@
 //! that a test can compare what hopclock said with what was true. Reading order:
 //!
 //! - [`store`]: the objects, their versions and the log of every write, in memory;
-//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store.
+//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
+//! - [`flux`]: Flux's controllers, on the store and the git host.
 
 pub mod api;
+pub mod flux;
 pub mod store;
