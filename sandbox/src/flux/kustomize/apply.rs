@@ -207,7 +207,8 @@ mod tests {
         let store = Store::new();
         let mut kept = map("kept", &json!({}));
         kept["metadata"]["annotations"] = json!({"kustomize.toolkit.fluxcd.io/prune": "disabled"});
-        let all = apply(&store, vec![map("a", &json!({})), kept, map("b", &json!({}))]).unwrap().all;
+        let all =
+            apply(&store, vec![map("a", &json!({})), kept, map("b", &json!({}))]).unwrap().all;
         let old = inventory(&store, &all);
         assert_eq!(old["entries"][0], json!({"id": "default_a__ConfigMap", "v": "v1"}));
         let new = inventory(&store, &all[..1]);

@@ -1,0 +1,120 @@
+//! How objects moved, in the form in which the recordings tell it.
+//!
+//! Of each change only the fields that changed are kept; revisions and requests are named by order
+//! of appearance, so that two pipelines with other commits at other times can be compared.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hopclock_sandbox::store::Change;
+use serde_json::Value;
+
+/// The changed fields of one event.
+pub(crate) type Moved = BTreeMap<String, Value>;
+
+/// What happened between two marks: a label, and the events of each object.
+pub(crate) type Chapter = (String, BTreeMap<String, Vec<Moved>>);
+
+/// The chapters that changes make, given the versions and labels of the marks.
+pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<Chapter> {
+    let mut chapters: Vec<Chapter> =
+        marks.iter().map(|(_, label)| (label.clone(), BTreeMap::new())).collect();
+    for change in changes {
+        let later = marks.partition_point(|(version, _)| *version < change.rv);
+        let Some(place) = later.checked_sub(1) else { continue };
+        let (before, now) = (change.before.as_deref().map(fields), fields(&change.object));
+        let moved = difference(&before.unwrap_or_default(), &now);
+        if !moved.is_empty() {
+            let name = format!("{}/{}", change.key.kind, change.key.name);
+            chapters[place].1.entry(name).or_default().push(moved);
+        }
+    }
+    tidy(chapters, &[])
+}
+
+/// The chapters of a recorded story, without the kinds that are not compared.
+pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
+    let events = |list: &Value| -> Vec<Moved> {
+        let all = list.as_array().unwrap().iter();
+        all.map(|event| {
+            let fields = event.as_object().unwrap().iter();
+            let kept = fields.filter(|(name, _)| *name != "after_ms");
+            kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+        })
+        .collect()
+    };
+    let chapters = story.as_array().unwrap().iter().map(|chapter| {
+        let objects = chapter["objects"].as_object().unwrap().iter();
+        let objects = objects.map(|(name, list)| (name.clone(), events(list))).collect();
+        (chapter["label"].as_str().unwrap().to_owned(), objects)
+    });
+    tidy(chapters.collect(), left_out)
+}
+
+/// Leaves out kinds and what is then empty, and names values anew from 1.
+fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
+    let (mut revisions, mut requests) = (HashMap::new(), HashMap::new());
+    let mut tidied = Vec::new();
+    for (label, mut objects) in chapters {
+        objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
+        for (field, value) in objects.values_mut().flatten().flatten() {
+            let Some(text) = value.as_str() else { continue };
+            let names = match field.as_str() {
+                "requestedAt" | "lastHandledReconcileAt" => &mut requests,
+                name if name.to_lowercase().ends_with("revision") => &mut revisions,
+                _ => continue,
+            };
+            let (author, text) =
+                text.split_once('#').map_or(("", text), |(author, text)| (author, text));
+            let next = names.len() + 1;
+            let number = *names.entry(text.to_owned()).or_insert(next);
+            *value = format!("{author}#{number}").into();
+        }
+        if !objects.is_empty() {
+            tidied.push((label, objects));
+        }
+    }
+    tidied
+}
+
+/// The fields that count, of one object.
+fn fields(object: &Value) -> Moved {
+    let (metadata, status) = (&object["metadata"], &object["status"]);
+    let mut fields = Moved::new();
+    let mut keep = |name: &str, value: &Value| {
+        if !value.is_null() {
+            fields.insert(name.to_owned(), value.clone());
+        }
+    };
+    keep("generation", &metadata["generation"]);
+    if object["spec"]["suspend"] == true {
+        keep("suspend", &true.into());
+    }
+    if let Some(request) = metadata["annotations"]["reconcile.fluxcd.io/requestedAt"].as_str() {
+        let author = if request.contains(" UTC m=+") { "receiver" } else { "other" };
+        keep("requestedAt", &format!("{author}#{request}").into());
+    }
+    for field in [
+        "observedGeneration",
+        "lastHandledReconcileAt",
+        "lastAttemptedRevision",
+        "lastAppliedRevision",
+    ] {
+        keep(field, &status[field]);
+    }
+    keep("artifact.revision", &status["artifact"]["revision"]);
+    for condition in status["conditions"].as_array().into_iter().flatten() {
+        let text = |field: &str| condition[field].as_str().unwrap().to_owned();
+        let value = format!("{}/{}", text("status"), text("reason"));
+        keep(&format!("condition.{}", text("type")), &value.into());
+    }
+    fields
+}
+
+fn difference(before: &Moved, now: &Moved) -> Moved {
+    let gone = before.keys().filter(|name| !now.contains_key(*name));
+    let gone = gone.map(|name| (name.clone(), Value::Null));
+    let changed = now.iter().filter(|(name, value)| before.get(*name) != Some(*value));
+    changed.map(|(name, value)| (name.clone(), value.clone())).chain(gone).collect()
+}
