@@ -8,7 +8,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use hopclock_sandbox::flux::Controller;
 use hopclock_sandbox::flux::FetchFailure;
 use hopclock_sandbox::flux::FetchedCommit;
 use hopclock_sandbox::flux::Files;
@@ -41,7 +40,7 @@ struct Repository {
     commits: u64,
     head: Option<FetchedCommit>,
     down: bool,
-    fetches: u64,
+    fetches: Vec<Instant>,
     accounts: HashMap<String, String>,
 }
 
@@ -87,9 +86,9 @@ impl Git {
         self.0.lock().unwrap().accounts.insert(user.to_owned(), password.to_owned());
     }
 
-    /// How often the repository was looked at.
-    pub(crate) fn fetches(&self) -> u64 {
-        self.0.lock().unwrap().fetches
+    /// When the repository was looked at.
+    pub(crate) fn fetches(&self) -> Vec<Instant> {
+        self.0.lock().unwrap().fetches.clone()
     }
 }
 
@@ -101,7 +100,7 @@ impl SourceFetcher for Git {
         reference: &Reference,
     ) -> Result<FetchedCommit, FetchFailure> {
         let mut repository = self.0.lock().unwrap();
-        repository.fetches += 1;
+        repository.fetches.push(Instant::now());
         if repository.down {
             return Err(FetchFailure::Down);
         }
@@ -206,8 +205,21 @@ impl Lab {
         change.at.duration_since(self.start).as_secs_f64()
     }
 
-    pub(crate) async fn restart(&self, controller: Controller) {
-        self.flux.restart_controller(controller).await.unwrap();
+    /// Waits until an object is as it should be.
+    pub(crate) async fn until(&self, kind: &str, name: &str, is: impl Fn(&Value) -> bool) {
+        let (key, mut watch) = (key(kind, name), self.store.watch_kind(kind, self.store.version()));
+        while !self.store.get(&key).is_some_and(|object| is(&object)) {
+            watch.next().await.unwrap();
+        }
+    }
+
+    /// Waits until an object is ready and the rest of its status says so too.
+    pub(crate) async fn until_ready(&self, kind: &str, name: &str) {
+        self.until(kind, name, |object| {
+            condition_of(object, "Ready").starts_with("True/")
+                && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        })
+        .await;
     }
 }
 

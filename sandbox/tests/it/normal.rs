@@ -13,8 +13,11 @@ use serde_json::Value;
 /// The changed fields of one event.
 pub(crate) type Moved = BTreeMap<String, Value>;
 
+/// One event: its time in seconds, from wherever its teller counts, and what changed.
+pub(crate) type Event = (f64, Moved);
+
 /// What happened between two marks: a label, and the events of each object.
-pub(crate) type Chapter = (String, BTreeMap<String, Vec<Moved>>);
+pub(crate) type Chapter = (String, BTreeMap<String, Vec<Event>>);
 
 /// The chapters that changes make, given the versions and labels of the marks.
 pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<Chapter> {
@@ -23,11 +26,12 @@ pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<
     for change in changes {
         let later = marks.partition_point(|(version, _)| *version < change.rv);
         let Some(place) = later.checked_sub(1) else { continue };
+        let seconds = change.at.duration_since(changes[0].at).as_secs_f64();
         let (before, now) = (change.before.as_deref().map(fields), fields(&change.object));
         let moved = difference(&before.unwrap_or_default(), &now);
         if !moved.is_empty() {
             let name = format!("{}/{}", change.key.kind, change.key.name);
-            chapters[place].1.entry(name).or_default().push(moved);
+            chapters[place].1.entry(name).or_default().push((seconds, moved));
         }
     }
     tidy(chapters, &[])
@@ -35,12 +39,13 @@ pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<
 
 /// The chapters of a recorded story, without the kinds that are not compared.
 pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
-    let events = |list: &Value| -> Vec<Moved> {
+    let events = |list: &Value| -> Vec<Event> {
         let all = list.as_array().unwrap().iter();
         all.map(|event| {
             let fields = event.as_object().unwrap().iter();
             let kept = fields.filter(|(name, _)| *name != "after_ms");
-            kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+            let kept = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+            (event["after_ms"].as_f64().unwrap() / 1000.0, kept)
         })
         .collect()
     };
@@ -58,7 +63,7 @@ fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
     let mut tidied = Vec::new();
     for (label, mut objects) in chapters {
         objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
-        for (field, value) in objects.values_mut().flatten().flatten() {
+        for (field, value) in objects.values_mut().flatten().flat_map(|(_, moved)| moved) {
             let Some(text) = value.as_str() else { continue };
             let names = match field.as_str() {
                 "requestedAt" | "lastHandledReconcileAt" => &mut requests,
