@@ -3,7 +3,10 @@
 //! A change is made once and shared by the truth log and every watcher; its line on the wire is
 //! encoded once, by the first watcher that needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -12,7 +15,6 @@ use tokio::time::Instant;
 use super::Key;
 
 /// One write that changed something, as the truth log keeps it.
-#[derive(Debug)]
 pub struct Change {
     /// The version that the write made; rises by one with each write of the whole store.
     pub rv: u64,
@@ -42,6 +44,21 @@ pub enum ChangeKind {
     Modified,
     /// The object is gone.
     Deleted,
+}
+
+impl fmt::Debug for Change {
+    /// Leaves the objects out: they may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rv, kind, key, writer, .. } = self;
+        write!(f, "{rv} {} {key} by {writer}", kind.as_str())
+    }
+}
+
+impl PartialEq for Change {
+    /// Versions are unique within a store.
+    fn eq(&self, other: &Self) -> bool {
+        self.rv == other.rv && self.key == other.key
+    }
 }
 
 impl ChangeKind {

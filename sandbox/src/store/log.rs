@@ -185,3 +185,118 @@ impl Log {
         trail.dropped = oldest.rv;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use crate::store::{ChangeKind, Gone, Key, Part, Store};
+
+    fn widget(name: &str) -> serde_json::Value {
+        json!({ "kind": "Widget", "metadata": { "name": name, "namespace": "lab" } })
+    }
+
+    fn grow(store: &Store, name: &str, size: u64) {
+        let patch = json!({ "spec": { "size": size } });
+        store.merge(&Key::new("Widget", "lab", name), &patch, Part::Whole, "test").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_tells_every_change_in_order_and_waits_for_the_next() {
+        let store = Store::new();
+        let mut watch = store.watch(store.version());
+        store.create(widget("a"), "test").unwrap();
+        grow(&store, "a", 1);
+        store.delete(&Key::new("Widget", "lab", "a"), "test").unwrap();
+        let mut last = 0;
+        for wanted in [ChangeKind::Added, ChangeKind::Modified, ChangeKind::Deleted] {
+            let change = watch.next().await.unwrap();
+            assert_eq!(change.kind, wanted);
+            assert_eq!(change.object["metadata"]["resourceVersion"], change.rv.to_string());
+            assert!(change.rv > last);
+            last = change.rv;
+        }
+        let later = store.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            later.create(widget("b"), "test").unwrap();
+        });
+        assert_eq!(watch.next().await.unwrap().key.name, "b");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stamps_follow_paused_time() {
+        let store = Store::new();
+        store.create(widget("a"), "test").unwrap();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        store.create(widget("b"), "test").unwrap();
+        let changes = store.changes();
+        assert_eq!(changes[1].at - changes[0].at, Duration::from_secs(3600));
+        assert_eq!(changes[1].wall - changes[0].wall, jiff::Span::new().seconds(3600).fieldwise());
+        assert_eq!(changes[1].writer, "test");
+    }
+
+    #[test]
+    fn a_watch_that_the_log_has_overtaken_is_gone_and_stays_gone() {
+        let store = Store::with_log_capacity(3);
+        let mut watch = store.watch(store.version());
+        for name in ["a", "b", "c", "d"] {
+            store.create(widget(name), "test").unwrap();
+        }
+        assert_eq!(store.changes().len(), 3);
+        assert_eq!(watch.try_next().unwrap_err(), Gone { after: 1 });
+        assert!(watch.try_next().is_err());
+    }
+
+    #[test]
+    fn a_watch_of_a_quiet_kind_is_not_overtaken_by_a_busy_one() {
+        let store = Store::with_log_capacity(3);
+        let mut quiet = store.watch_kind("Secret", store.version());
+        store.create(widget("a"), "test").unwrap();
+        for size in 0..10 {
+            grow(&store, "a", size);
+        }
+        assert_eq!(quiet.try_next(), Ok(None));
+        assert_eq!(quiet.position(), store.version());
+    }
+
+    #[test]
+    fn after_compaction_who_is_behind_is_gone_and_who_is_not_goes_on() {
+        let store = Store::new();
+        let start = store.version();
+        let (mut behind, mut level) = (store.watch(start), store.watch(start));
+        store.create(widget("a"), "test").unwrap();
+        assert!(level.try_next().unwrap().is_some());
+        store.compact(store.version());
+        assert!(behind.try_next().is_err());
+        assert!(store.watch_kind("Widget", start).try_next().is_err());
+        assert_eq!(level.try_next(), Ok(None));
+        grow(&store, "a", 1);
+        assert_eq!(level.try_next().unwrap().unwrap().rv, store.version());
+    }
+
+    #[test]
+    fn a_position_never_passes_what_was_not_handed_out() {
+        let store = Store::new();
+        store.create(widget("a"), "test").unwrap();
+        store.create(widget("b"), "test").unwrap();
+        let mut watch = store.watch(1);
+        assert_eq!(watch.position(), 1);
+        watch.try_next().unwrap();
+        assert_eq!(watch.position(), 2);
+        watch.try_next().unwrap();
+        assert_eq!(watch.position(), 3);
+    }
+
+    #[test]
+    fn all_readers_share_one_encoded_line() {
+        let store = Store::new();
+        store.create(widget("a"), "test").unwrap();
+        let change = &store.changes()[0];
+        let (first, second) = (change.line(), change.line());
+        assert_eq!(first.as_ptr(), second.as_ptr());
+        assert!(first.starts_with(b"{\"type\":\"ADDED\",\"object\":{") && first.ends_with(b"}\n"));
+    }
+}

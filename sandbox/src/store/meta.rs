@@ -145,3 +145,65 @@ fn join(into: &mut Value, more: &Value) {
         join(&mut into[key.as_str()], value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::store::{Key, Part, Store};
+
+    const REQUESTED: &str = "f:reconcile.fluxcd.io/requestedAt";
+
+    fn request(store: &Store, key: &Key, at: &str, writer: &str) {
+        let annotations = json!({ "reconcile.fluxcd.io/requestedAt": at });
+        let patch = json!({ "metadata": { "annotations": annotations } });
+        store.merge(key, &patch, Part::Whole, writer).unwrap();
+    }
+
+    fn writers_of_the_request(object: &Value) -> Vec<&str> {
+        object["metadata"]["managedFields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| !entry["fieldsV1"]["f:metadata"]["f:annotations"][REQUESTED].is_null())
+            .map(|entry| entry["manager"].as_str().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_requests_last_writer_owns_it_alone() {
+        let store = Store::new();
+        let widget = json!({
+            "kind": "Widget",
+            "metadata": { "name": "a", "namespace": "b" },
+            "spec": {},
+        });
+        store.create(widget, "kubectl").unwrap();
+        let key = Key::new("Widget", "b", "a");
+        request(&store, &key, "1", "flux");
+        request(&store, &key, "2", "notification-controller");
+        let object = store.get(&key).unwrap();
+        assert_eq!(writers_of_the_request(&object), ["notification-controller"]);
+        let managers: Vec<_> =
+            object["metadata"]["managedFields"].as_array().unwrap().iter().collect();
+        assert_eq!(managers.len(), 2, "flux owns nothing any more: {managers:?}");
+        assert_eq!(managers[0]["fieldsV1"], json!({ "f:spec": {} }));
+    }
+
+    #[test]
+    fn an_entry_says_how_and_when_to_the_second() {
+        let store = Store::new();
+        let widget = json!({ "kind": "Widget", "metadata": { "name": "a", "namespace": "b" } });
+        store.create(widget, "kubectl").unwrap();
+        let key = Key::new("Widget", "b", "a");
+        let status = json!({ "status": { "x": 1 } });
+        let object = store.merge(&key, &status, Part::Status, "controller").unwrap();
+        let entry = &object["metadata"]["managedFields"][0];
+        assert_eq!(entry["operation"], "Update");
+        assert_eq!(entry["subresource"], "status");
+        assert_eq!(entry["time"].as_str().unwrap().len(), "2026-01-01T00:00:00Z".len());
+        let spec = json!({ "spec": { "size": 3 } });
+        let object = store.apply(&key, spec, Part::Whole, "applier").unwrap();
+        assert_eq!(object["metadata"]["managedFields"][1]["operation"], "Apply");
+    }
+}

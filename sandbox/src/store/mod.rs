@@ -12,7 +12,9 @@ mod log;
 mod meta;
 mod objects;
 mod resource;
+mod rules;
 
+pub(crate) use change::event_line;
 pub use change::{Change, ChangeKind};
 pub use error::{Gone, StoreError};
 pub use key::Key;

@@ -12,15 +12,11 @@ use super::{
     Change, ChangeKind, Gone, Key, Resource, StoreError, Watch,
     log::Log,
     meta::{self, Operation, Stamp},
-    resource,
+    resource, rules,
 };
 
 /// How many changes the log keeps unless told otherwise.
 const LOG_CAPACITY: usize = 100_000;
-
-/// What the server writes into `metadata` and nobody else.
-const SERVERS_OWN: [&str; 6] =
-    ["name", "namespace", "uid", "creationTimestamp", "generation", "managedFields"];
 
 /// The objects of one cluster. Clones share them.
 #[derive(Clone)]
@@ -121,6 +117,14 @@ impl Store {
         self.state().resources.values().cloned().collect()
     }
 
+    /// What is served at this place of the API, if anything is.
+    #[must_use]
+    pub fn served(&self, group: &str, version: &str, plural: &str) -> Option<Resource> {
+        let matches =
+            |r: &&Resource| r.plural == plural && r.group == group && r.version == version;
+        self.state().resources.values().find(matches).cloned()
+    }
+
     /// The newest version of the store.
     #[must_use]
     pub fn version(&self) -> u64 {
@@ -190,7 +194,8 @@ impl Store {
         self.update(key, part, writer, |object| json_patch::merge(object, patch))
     }
 
-    /// Changes a part of an object in place; what `f` does to other parts is undone.
+    /// Changes a part of an object in place; what `f` does to other parts is undone. `f` runs
+    /// under the store's lock and must not use the store.
     ///
     /// # Errors
     ///
@@ -360,13 +365,13 @@ impl Store {
         operation: Operation,
         writer: &str,
     ) -> Result<Arc<Value>, StoreError> {
-        name_it(&mut object);
+        rules::name_it(&mut object);
         let key = Key::of(&object);
-        check_address(&key, resource)?;
+        rules::check_address(&key, resource)?;
         if state.objects.contains_key(&key) {
             return Err(StoreError::AlreadyExists(key));
         }
-        let time = seconds(self.now());
+        let time = rules::seconds(self.now());
         object["apiVersion"] = resource.api_version().into();
         let metadata = &mut object["metadata"];
         metadata["uid"] = meta::uid().into();
@@ -400,15 +405,15 @@ impl Store {
         if differs("resourceVersion") || differs("uid") {
             return Err(StoreError::Conflict(key.clone()));
         }
-        keep_other_parts(old, &mut new, resource, subresource.is_some());
+        rules::keep_other_parts(old, &mut new, resource, subresource.is_some());
         if **old == new {
             return Ok(old.clone());
         }
-        if resource.generation && wish_differs(old, &new) {
+        if resource.generation && rules::wish_differs(old, &new) {
             let generation = old["metadata"]["generation"].as_u64().unwrap_or(0);
             new["metadata"]["generation"] = (generation + 1).into();
         }
-        let time = seconds(self.now());
+        let time = rules::seconds(self.now());
         let stamp = Stamp { manager: writer, operation, subresource, time: &time };
         meta::record(Some(old), &mut new, resource, &stamp);
         let before = Some(old.clone());
@@ -443,84 +448,4 @@ impl Store {
         });
         object
     }
-}
-
-/// Puts back what this write may not touch, so that only its own part can differ.
-fn keep_other_parts(old: &Value, new: &mut Value, resource: &Resource, status_only: bool) {
-    if status_only {
-        let status = new.get_mut("status").map(Value::take);
-        *new = old.clone();
-        set(new, "status", status);
-        return;
-    }
-    if resource.status {
-        set(new, "status", old.get("status").cloned());
-    }
-    for field in ["apiVersion", "kind"] {
-        new[field] = old[field].clone();
-    }
-    if !new["metadata"].is_object() {
-        new["metadata"] = json!({});
-    }
-    for field in SERVERS_OWN.into_iter().chain(["resourceVersion"]) {
-        set(&mut new["metadata"], field, old["metadata"].get(field).cloned());
-    }
-    for field in ["annotations", "labels"] {
-        if new["metadata"][field].as_object().is_none_or(serde_json::Map::is_empty) {
-            set(&mut new["metadata"], field, None);
-        }
-    }
-}
-
-fn set(object: &mut Value, field: &str, value: Option<Value>) {
-    let Some(fields) = object.as_object_mut() else { return };
-    match value {
-        Some(value) if !value.is_null() => fields.insert(field.to_owned(), value),
-        _ => fields.remove(field),
-    };
-}
-
-/// Whether anything but metadata and status differs.
-fn wish_differs(old: &Value, new: &Value) -> bool {
-    let wish = |object: &Value, field: &String| object.get(field).cloned();
-    let fields = |object: &Value| -> Vec<String> {
-        object.as_object().into_iter().flatten().map(|(field, _)| field.clone()).collect()
-    };
-    fields(old)
-        .iter()
-        .chain(&fields(new))
-        .filter(|field| !matches!(field.as_str(), "metadata" | "status"))
-        .any(|field| wish(old, field) != wish(new, field))
-}
-
-fn name_it(object: &mut Value) {
-    if !object["metadata"].is_object() {
-        object["metadata"] = json!({});
-    }
-    let metadata = &mut object["metadata"];
-    if metadata["name"].as_str().unwrap_or_default().is_empty()
-        && let Some(prefix) = metadata["generateName"].as_str()
-    {
-        metadata["name"] = format!("{prefix}{}", meta::suffix()).into();
-    }
-}
-
-fn check_address(key: &Key, resource: &Resource) -> Result<(), StoreError> {
-    let wrong = |field, problem: &str| {
-        Err(StoreError::Invalid { key: key.clone(), field, problem: problem.to_owned() })
-    };
-    if key.name.is_empty() {
-        return wrong("metadata.name", "Required value: name or generateName is required");
-    }
-    if !resource.namespaced && !key.namespace.is_empty() {
-        return wrong("metadata.namespace", "Forbidden: not allowed on this type");
-    }
-    if resource.namespaced && key.namespace.is_empty() {
-        return wrong("metadata.namespace", "Required value");
-    }
-    Ok(())
-}
-
-fn seconds(time: jiff::Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
