@@ -5,8 +5,10 @@
 //!
 //! - [`store`]: the objects, their versions and the log of every write, in memory;
 //! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
+//! - [`git`]: a git host over real smart HTTP, with webhooks on push;
 //! - [`flux`]: Flux's controllers, on the store and the git host.
 
 pub mod api;
 pub mod flux;
+pub mod git;
 pub mod store;

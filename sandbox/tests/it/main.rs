@@ -8,5 +8,6 @@ mod api;
 mod flux_facts;
 mod lab;
 mod normal;
+mod pipeline;
 mod receivers;
 mod stories;

@@ -24,6 +24,13 @@ use crate::lab::signature;
 
 const BODY: &[u8] = br#"{"ref":"refs/heads/main"}"#;
 
+/// A call: its receiver, headers and body.
+type Call<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 fn of_type(name: &str, kind: &str, more: &Value) -> Value {
     let mut spec = json!({"type": kind, "secretRef": {"name": "webhook-token"},
         "resources": [{"kind": "GitRepository", "name": "fleet"}]});
@@ -90,7 +97,7 @@ async fn each_type_of_receiver_has_its_own_proof() {
     let lab = lab(kinds.iter().map(|kind| of_type(kind, kind, &events)).collect()).await;
     let push = ("x-github-event", "Push");
     let hub = ("x-hub-signature-256", signed.as_str());
-    let good: [(&str, &[(&str, &str)], &[u8]); 9] = [
+    let good: [Call<'_>; 9] = [
         ("generic", &[], b""),
         ("generic-hmac", &[("x-signature", &signed)], BODY),
         ("github", &[json_body, push, hub], BODY),
@@ -105,7 +112,7 @@ async fn each_type_of_receiver_has_its_own_proof() {
         assert_eq!(call(&lab, kind, headers, body).await, 200, "{kind}");
     }
     let wrong = ("x-hub-signature-256", forged.as_str());
-    let bad: [(&str, &[(&str, &str)], &[u8]); 15] = [
+    let bad: [Call<'_>; 15] = [
         ("generic-hmac", &[("x-signature", &forged)], BODY),
         ("generic-hmac", &[("x-signature", "md5=00")], BODY),
         ("generic-hmac", &[], BODY),
@@ -148,21 +155,21 @@ async fn receivers_answer_over_http_as_the_real_ones_do() {
     let missing = json!({"resources": [
         {"kind": "GitRepository", "name": "fleet"}, {"kind": "GitRepository", "name": "nobody"}]});
     let unversioned = json!({"resources": [{"kind": "Kustomization", "name": "fleet"}]});
-    let bare = json!({"resources": [{"kind": "GitRepository", "name": "*"}]});
+    let unlabelled = json!({"resources": [{"kind": "GitRepository", "name": "*"}]});
     let filter = json!({"resourceFilter": "true"});
     let later = json!({"suspend": true});
     let lab = lab(vec![
         of_type("open", "generic", &json!({})),
         of_type("missing", "generic", &missing),
         of_type("unversioned", "generic", &unversioned),
-        of_type("bare", "generic", &bare),
+        of_type("bare", "generic", &unlabelled),
         of_type("filter", "generic", &filter),
         of_type("asleep", "generic", &json!({})),
     ])
     .await;
     let asleep = path(&lab, "asleep");
     lab.spec("Receiver", "asleep", &later);
-    let client = reqwest::Client::new();
+    let client = client();
     let base = lab.flux.receiver_url();
     let answer = async |path: &str, body: Vec<u8>| {
         let answer = client.post(format!("{base}{path}")).body(body).send().await.unwrap();
@@ -193,8 +200,7 @@ async fn receivers_answer_over_http_as_the_real_ones_do() {
 #[tokio::test]
 async fn a_stopped_server_refuses_kept_connections_too_and_comes_back_on_its_port() {
     let lab = lab(vec![of_type("open", "generic", &json!({}))]).await;
-    let (client, url) =
-        (reqwest::Client::new(), format!("{}{}", lab.flux.receiver_url(), path(&lab, "open")));
+    let (client, url) = (client(), format!("{}{}", lab.flux.receiver_url(), path(&lab, "open")));
     assert_eq!(client.post(&url).send().await.unwrap().status(), 200);
     lab.flux.stop_controller(Controller::Notification).await;
     assert!(client.post(&url).send().await.is_err());
@@ -214,7 +220,7 @@ async fn a_receiver_without_its_secret_is_not_ready() {
 #[tokio::test]
 async fn the_event_server_never_answers_as_a_receiver_does() {
     let lab = lab(vec![]).await;
-    let client = reqwest::Client::new();
+    let client = client();
     let object = json!({"kind": "GitRepository", "namespace": "flux-system", "name": "fleet"});
     let event = json!({"involvedObject": object, "severity": "info", "timestamp": "",
         "message": "hello", "reason": "Test", "reportingController": "test"});

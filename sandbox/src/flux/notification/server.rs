@@ -64,7 +64,7 @@ impl EventServer {
             up: AtomicBool::new(false),
             store,
             state: Arc::default(),
-            client: reqwest::Client::new(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod checkout;
 mod fetch;
+mod host;
 mod ignore;
 mod report;
 
