@@ -65,6 +65,12 @@ impl Artifacts {
         artifact
     }
 
+    /// Removes everything of a source that is gone.
+    pub(crate) fn remove(&self, source: &Key) {
+        let folder = folder_of(source);
+        self.lock().retain(|path, _| !path.starts_with(&folder));
+    }
+
     /// The files that a `status.artifact` names, if they are still there.
     #[must_use]
     pub fn get(&self, artifact: &Value) -> Option<Arc<Files>> {
@@ -74,6 +80,11 @@ impl Artifacts {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Files>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn folder_of(source: &Key) -> String {
+    let kind = source.kind.to_ascii_lowercase();
+    format!("{kind}/{}/{}/", source.namespace, source.name)
 }
 
 /// Bytes in lower-case hexadecimal digits.

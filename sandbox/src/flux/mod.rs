@@ -29,6 +29,7 @@ pub use notification::Event;
 pub use notification::EventCounts;
 pub use notification::InvolvedObject;
 pub use notification::Severity;
+pub use notification::TakenEvent;
 pub use notification::WebhookCall;
 pub use source::FetchFailure;
 pub use source::FetchedCommit;
@@ -175,6 +176,12 @@ impl Flux {
     #[must_use]
     pub fn events(&self) -> EventCounts {
         self.0.context.events.counts()
+    }
+
+    /// The events that were taken lately, oldest first.
+    #[must_use]
+    pub fn taken_events(&self) -> Vec<TakenEvent> {
+        self.0.context.events.log()
     }
 
     /// The storage of artifacts; whoever plays a source that is not run here puts them there.

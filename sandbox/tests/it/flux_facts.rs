@@ -342,6 +342,24 @@ async fn repeated_events_are_swallowed_for_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_third_source_waits_for_one_of_two_workers() {
+    let mut lab = lab(vec![]).await;
+    let slow = Speeds { clone: Duration::from_secs(10), ..lab.flux.speeds() };
+    lab.flux.set_speeds(slow);
+    lab.begin();
+    for name in ["one", "two", "three"] {
+        let mut source = fleet("1h");
+        source["metadata"]["name"] = name.into();
+        lab.store.create(source, "lab").unwrap();
+    }
+    lab.at(60.0).await;
+    let published =
+        |name| lab.first(GIT, name, |object| object["status"]["artifact"].is_object()).round();
+    let times = ["one", "two", "three"].map(|name| format!("{}", published(name)));
+    assert_eq!(times, ["10", "10", "20"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn speeds_can_be_changed_while_everything_runs() {
     let lab = lab(vec![]).await;
     let slow = Speeds { clone: Duration::from_secs(20), ..lab.flux.speeds() };

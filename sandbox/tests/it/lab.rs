@@ -49,7 +49,7 @@ pub(crate) struct Lab {
     pub(crate) store: Store,
     pub(crate) git: Git,
     pub(crate) flux: Flux,
-    start: Instant,
+    pub(crate) start: Instant,
 }
 
 impl Git {
@@ -177,7 +177,11 @@ impl Lab {
     pub(crate) fn publish(&self, kind: &str, name: &str, revision: &str, files: Files) {
         let source = key(kind, name);
         let now = self.store.now();
-        let artifact = self.flux.artifacts().put(&source, revision, files, &Value::Null, now);
+        let mut artifact = self.flux.artifacts().put(&source, revision, files, &Value::Null, now);
+        if kind == "OCIRepository" {
+            let origin = json!({"org.opencontainers.image.revision": "main@sha1:0000"});
+            artifact["metadata"] = origin;
+        }
         let patch = json!({"status": {"artifact": artifact}});
         self.store.merge(&source, &patch, Part::Status, "lab").unwrap();
     }

@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use hopclock_sandbox::flux::TakenEvent;
 use hopclock_sandbox::store::Change;
 use serde_json::Value;
+
+use crate::lab::URL;
 
 /// The changed fields of one event.
 pub(crate) type Moved = BTreeMap<String, Value>;
@@ -122,4 +125,45 @@ fn difference(before: &Moved, now: &Moved) -> Moved {
     let gone = gone.map(|name| (name.clone(), Value::Null));
     let changed = now.iter().filter(|(name, value)| before.get(*name) != Some(*value));
     changed.map(|(name, value)| (name.clone(), value.clone())).chain(gone).collect()
+}
+
+/// The events of each object, as `severity reason metadata message`, without what never repeats.
+pub(crate) fn posted(events: impl Iterator<Item = TakenEvent>) -> BTreeMap<String, Vec<String>> {
+    let mut objects: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for TakenEvent { event, .. } in events {
+        let wire = serde_json::to_value(&event).unwrap();
+        let names = event.metadata.keys().map(|key| key.rsplit('/').next().unwrap());
+        let mut names: Vec<&str> = names.filter(|name| *name != "digest").collect();
+        names.sort_unstable();
+        let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
+        let severity = wire["severity"].as_str().unwrap();
+        let line = format!("{severity} {} {names} {}", event.reason, general(&event.message));
+        let object = format!("{}/{}", event.involved_object.kind, event.involved_object.name);
+        objects.entry(object).or_default().push(line);
+    }
+    objects
+}
+
+/// A message without commits, durations, addresses and other people's words.
+fn general(message: &str) -> String {
+    let mut text = message.replace(URL, "<url>").replace("tcp git.example", "tcp <host>");
+    for (start, end, name) in [
+        ("Reconciliation finished in ", ",", "<took>"),
+        ("Health check passed in ", "", "<took>"),
+        ("health check failed after ", ":", "<took>"),
+        ("/tmp/kustomization-", "/", "<n>"),
+        ("MalformedYAMLError: ", "", "<problem>"),
+        ("@sha1:", "'", "<commit>"),
+        ("signature verification of commit '", "'", "<commit>"),
+    ] {
+        text = between(&text, start, end, name);
+    }
+    if text.contains("@sha1:") { text } else { between(&text, " for commit '", "'", "<subject>") }
+}
+
+/// Replaces what stands after `start` and before `end`, or before the end of the text.
+fn between(text: &str, start: &str, end: &str, name: &str) -> String {
+    let Some((head, tail)) = text.split_once(start) else { return text.to_owned() };
+    let stop = if end.is_empty() { tail.len() } else { tail.find(end).unwrap() };
+    format!("{head}{start}{name}{}", &tail[stop..])
 }

@@ -2,7 +2,8 @@
 //!
 //! Compared are, chapter by chapter, the changed fields of every event of every object, in their
 //! order, and roughly the time from its first event to each other: half a minute has to be half a
-//! minute. Not compared is the order of events of different objects.
+//! minute. The events that were posted have to be the same too, object by object, in their order.
+//! Not compared is the order of events of different objects.
 //!
 //! Meant deviations: `ImageRepository`, `OCIRepository`, `Bucket` and `HelmRepository` of the
 //! recordings do not move here, since their controllers are not part of the sandbox yet. Sources
@@ -157,6 +158,12 @@ impl Play {
     /// Ends the play and compares it with the recording.
     async fn compare(self, end: f64, name: &str) {
         self.lab.at(end).await;
+        let events = self.lab.flux.taken_events().into_iter();
+        let posted = normal::posted(events.filter(|event| event.at >= self.lab.start));
+        let fixture = include_str!("../fixtures/notifications.json");
+        let recorded: BTreeMap<String, BTreeMap<String, Vec<String>>> =
+            serde_json::from_str(fixture).unwrap();
+        assert_eq!(posted, recorded[name], "{name}: events");
         let stories: Value =
             serde_json::from_str(include_str!("../fixtures/stories.json")).unwrap();
         let recorded = normal::recorded(&stories[name], &NOT_RUN);

@@ -25,6 +25,7 @@ pub use event::Event;
 pub use event::InvolvedObject;
 pub use event::Severity;
 pub use server::EventCounts;
+pub use server::TakenEvent;
 
 pub(crate) use recorder::Recorder;
 pub(crate) use server::EventServer;

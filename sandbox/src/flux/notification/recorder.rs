@@ -43,7 +43,7 @@ impl Recorder {
             involved_object: InvolvedObject::of(object),
             severity,
             timestamp: gotime::seconds(self.context.store.now()),
-            message: message.trim_end().to_owned(),
+            message: message.to_owned(),
             reason: reason.to_owned(),
             metadata: all,
             reporting_controller: self.controller.to_owned(),

@@ -3,6 +3,7 @@
 //! The answer does not wait for the providers, so a slow one never holds up a controller.
 
 use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -27,6 +28,18 @@ use crate::store::Store;
 
 /// The largest body that either server reads.
 pub(super) const LARGEST_BODY: usize = 3 * 1024 * 1024;
+
+/// How many events the log keeps.
+const LOGGED: usize = 10_000;
+
+/// An event that the server took, and when: the truth about notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenEvent {
+    /// The instant at which the server had it.
+    pub at: Instant,
+    /// The event, with prefixes in its metadata.
+    pub event: Event,
+}
 
 /// What became of the events so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +68,7 @@ pub(crate) struct EventServer {
 struct Counting {
     seen: HashMap<String, Instant>,
     counts: EventCounts,
+    log: VecDeque<TakenEvent>,
     deliveries: JoinSet<()>,
 }
 
@@ -83,6 +97,10 @@ impl EventServer {
         }
         state.seen.insert(event.identity(), now);
         state.counts.accepted += 1;
+        if state.log.len() == LOGGED {
+            state.log.pop_front();
+        }
+        state.log.push_back(TakenEvent { at: now, event: event.clone() });
         while state.deliveries.try_join_next().is_some() {}
         for delivery in alerts::deliveries(&self.store, event, speeds) {
             let (client, counting) = (self.client.clone(), self.state.clone());
@@ -105,6 +123,10 @@ impl EventServer {
 
     pub(crate) fn counts(&self) -> EventCounts {
         lock(&self.state).counts
+    }
+
+    pub(crate) fn log(&self) -> Vec<TakenEvent> {
+        lock(&self.state).log.iter().cloned().collect()
     }
 
     /// Refuses from now on, drops deliveries and forgets what it has seen, as a process would.

@@ -148,13 +148,14 @@ impl Reconciler for GitRepositories {
     const WATCHES: &'static [&'static str] = &["GitRepository"];
 
     fn wakes(&self, change: &Change) -> Vec<Key> {
-        let asks = change.kind != ChangeKind::Deleted
-            && asks_for_work(change.before.as_deref(), &change.object);
+        let asks = change.kind == ChangeKind::Deleted
+            || asks_for_work(change.before.as_deref(), &change.object);
         if asks { vec![change.key.clone()] } else { Vec::new() }
     }
 
     async fn reconcile(&self, key: &Key) -> Next {
         let Some(mut draft) = Draft::load(&self.context.store, key, NAME) else {
+            self.context.artifacts.remove(key);
             return Next::Rest;
         };
         let patch = self.context.speeds().patch;
