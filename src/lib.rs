@@ -6,3 +6,5 @@ pub mod model; // start reading here
 
 pub mod hop;
 pub mod trigger;
+
+pub mod cluster;
