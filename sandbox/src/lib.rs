@@ -1,1 +1,10 @@
-//! sandbox
+//! A GitOps pipeline that fits in one process: what `hopclock demo` runs against and tests drive.
+//!
+//! It depends on nothing of hopclock, so that the two can disagree, and it stamps every write, so
+//! that a test can compare what hopclock said with what was true. Reading order:
+//!
+//! - [`store`]: the objects, their versions and the log of every write, in memory;
+//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store.
+
+pub mod api;
+pub mod store;
