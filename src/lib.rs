@@ -10,3 +10,5 @@ pub mod engine;
 pub mod hop;
 pub mod remote;
 pub mod trigger;
+
+pub mod cluster;

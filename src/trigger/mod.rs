@@ -9,7 +9,10 @@ use crate::model::{Ancestry, CanaryId, Moment, Revision, When};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use git_commit::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource};
+pub use git_commit::{
+    Author, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
+    SecretSource,
+};
 
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]
