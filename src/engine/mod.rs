@@ -5,6 +5,7 @@ mod drive;
 mod journal;
 mod machine;
 mod plan;
+mod watching;
 
 pub use crate::model::Ancestry;
 pub use clock::SystemClock;
