@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::super::draft;
+use crate::flux::draft;
 use crate::store::Key;
 use crate::store::Store;
 

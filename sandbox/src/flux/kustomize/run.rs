@@ -5,9 +5,6 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
-use super::super::draft::Draft;
-use super::super::gotime;
-use super::super::notification::Severity;
 use super::Kustomizations;
 use super::apply;
 use super::build;
@@ -15,6 +12,9 @@ use super::build::Unpacked;
 use super::health;
 use super::history;
 use super::origin_of;
+use crate::flux::draft::Draft;
+use crate::flux::gotime;
+use crate::flux::notification::Severity;
 use crate::store::Key;
 
 /// Why a revision was not applied.
