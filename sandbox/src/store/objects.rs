@@ -48,6 +48,8 @@ struct Inner {
 struct State {
     resources: BTreeMap<String, Resource>,
     objects: BTreeMap<Key, Arc<Value>>,
+    /// What each manager applied last, to know which fields it gives up.
+    applied: BTreeMap<Key, BTreeMap<String, Value>>,
     log: Log,
     rv: u64,
 }
@@ -69,7 +71,13 @@ impl Store {
     #[must_use]
     pub fn with_log_capacity(capacity: usize) -> Self {
         let resources = resource::builtin().into_iter().map(|r| (r.kind.clone(), r)).collect();
-        let state = State { resources, objects: BTreeMap::new(), log: Log::new(capacity), rv: 1 };
+        let state = State {
+            resources,
+            objects: BTreeMap::new(),
+            applied: BTreeMap::new(),
+            log: Log::new(capacity),
+            rv: 1,
+        };
         let started = (Instant::now(), jiff::Timestamp::now());
         Self(Arc::new(Inner { state: Mutex::new(state), started }))
     }
@@ -238,8 +246,9 @@ impl Store {
         Ok(self.replace(state, &resource, key, &old, new, stamp)?)
     }
 
-    /// Server-side apply by merging: creates the object or merges `object` into it, and records
-    /// the writer as one that applies.
+    /// Server-side apply by merging: creates the object or merges `object` into it, without the
+    /// fields that the same writer applied before and no longer names. Records the writer as one
+    /// that applies; never conflicts with other writers, as if forced.
     ///
     /// # Errors
     ///
@@ -262,14 +271,25 @@ impl Store {
             if let (true, Some(fields)) = (resource.status, object.as_object_mut()) {
                 fields.remove("status");
             }
-            return self.insert(state, &resource, object, Operation::Apply, writer);
+            let said = object.clone();
+            let stored = self.insert(state, &resource, object, Operation::Apply, writer)?;
+            state.applied.entry(key.clone()).or_default().insert(format!("{writer}/"), said);
+            return Ok(stored);
         };
         if part == Part::Status && !resource.status {
             return Err(StoreError::NoStatus(key.clone()));
         }
         let mut new = (*old).clone();
+        // A status is applied for itself, apart from the rest.
+        let memory = format!("{writer}/{}", subresource.unwrap_or_default());
+        let last = state.applied.get(key).and_then(|all| all.get(&memory));
+        if let Some(given_up) = last.and_then(|last| rules::given_up(last, &object)) {
+            json_patch::merge(&mut new, &given_up);
+        }
         json_patch::merge(&mut new, &object);
-        self.replace(state, &resource, key, &old, new, stamp)
+        let stored = self.replace(state, &resource, key, &old, new, stamp)?;
+        state.applied.entry(key.clone()).or_default().insert(memory, object);
+        Ok(stored)
     }
 
     /// Removes an object at once; finalizers do not hold it.
@@ -301,6 +321,7 @@ impl Store {
             return Err(StoreError::Conflict(key.clone()));
         }
         state.objects.remove(key);
+        state.applied.remove(key);
         let mut last = (*old).clone();
         Ok(self.append(state, ChangeKind::Deleted, key, Some(old), &mut last, writer))
     }

@@ -1,6 +1,6 @@
 //! The rules that every write obeys: whose field is whose, and what counts as a changed wish.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Key, Resource, StoreError, meta};
 
@@ -34,7 +34,7 @@ pub(super) fn keep_other_parts(
         set(&mut new["metadata"], field, old["metadata"].get(field).cloned());
     }
     for field in ["annotations", "labels"] {
-        if new["metadata"][field].as_object().is_none_or(serde_json::Map::is_empty) {
+        if new["metadata"][field].as_object().is_none_or(Map::is_empty) {
             set(&mut new["metadata"], field, None);
         }
     }
@@ -59,6 +59,19 @@ pub(super) fn wish_differs(old: &Value, new: &Value) -> bool {
         .chain(&fields(new))
         .filter(|field| !matches!(field.as_str(), "metadata" | "status"))
         .any(|field| wish(old, field) != wish(new, field))
+}
+
+/// The merge patch that removes what `last` has and `now` no longer names.
+pub(super) fn given_up(last: &Value, now: &Value) -> Option<Value> {
+    let (Value::Object(last), Value::Object(now)) = (last, now) else { return None };
+    let fields: Map<String, Value> = last
+        .iter()
+        .filter_map(|(field, value)| match now.get(field) {
+            None => Some((field.clone(), Value::Null)),
+            Some(now) => Some((field.clone(), given_up(value, now)?)),
+        })
+        .collect();
+    (!fields.is_empty()).then(|| fields.into())
 }
 
 pub(super) fn name_it(object: &mut Value) {
@@ -232,6 +245,27 @@ mod tests {
             "`Namespace/` is invalid: metadata.name: Required value: name or generateName is \
              required"
         );
+    }
+
+    #[test]
+    fn an_apply_removes_what_its_writer_no_longer_names_and_nothing_else() {
+        let store = Store::new();
+        let key = Key::new("ConfigMap", "b", "a");
+        let map = |data| {
+            let metadata = json!({ "name": "a", "namespace": "b" });
+            json!({ "kind": "ConfigMap", "metadata": metadata, "data": data })
+        };
+        let apply = |data, writer| store.apply(&key, map(data), Part::Whole, writer).unwrap();
+        apply(json!({ "run": "1", "old": "x" }), "kustomize-controller");
+        apply(json!({ "more": "y" }), "somebody");
+        let object = apply(json!({ "run": "2" }), "kustomize-controller");
+        assert_eq!(object["data"], json!({ "run": "2", "more": "y" }));
+        assert_eq!(apply(json!({ "run": "2" }), "kustomize-controller"), object);
+        assert_eq!(store.changes().len(), 3);
+        store.delete(&key, "test").unwrap();
+        apply(json!({}), "kustomize-controller");
+        let object = store.merge(&key, &json!({ "data": { "run": "3" } }), Part::Whole, "kubectl");
+        assert_eq!(object.unwrap()["data"]["run"], "3");
     }
 
     #[test]
