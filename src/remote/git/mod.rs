@@ -35,6 +35,8 @@ pub const ATTEMPTS: u32 = 3;
 
 const USER_AGENT: &str = concat!("git/hopclock ", env!("CARGO_PKG_VERSION"));
 const CACHE_LIMIT: u64 = 64 << 20;
+/// Long enough for the two requests of a push, too short for a load balancer to cut it first.
+const KEEP_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Which branch of which repository, and how to get there.
 #[derive(Clone, Debug)]
@@ -348,6 +350,8 @@ fn client(remote: &RemoteUrl, ca: Option<&[u8]>, timeout: Duration) -> Result<Cl
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        .pool_idle_timeout(KEEP_CONNECTION)
+        .tcp_nodelay(true)
         .timeout(timeout);
     if let Some(pem) = ca {
         let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
