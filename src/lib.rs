@@ -5,4 +5,5 @@
 pub mod model; // start reading here
 
 pub mod hop;
+pub mod remote;
 pub mod trigger;
