@@ -327,6 +327,19 @@ async fn an_applier_without_its_source_says_so_and_looks_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_sandbox_cannot_do_is_said_and_not_passed_over() {
+    let lab = lab(vec![]).await;
+    let ready = |reason: &'static str| move |it: &Value| condition_of(it, "Ready") == reason;
+    lab.spec(KS, "apps", &json!({"postBuild": {"substitute": {"x": "y"}}}));
+    lab.until(KS, "apps", ready("False/BuildFailed")).await;
+    let expression = json!([{"name": "apps", "readyExpr": "true"}]);
+    lab.spec(KS, "apps", &json!({"postBuild": null, "dependsOn": expression}));
+    lab.until(KS, "apps", ready("False/DependencyNotReady")).await;
+    lab.spec(GIT, "fleet", &json!({"ref": {"branch": null, "semver": ">1"}}));
+    lab.until(GIT, "fleet", ready("False/GitOperationFailed")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn repeated_events_are_swallowed_for_five_minutes() {
     let lab = lab(vec![]).await;
     lab.git.set_down(true);

@@ -59,6 +59,10 @@ impl Kustomizations {
         draft.set_status("lastAttemptedRevision", revision);
         self.progress(draft, "Building manifests", revision).await;
         sleep(speeds.build).await;
+        if draft.spec()["postBuild"].is_object() {
+            let message = "`postBuild` is not run in the sandbox: remove it".to_owned();
+            return Err(failed(draft, "BuildFailed", message));
+        }
         let built = unpacked.build(&path);
         let mut objects = built.map_err(|message| failed(draft, "BuildFailed", message))?;
         own(draft, &mut objects);
