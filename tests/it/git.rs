@@ -199,7 +199,13 @@ async fn t9_trees_and_ancestry_of_other_commits_can_be_asked() {
     assert_eq!(held.as_deref(), Some(b"canary: 9\n".as_slice()));
     assert_eq!(remote.tree_holds(&squash, "canary/none").await.unwrap(), None);
     assert_eq!(remote.is_ancestor(&first, &ours).await, Some(true));
-    assert_eq!(remote.is_ancestor(&ours, &squash).await, None, "its history is not here");
+    assert_eq!(remote.is_ancestor(&ours, &squash).await, Some(false));
+    let unseen = NewCommit::new("side", "Unseen").on(&[&squash]).file("a", "b");
+    bench.host.commit(&bench.url, &unseen).unwrap();
+    let later = NewCommit::new("side", "Later").file("c", "d");
+    let later = bench.host.commit(&bench.url, &later).unwrap();
+    assert!(remote.tree_holds(&later, "c").await.unwrap().is_some());
+    assert_eq!(remote.is_ancestor(&ours, &later).await, None, "its history is not here");
     let above = remote.commits_above(&first).await.unwrap();
     assert_eq!(above.iter().map(|one| &one.commit).collect::<Vec<_>>(), [&ours]);
     assert!(above[0].message.contains(TRAILER));

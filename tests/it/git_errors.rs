@@ -28,7 +28,8 @@ async fn a_rejected_ref_is_an_error_with_the_servers_reason() {
         let PublishError::Failed(Error::Rejected { reason: found, said, .. }) = &error else {
             panic!("{error:?}")
         };
-        assert_eq!((found.as_str(), said.as_str()), (reason, "GH006: Protected branch"));
+        assert_eq!(found, reason);
+        assert!(said.starts_with("GH006: Protected branch"), "{said}");
     }
     assert_eq!(bench.host.ref_updates().len(), 1);
 }
@@ -121,7 +122,8 @@ async fn a_host_that_goes_away_between_preparation_and_push_leaves_nothing_open(
     let prepared = remote.prepare(append("1")).await.unwrap();
     bench.host.go_down();
     let error = remote.publish(prepared.clone(), |_| {}).await.unwrap_err();
-    assert_eq!(error.reason(), "git_unreachable", "{error}");
+    // Whether the kept connection breaks or a new one is refused: the pack has not gone out.
+    assert!(matches!(error.reason(), "git_unreachable" | "git_broken"), "{error}");
     bench.host.come_back().unwrap();
     remote.publish(prepared, |_| {}).await.unwrap();
 }

@@ -3,6 +3,11 @@
 //! They run in this process on an object store and a git host. What real controllers do between
 //! two visible steps is a sleep of the length that was measured on real ones; everything else is
 //! done: artifacts are made of real commits, manifests are built, applied, pruned and looked at.
+//!
+//! Not here, and refused or reported where somebody asks for it: tags by semver, CEL (filters of
+//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`. Not here at all: providers
+//! other than the generic ones, Kubernetes Events of the controllers, finalizers, the delays of a
+//! stale cache. A signature is looked for on a commit, not verified.
 
 mod artifacts;
 mod context;

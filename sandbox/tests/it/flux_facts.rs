@@ -327,6 +327,19 @@ async fn an_applier_without_its_source_says_so_and_looks_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_sandbox_cannot_do_is_said_and_not_passed_over() {
+    let lab = lab(vec![]).await;
+    let ready = |reason: &'static str| move |it: &Value| condition_of(it, "Ready") == reason;
+    lab.spec(KS, "apps", &json!({"postBuild": {"substitute": {"x": "y"}}}));
+    lab.until(KS, "apps", ready("False/BuildFailed")).await;
+    let expression = json!([{"name": "apps", "readyExpr": "true"}]);
+    lab.spec(KS, "apps", &json!({"postBuild": null, "dependsOn": expression}));
+    lab.until(KS, "apps", ready("False/DependencyNotReady")).await;
+    lab.spec(GIT, "fleet", &json!({"ref": {"branch": null, "semver": ">1"}}));
+    lab.until(GIT, "fleet", ready("False/GitOperationFailed")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn repeated_events_are_swallowed_for_five_minutes() {
     let lab = lab(vec![]).await;
     lab.git.set_down(true);
@@ -339,6 +352,57 @@ async fn repeated_events_are_swallowed_for_five_minutes() {
     assert_eq!(after, expected, "runs at 0, 0.75, 2.25, 5.25 and 11.25 s");
     lab.at(400.0).await;
     assert_eq!(lab.flux.events().accepted, before.accepted + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_included_source_has_to_be_there_and_its_news_are_found_at_the_next_look() {
+    let mut parts = fleet("1h");
+    parts["metadata"]["name"] = "parts".into();
+    parts["spec"]["sparseCheckout"] = json!(["apps"]);
+    let lab = lab(vec![]).await;
+    let include = json!([{"repository": {"name": "parts"}, "fromPath": "apps", "toPath": "x"}]);
+    lab.spec(GIT, "fleet", &json!({"include": include, "sparseCheckout": ["dependent"]}));
+    lab.until(GIT, "fleet", |it| condition_of(it, "Ready") == "False/NotFound").await;
+    assert_eq!(lab.condition(GIT, "fleet", "IncludeUnavailable"), "True/NotFound");
+    lab.store.create(parts, "lab").unwrap();
+    lab.until_ready(GIT, "fleet").await;
+    let paths = || -> Vec<String> {
+        let artifact = lab.get(GIT, "fleet")["status"]["artifact"].clone();
+        lab.flux.artifacts().get(&artifact).unwrap().keys().cloned().collect()
+    };
+    assert_eq!(paths(), ["dependent/a.yaml", "x/canary.yaml"]);
+    lab.git.commit("more", &[("apps/more.yaml", Some(&map("more", "0")))]);
+    for name in ["parts", "fleet"] {
+        lab.request(GIT, name, "now");
+        lab.until(GIT, name, |object| handled(object) == "now").await;
+    }
+    assert_eq!(paths(), ["dependent/a.yaml", "x/canary.yaml", "x/more.yaml"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_health_check_on_something_absent_fails_when_its_time_is_up_and_is_retried() {
+    let check = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "late",
+        "namespace": "default"}]);
+    let more = json!({"healthChecks": check, "timeout": "32s", "retryInterval": "15s"});
+    let lab = lab(vec![]).await;
+    lab.spec(KS, "apps", &more);
+    let failed = |object: &Value| condition_of(object, "Ready") == "False/HealthCheckFailed";
+    lab.until(KS, "apps", failed).await;
+    let at = lab.first(KS, "apps", failed);
+    assert!((32.0..32.3).contains(&at), "{at}");
+    let healthy = lab.get(KS, "apps")["status"]["conditions"].clone();
+    let healthy = healthy.as_array().unwrap().iter().find(|it| it["type"] == "Healthy").unwrap();
+    let message = "timeout waiting for: [ConfigMap/default/late status: 'NotFound']";
+    assert_eq!(healthy["message"], message);
+    let late = json!({"kind": "ConfigMap",
+        "metadata": {"namespace": "default", "name": "late"}});
+    lab.store.create(late, "lab").unwrap();
+    lab.until_ready(KS, "apps").await;
+    let ready = lab.first(KS, "apps", |object| {
+        condition_of(object, "Healthy") == "True/Succeeded"
+            && condition_of(object, "Ready").starts_with("True/")
+    });
+    assert!((47.0..48.0).contains(&ready), "{ready}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -242,9 +242,12 @@ pub(crate) fn condition_of(object: &Value, name: &str) -> String {
 /// The signature of a body in the style of GitHub.
 pub(crate) fn signature(token: &str, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
-    let digits: Vec<String> =
-        hmac::sign(&key, body).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256={}", digits.concat())
+    format!("sha256={}", hex(hmac::sign(&key, body).as_ref()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 pub(crate) fn object(kind: &str, name: &str, spec: &Value) -> Value {

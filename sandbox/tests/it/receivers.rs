@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::lab::Lab;
 use crate::lab::TOKEN;
 use crate::lab::fleet;
+use crate::lab::hex;
 use crate::lab::object;
 use crate::lab::receiver;
 use crate::lab::signature;
@@ -79,7 +81,9 @@ async fn each_type_of_receiver_has_its_own_proof() {
     let docker = br#"{"push_data":{"tag":"1"},"repository":{"repo_url":"x"}}"#;
     let quay = br#"{"docker_url":"x","updated_tags":["1"]}"#;
     let acr = br#"{"action":"push","target":{"repository":"x","tag":"1"}}"#;
-    let nexus = "84c8cd71d37c5ec80d1e0a7ad7d1a2dc0d1a1b6c";
+    let cdevent = br#"{"context":{"id":"1","source":"x","type":"y"},"subject":{"id":"2"}}"#;
+    let sha1 = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, TOKEN.as_bytes());
+    let nexus = hex(hmac::sign(&sha1, BODY).as_ref());
     let kinds = [
         "generic",
         "generic-hmac",
@@ -91,13 +95,14 @@ async fn each_type_of_receiver_has_its_own_proof() {
         "quay",
         "acr",
         "nexus",
+        "cdevents",
         "generic-oidc",
     ];
     let events = json!({"events": ["push", "repo:push", "Push Hook"]});
     let lab = lab(kinds.iter().map(|kind| of_type(kind, kind, &events)).collect()).await;
     let push = ("x-github-event", "Push");
     let hub = ("x-hub-signature-256", signed.as_str());
-    let good: [Call<'_>; 9] = [
+    let good: [Call<'_>; 11] = [
         ("generic", &[], b""),
         ("generic-hmac", &[("x-signature", &signed)], BODY),
         ("github", &[json_body, push, hub], BODY),
@@ -107,12 +112,14 @@ async fn each_type_of_receiver_has_its_own_proof() {
         ("dockerhub", &[], docker),
         ("quay", &[], quay),
         ("acr", &[], acr),
+        ("nexus", &[("x-nexus-webhook-signature", &nexus)], BODY),
+        ("cdevents", &[("ce-type", "push")], cdevent),
     ];
     for (kind, headers, body) in good {
         assert_eq!(call(&lab, kind, headers, body).await, 200, "{kind}");
     }
     let wrong = ("x-hub-signature-256", forged.as_str());
-    let bad: [Call<'_>; 15] = [
+    let bad: [Call<'_>; 17] = [
         ("generic-hmac", &[("x-signature", &forged)], BODY),
         ("generic-hmac", &[("x-signature", "md5=00")], BODY),
         ("generic-hmac", &[], BODY),
@@ -126,7 +133,9 @@ async fn each_type_of_receiver_has_its_own_proof() {
         ("harbor", &[("authorization", "wrong")], BODY),
         ("dockerhub", &[], b"{}"),
         ("quay", &[], b"no json"),
-        ("nexus", &[("x-nexus-webhook-signature", nexus)], BODY),
+        ("nexus", &[("x-nexus-webhook-signature", &nexus)], b"other"),
+        ("cdevents", &[("ce-type", "other")], cdevent),
+        ("cdevents", &[("ce-type", "push")], b"{}"),
         ("generic-oidc", &[("authorization", "Bearer x")], BODY),
     ];
     for (kind, headers, body) in bad {

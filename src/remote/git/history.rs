@@ -1,10 +1,10 @@
 //! Questions to the part of the history that the cache knows.
 //!
-//! It is shallow, so there are three answers: yes, no, and unknown.
+//! It is shallow, so there are three answers: yes, no, and unknown. Parents are read from the raw
+//! commits: libgit2 hides those that were not fetched, and goes on hiding them once they are.
 
 use git2::{Commit, Oid, Repository};
 use std::collections::HashSet;
-use std::fs;
 
 /// One commit above a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +45,15 @@ pub(super) fn commits_above(
     base: Oid,
 ) -> Option<Vec<CommitSummary>> {
     let known = Ancestry::of(repository, base);
-    let ends = shallow(repository);
     let (mut queue, mut seen, mut found) = (vec![tip], HashSet::new(), Vec::new());
     while let Some(id) = queue.pop() {
         if known.commits.contains(&id) || !seen.insert(id) {
             continue;
         }
         let commit = repository.find_commit(id).ok()?;
-        if ends.contains(&id) {
-            return None;
-        }
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
         found.push(CommitSummary { commit: id.to_string(), message });
-        queue.extend(commit.parent_ids());
+        queue.extend(parents(repository, id)?);
     }
     Some(found)
 }
@@ -68,15 +64,14 @@ pub(super) fn commits_above(
 /// the base's ancestors. A commit that is found nowhere is taken for somebody's work.
 pub(super) fn above(repository: &Repository, tip: Oid, base: Oid, trailer: &str) -> Above {
     let known = Ancestry::of(repository, base);
-    let ends = shallow(repository);
     let (mut queue, mut seen) = (vec![tip], HashSet::new());
     while let Some(id) = queue.pop() {
         if known.commits.contains(&id) || !seen.insert(id) {
             continue;
         }
         match repository.find_commit(id) {
-            Ok(commit) if carries(&commit, trailer) && !ends.contains(&id) => {
-                queue.extend(commit.parent_ids());
+            Ok(commit) if carries(&commit, trailer) => {
+                queue.extend(parents(repository, id).unwrap_or_default());
             }
             Ok(commit) => {
                 let subject = commit.summary_bytes().unwrap_or_default();
@@ -103,18 +98,13 @@ pub(super) fn file(
 
 impl Ancestry {
     fn of(repository: &Repository, id: Oid) -> Self {
-        let ends = shallow(repository);
         let mut ancestry = Self { commits: HashSet::new(), complete: true };
         let mut queue = vec![id];
         while let Some(id) = queue.pop() {
-            match repository.find_commit(id) {
-                Ok(commit) => {
-                    if ancestry.commits.insert(id) {
-                        ancestry.complete &= !ends.contains(&id);
-                        queue.extend(commit.parent_ids());
-                    }
-                }
-                Err(_) => ancestry.complete = false,
+            match parents(repository, id) {
+                Some(parents) if ancestry.commits.insert(id) => queue.extend(parents),
+                Some(_) => {}
+                None => ancestry.complete = false,
             }
         }
         ancestry
@@ -128,8 +118,12 @@ fn carries(commit: &Commit<'_>, trailer: &str) -> bool {
     lines.into_iter().any(|line| line.trim_end() == trailer)
 }
 
-/// The commits whose parents were not fetched.
-fn shallow(repository: &Repository) -> HashSet<Oid> {
-    let text = fs::read_to_string(repository.path().join("shallow")).unwrap_or_default();
-    text.lines().filter_map(|line| Oid::from_str(line).ok()).collect()
+/// The parents that a commit names, fetched or not; none if the commit itself is not here.
+fn parents(repository: &Repository, id: Oid) -> Option<Vec<Oid>> {
+    let odb = repository.odb().ok()?;
+    let commit = odb.read(id).ok()?;
+    let text = String::from_utf8_lossy(commit.data()).into_owned();
+    let header = text.lines().take_while(|line| !line.is_empty());
+    let parents = header.filter_map(|line| line.strip_prefix("parent "));
+    Some(parents.filter_map(|id| Oid::from_str(id).ok()).collect())
 }

@@ -37,6 +37,8 @@ const USER_AGENT: &str = concat!("git/hopclock ", env!("CARGO_PKG_VERSION"));
 /// How far back the ancestry of another's commit is looked for.
 const ANCESTRY_DEPTHS: [i32; 3] = [8, 64, 1024];
 const CACHE_LIMIT: u64 = 64 << 20;
+/// Long enough for the two requests of a push, too short for a load balancer to cut it first.
+const KEEP_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Which branch of which repository, and how to get there.
 #[derive(Clone, Debug)]
@@ -373,6 +375,8 @@ fn client(remote: &RemoteUrl, ca: Option<&[u8]>, timeout: Duration) -> Result<Cl
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
+        .pool_idle_timeout(KEEP_CONNECTION)
+        .tcp_nodelay(true)
         .timeout(timeout);
     if let Some(pem) = ca {
         let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;

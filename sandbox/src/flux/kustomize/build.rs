@@ -10,8 +10,8 @@ use aws_lc_rs::digest;
 use serde_json::Value;
 use serde_json::json;
 
-use super::super::artifacts::Files;
-use super::super::artifacts::hex;
+use crate::flux::artifacts::Files;
+use crate::flux::artifacts::hex;
 
 /// Names under which a folder says how it is built.
 const MANIFESTS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

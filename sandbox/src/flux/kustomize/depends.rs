@@ -7,12 +7,16 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::super::draft;
+use crate::flux::draft;
 use crate::store::Key;
 use crate::store::Store;
 
 /// Checks all dependencies; the error says which one is not ready and why.
 pub(super) fn check(store: &Store, object: &Value, revision: &str) -> Result<(), String> {
+    let needed = object["spec"]["dependsOn"].as_array().map_or(&[][..], Vec::as_slice);
+    if needed.iter().any(|needed| !needed["readyExpr"].is_null()) {
+        return Err("`readyExpr` is not evaluated in the sandbox: remove it".to_owned());
+    }
     for key in of(object) {
         let name = format!("{}/{}", key.namespace, key.name);
         let Some(other) = store.get(&key) else {

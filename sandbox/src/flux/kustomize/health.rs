@@ -8,10 +8,10 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::super::Speeds;
-use super::super::draft;
-use super::super::gotime;
 use super::apply::label;
+use crate::flux::Speeds;
+use crate::flux::draft;
+use crate::flux::gotime;
 use crate::store::Key;
 use crate::store::Store;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::json;
 
-use super::super::gotime;
+use crate::flux::gotime;
 
 /// How many entries are kept.
 const KEPT: usize = 5;

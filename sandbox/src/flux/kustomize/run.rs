@@ -5,9 +5,6 @@ use serde_json::json;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
-use super::super::draft::Draft;
-use super::super::gotime;
-use super::super::notification::Severity;
 use super::Kustomizations;
 use super::apply;
 use super::build;
@@ -15,6 +12,9 @@ use super::build::Unpacked;
 use super::health;
 use super::history;
 use super::origin_of;
+use crate::flux::draft::Draft;
+use crate::flux::gotime;
+use crate::flux::notification::Severity;
 use crate::store::Key;
 
 /// Why a revision was not applied.
@@ -59,6 +59,10 @@ impl Kustomizations {
         draft.set_status("lastAttemptedRevision", revision);
         self.progress(draft, "Building manifests", revision).await;
         sleep(speeds.build).await;
+        if draft.spec()["postBuild"].is_object() {
+            let message = "`postBuild` is not run in the sandbox: remove it".to_owned();
+            return Err(failed(draft, "BuildFailed", message));
+        }
         let built = unpacked.build(&path);
         let mut objects = built.map_err(|message| failed(draft, "BuildFailed", message))?;
         own(draft, &mut objects);

@@ -5,12 +5,12 @@ use std::time::Duration;
 use aws_lc_rs::hmac;
 use serde_json::Value;
 
-use super::super::Speeds;
-use super::super::artifacts::hex;
-use super::super::gotime;
-use super::super::secrets;
 use super::Event;
 use super::Severity;
+use crate::flux::Speeds;
+use crate::flux::artifacts::hex;
+use crate::flux::gotime;
+use crate::flux::secrets;
 use crate::store::Key;
 use crate::store::Store;
 

@@ -54,8 +54,9 @@ pub(crate) struct Notifications {
     started: Instant,
 }
 
-/// A webhook call, as a client in the same process makes it.
-#[derive(Clone, Debug)]
+/// A webhook call, as a client in the same process makes it. Not for printing: headers can be
+/// secrets.
+#[derive(Clone)]
 pub struct WebhookCall<'a> {
     /// Path and query, such as `/hook/…`.
     pub uri: &'a str,

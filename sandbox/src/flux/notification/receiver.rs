@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 
-use super::super::artifacts::hex;
-use super::super::context::Context;
-use super::super::draft::Draft;
-use super::super::draft::asks_for_work;
-use super::super::queue::Next;
-use super::super::runtime::Reconciler;
-use super::super::secrets;
 use super::NAME;
+use crate::flux::artifacts::hex;
+use crate::flux::context::Context;
+use crate::flux::draft::Draft;
+use crate::flux::draft::asks_for_work;
+use crate::flux::queue::Next;
+use crate::flux::runtime::Reconciler;
+use crate::flux::secrets;
 use crate::store::Change;
 use crate::store::ChangeKind;
 use crate::store::Key;

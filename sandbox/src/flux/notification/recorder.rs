@@ -8,12 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::super::context::Context;
-use super::super::gotime;
 use super::Event;
 use super::InvolvedObject;
 use super::Severity;
 use super::event;
+use crate::flux::context::Context;
+use crate::flux::gotime;
 
 /// Posts the events of one controller.
 pub(crate) struct Recorder {

@@ -20,10 +20,10 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::super::Speeds;
-use super::super::context::Context;
 use super::Event;
 use super::alerts;
+use crate::flux::Speeds;
+use crate::flux::context::Context;
 use crate::store::Store;
 
 /// The largest body that either server reads.

@@ -16,15 +16,15 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::super::context::Context;
-use super::super::draft;
-use super::super::draft::REQUESTED_AT;
-use super::super::gotime;
-use super::super::secrets;
 use super::NAME;
 use super::WebhookCall;
 use super::check::Expected;
 use super::server::LARGEST_BODY;
+use crate::flux::context::Context;
+use crate::flux::draft;
+use crate::flux::draft::REQUESTED_AT;
+use crate::flux::gotime;
+use crate::flux::secrets;
 use crate::store::Key;
 use crate::store::Part;
 

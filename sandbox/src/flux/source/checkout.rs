@@ -5,16 +5,17 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::super::artifacts::Files;
-use super::super::artifacts::hash_of;
-use super::super::draft::Draft;
-use super::super::secrets;
 use super::Failure;
 use super::FetchFailure;
 use super::FetchedCommit;
 use super::GitRepositories;
 use super::Reference;
 use super::ignore;
+use crate::flux::Speeds;
+use crate::flux::artifacts::Files;
+use crate::flux::artifacts::hash_of;
+use crate::flux::draft::Draft;
+use crate::flux::secrets;
 use crate::store::Key;
 
 /// Fields of the spec that change the artifact of an unchanged commit, and where status keeps them.
@@ -54,7 +55,7 @@ impl GitRepositories {
         let stored = draft.is_true("ArtifactInStorage")
             && artifact["revision"].as_str().map(hash_of) == Some(commit.commit.as_str());
         let verify = needs_verification(draft);
-        if stored && !config_changed(draft) && !verify {
+        if stored && !self.content_changed(draft) && !verify {
             draft.unmark("FetchFailed");
             forget_verification(draft);
             return Ok(Checkout::Unchanged { revision });
@@ -73,9 +74,9 @@ impl GitRepositories {
         mut files: Files,
     ) -> Result<Files, Failure> {
         let includes = draft.spec()["include"].as_array().cloned().unwrap_or_default();
+        let mut stored = Vec::new();
         for include in includes {
             let name = include["repository"]["name"].as_str().unwrap_or_default();
-            let key = Key::new("GitRepository", &draft.key.namespace, name);
             let unavailable = |reason, message| Failure {
                 condition: "IncludeUnavailable",
                 status: "True",
@@ -83,11 +84,12 @@ impl GitRepositories {
                 message,
                 stalled: false,
             };
-            let Some(other) = self.context.store.get(&key) else {
+            let Some(other) = self.context.store.get(&included_key(draft, &include)) else {
                 let message = format!("could not get resource for include '{name}': not found");
                 return Err(unavailable("NotFound", message));
             };
-            let Some(theirs) = self.context.artifacts.get(&other["status"]["artifact"]) else {
+            let artifact = &other["status"]["artifact"];
+            let Some(theirs) = self.context.artifacts.get(artifact) else {
                 let message = format!("no artifact available for include '{name}'");
                 return Err(unavailable("NoArtifact", message));
             };
@@ -98,8 +100,24 @@ impl GitRepositories {
                     files.insert(format!("{to}{rest}"), content.clone());
                 }
             }
+            stored.push(artifact.clone());
         }
+        let stored = if stored.is_empty() { Value::Null } else { stored.into() };
+        draft.set_status("includedArtifacts", stored);
         Ok(files)
+    }
+
+    /// Whether the artifact would become another one although the commit is the same.
+    fn content_changed(&self, draft: &Draft) -> bool {
+        let includes = draft.spec()["include"].as_array().map_or(&[][..], Vec::as_slice);
+        let stored = draft.status()["includedArtifacts"].as_array().map_or(&[][..], Vec::as_slice);
+        let fresh = |(include, stored): (&Value, &Value)| {
+            let other = self.context.store.get(&included_key(draft, include));
+            other.is_some_and(|it| it["status"]["artifact"]["revision"] == stored["revision"])
+        };
+        CONTENT_CONFIG.iter().any(|(wish, seen)| draft.spec()[*wish] != draft.status()[*seen])
+            || includes.len() != stored.len()
+            || !includes.iter().zip(stored).all(fresh)
     }
 
     /// Reads from the host on a thread of its own: it may open files.
@@ -187,10 +205,6 @@ pub(super) fn remember_config(draft: &mut Draft) {
     }
 }
 
-fn config_changed(draft: &Draft) -> bool {
-    CONTENT_CONFIG.iter().any(|(wish, seen)| draft.spec()[*wish] != draft.status()[*seen])
-}
-
 fn needs_verification(draft: &Draft) -> bool {
     let verification = &draft.spec()["verify"];
     verification.is_object()
@@ -202,6 +216,11 @@ fn forget_verification(draft: &mut Draft) {
         draft.unmark("SourceVerified");
         draft.set_status("sourceVerificationMode", Value::Null);
     }
+}
+
+fn included_key(draft: &Draft, include: &Value) -> Key {
+    let name = include["repository"]["name"].as_str().unwrap_or_default();
+    Key::new("GitRepository", &draft.key.namespace, name)
 }
 
 fn mode_of(verification: &Value) -> String {
@@ -267,7 +286,7 @@ fn folder(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!("{path}/") }
 }
 
-fn wait_of(failure: &FetchFailure, speeds: &super::super::Speeds) -> Duration {
+fn wait_of(failure: &FetchFailure, speeds: &Speeds) -> Duration {
     match failure {
         FetchFailure::Down => speeds.unreachable,
         FetchFailure::NotFound | FetchFailure::Unauthorized => speeds.list_remote,

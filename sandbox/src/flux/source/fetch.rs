@@ -2,7 +2,7 @@
 //!
 //! A trait, so that tests in virtual time can bring a host that needs neither sockets nor git.
 
-use super::super::artifacts::Files;
+use crate::flux::artifacts::Files;
 
 /// What a source follows.
 #[derive(Clone, Debug, PartialEq, Eq)]

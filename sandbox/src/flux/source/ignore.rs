@@ -4,7 +4,7 @@
 //! `spec.ignore`, and the last pattern that fits decides. A commit that touches only ignored files
 //! has a new revision but an old digest, which is why a canary must not be one of them.
 
-use super::super::artifacts::Files;
+use crate::flux::artifacts::Files;
 
 /// What is left out unless a later pattern takes it back in.
 const BUILT_IN: &[&str] = &[

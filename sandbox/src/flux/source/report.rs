@@ -3,13 +3,13 @@
 //! The event is posted before the artifact is published, and the post blocks: a notification
 //! service that is down delays every new artifact by all its retries.
 
-use super::super::draft;
-use super::super::draft::Draft;
-use super::super::notification::Severity;
 use super::FAILURES;
 use super::Failure;
 use super::GitRepositories;
 use super::Outcome;
+use crate::flux::draft;
+use crate::flux::draft::Draft;
+use crate::flux::notification::Severity;
 use serde_json::Value;
 
 /// Longest part of a commit's subject that an event quotes.
