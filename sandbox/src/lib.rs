@@ -1,3 +1,14 @@
-//! A GitOps pipeline that fits in one process, as far as timing can tell.
+//! A GitOps pipeline that fits in one process: what `hopclock demo` runs against and tests drive.
+//!
+//! It depends on nothing of hopclock, so that the two can disagree, and it stamps every write, so
+//! that a test can compare what hopclock said with what was true. Reading order:
+//!
+//! - [`store`]: the objects, their versions and the log of every write, in memory;
+//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
+//! - [`git`]: a git host over smart HTTP, with webhooks;
+//! - [`flux`]: Flux's controllers, as far as timing can tell.
 
+pub mod api;
+pub mod flux;
 pub mod git;
+pub mod store;

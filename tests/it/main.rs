@@ -1,6 +1,11 @@
-//! hopclock against the sandbox, over real sockets: one binary, a module per subject.
-#![allow(clippy::unwrap_used, reason = "everything here is a test or made for one")]
+//! Everything that is tested through the public interface; one binary, a module per subject.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
+
+mod config_broken;
+mod config_files;
+mod config_schema;
 mod git;
 mod git_errors;
 mod git_kit;
+mod replay;

@@ -92,10 +92,16 @@ pub(super) fn fetch_commit(inner: &Inner, cache: &Cache, id: Oid) -> Result<(), 
     if repository.find_commit(id).is_ok_and(|commit| commit.tree().is_ok()) {
         return Ok(());
     }
+    deepen(inner, cache, id, 1)
+}
+
+/// Fetches one commit by its id, with so much of the history below it.
+pub(super) fn deepen(inner: &Inner, cache: &Cache, id: Oid, depth: i32) -> Result<(), Error> {
+    let repository = cache.repository();
     let session = inner.session();
     let fetch = || {
         let mut remote = repository.remote_anonymous(ADDRESS)?;
-        let mut options = options(1);
+        let mut options = options(depth);
         remote.fetch(&[format!("+{id}:refs/hopclock/seen")], Some(&mut options), None)
     };
     transport::with_session(&session, fetch).map_err(|error| inner.typed(cache, &session, &error))

@@ -34,6 +34,8 @@ pub use url::RemoteUrl;
 pub const ATTEMPTS: u32 = 3;
 
 const USER_AGENT: &str = concat!("git/hopclock ", env!("CARGO_PKG_VERSION"));
+/// How far back the ancestry of another's commit is looked for.
+const ANCESTRY_DEPTHS: [i32; 3] = [8, 64, 1024];
 const CACHE_LIMIT: u64 = 64 << 20;
 /// Long enough for the two requests of a push, too short for a load balancer to cut it first.
 const KEEP_CONNECTION: Duration = Duration::from_secs(10);
@@ -232,6 +234,29 @@ impl GitRemote {
             Ok::<_, Error>(history::is_ancestor(cache.repository(), older, newer))
         };
         self.with_cache(ask).await.ok().flatten()
+    }
+
+    /// Whether `commit` stands somewhere above `ancestor`; looks further back in the remote's
+    /// history until that is known. None if the remote does not say.
+    pub async fn descends(&self, commit: &str, ancestor: &str) -> Option<bool> {
+        let (commit, ancestor) = Oid::from_str(commit).ok().zip(Oid::from_str(ancestor).ok())?;
+        let ask = move |inner: &Inner, cache: &mut cache::Cache| {
+            for depth in ANCESTRY_DEPTHS {
+                let known = history::is_ancestor(cache.repository(), ancestor, commit);
+                if known.is_some() {
+                    return Ok::<_, Error>(known);
+                }
+                fetch::deepen(inner, cache, commit, depth)?;
+            }
+            Ok(history::is_ancestor(cache.repository(), ancestor, commit))
+        };
+        self.with_cache(ask).await.ok().flatten()
+    }
+
+    /// The instant, by the clock that stamps pushes.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.inner.clock.now()
     }
 
     /// The commits of the known tip above a commit, newest first; none where they cannot all be

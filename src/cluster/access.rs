@@ -1,0 +1,212 @@
+//! Finds the API server and our credentials: kubeconfig, context, service account, proxy.
+//!
+//! What the environment says (`KUBECONFIG`, `HTTPS_PROXY`, `NO_PROXY`) is read by the command
+//! line and handed in. Where no kubeconfig is named, kube looks for it itself, at its usual
+//! place, and for a pod's service account, whose address stands in variables of the pod.
+
+use crate::cluster::refusal;
+use crate::cluster::{Error, Timing};
+use hyper_util::client::proxy::matcher::Matcher;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Which cluster to talk to, and how.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterOptions {
+    /// The kubeconfigs, merged, the first one that says something wins; of several, those that do
+    /// not exist are passed over. None: the one at its usual place, else the pod's account.
+    pub kubeconfigs: Vec<PathBuf>,
+    /// The kubeconfig's context; its current one by default.
+    pub context: Option<String>,
+    /// `HTTPS_PROXY`: the way to an https API server, unless the kubeconfig has a `proxy-url`.
+    pub https_proxy: Option<String>,
+    /// `NO_PROXY`: hosts that are reached without it.
+    pub no_proxy: Option<String>,
+    /// How long to wait for what.
+    pub timing: Timing,
+}
+
+/// The API server's address without what may be secret, and all that is needed to reach it.
+pub(super) struct Access {
+    pub(super) server: String,
+    pub(super) config: Config,
+}
+
+/// Finds the API server and our credentials.
+pub(super) async fn find(options: &ClusterOptions) -> Result<Access, Error> {
+    let Some((kubeconfig, path)) = read(options)? else {
+        return service_account(options);
+    };
+    let own_proxy = own_proxy(&kubeconfig, options.context.as_deref());
+    check_context(&kubeconfig, options.context.as_deref(), &path)?;
+    let choice =
+        KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
+    let config = config.map_err(|it| unusable(&it, path))?;
+    finished(config, own_proxy, options)
+}
+
+/// Makes a client; may run a credential plugin, so it blocks.
+pub(super) fn client(server: &str, config: Config) -> Result<Client, Error> {
+    Client::try_from(config).map_err(|it| match it {
+        kube::Error::ProxyProtocolUnsupported { .. }
+        | kube::Error::ProxyProtocolDisabled { .. } => {
+            let problem = "it must be http, https or socks5";
+            Error::Proxy { server: server.to_owned(), problem }
+        }
+        kube::Error::RustlsTls(_) => Error::Credentials {
+            server: server.to_owned(),
+            problem: "a certificate or key is no PEM, or they do not belong together".to_owned(),
+        },
+        other => refusal::unreachable(server, &other),
+    })
+}
+
+fn read(options: &ClusterOptions) -> Result<Option<(Kubeconfig, String)>, Error> {
+    if options.kubeconfigs.is_empty() {
+        let path = "~/.kube/config".to_owned();
+        return match Kubeconfig::read() {
+            Ok(kubeconfig) => Ok(Some((kubeconfig, path))),
+            Err(KubeconfigError::FindPath) if options.context.is_none() => Ok(None),
+            Err(KubeconfigError::ReadConfig(problem, _))
+                if options.context.is_none() && problem.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(unreadable(&error, path)),
+        };
+    }
+    let several = options.kubeconfigs.len() > 1;
+    let mut merged: Option<(Kubeconfig, String)> = None;
+    for path in &options.kubeconfigs {
+        let shown = path.display().to_string();
+        if several && is_missing(path) {
+            continue;
+        }
+        let next = Kubeconfig::read_from(path).map_err(|it| unreadable(&it, shown.clone()))?;
+        merged = Some(match merged {
+            Some((first, paths)) => {
+                let paths = format!("{paths}:{shown}");
+                (first.merge(next).map_err(|it| unusable(&it, paths.clone()))?, paths)
+            }
+            None => (next, shown),
+        });
+    }
+    merged.map(Some).ok_or_else(|| Error::KubeconfigUnreadable {
+        path: options.kubeconfigs[0].display().to_string(),
+        problem: "none of the kubeconfigs exists".to_owned(),
+    })
+}
+
+fn service_account(options: &ClusterOptions) -> Result<Access, Error> {
+    let config = Config::incluster().map_err(|_| Error::NoCluster)?;
+    finished(config, None, options)
+}
+
+fn finished(
+    mut config: Config,
+    own_proxy: Option<String>,
+    options: &ClusterOptions,
+) -> Result<Access, Error> {
+    let server = shown(&config.cluster_url);
+    // kube compares NO_PROXY with the proxy's address instead of the API server's.
+    let proxy = own_proxy.or_else(|| proxy_for(&config.cluster_url, options));
+    config.proxy_url = match proxy {
+        Some(url) => Some(
+            url.parse()
+                .map_err(|_| Error::Proxy { server: server.clone(), problem: "it is no URL" })?,
+        ),
+        None => None,
+    };
+    config.default_retry = false;
+    config.connect_timeout = Some(options.timing.answer);
+    Ok(Access { server, config })
+}
+
+fn proxy_for(server: &http::Uri, options: &ClusterOptions) -> Option<String> {
+    let proxy = options.https_proxy.as_ref().filter(|it| !it.is_empty())?;
+    let except = options.no_proxy.clone().unwrap_or_default();
+    let matcher = Matcher::builder().https(proxy.clone()).no(except).build();
+    matcher.intercept(server).map(|_| proxy.clone())
+}
+
+fn own_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let context = context.or(kubeconfig.current_context.as_deref())?;
+    let context = kubeconfig.contexts.iter().find(|it| it.name == context)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|it| it.name == context.cluster)?;
+    cluster.cluster.as_ref()?.proxy_url.clone().filter(|it| !it.is_empty())
+}
+
+fn check_context(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<(), Error> {
+    let wanted = context.or(kubeconfig.current_context.as_deref()).unwrap_or_default();
+    if kubeconfig.contexts.iter().any(|it| it.name == wanted) {
+        return Ok(());
+    }
+    let known: Vec<_> = kubeconfig.contexts.iter().map(|it| format!("`{}`", it.name)).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Error::NoSuchContext { path: path.to_owned(), context: wanted.to_owned(), known })
+}
+
+fn is_missing(path: &Path) -> bool {
+    path.try_exists().is_ok_and(|it| !it)
+}
+
+/// The address without credentials that may stand in it.
+fn shown(url: &http::Uri) -> String {
+    let host = url.authority().map(|it| it.as_str().rsplit('@').next().unwrap_or_default());
+    let scheme = url.scheme_str().unwrap_or("https");
+    format!("{scheme}://{}{}", host.unwrap_or_default(), url.path().trim_end_matches('/'))
+}
+
+fn unreadable(error: &KubeconfigError, path: String) -> Error {
+    match error {
+        KubeconfigError::ReadConfig(problem, path) => Error::KubeconfigUnreadable {
+            path: path.display().to_string(),
+            problem: refusal::shortened(&problem.to_string()),
+        },
+        KubeconfigError::Parse(problem) => {
+            let place = problem.location().map_or_else(String::new, |it| {
+                format!(" at line {}, column {}", it.line(), it.column())
+            });
+            Error::KubeconfigMalformed { path, place }
+        }
+        other => unusable(other, path),
+    }
+}
+
+/// What is wrong with a kubeconfig; its file names are shown, its content is not.
+fn unusable(error: &KubeconfigError, path: String) -> Error {
+    use kube::config::LoadDataError::{DecodeBase64, NoBase64DataOrFile, ReadFile};
+    let what = match error {
+        KubeconfigError::LoadCertificateAuthority(_) => "certificate authority",
+        KubeconfigError::LoadClientCertificate(_) => "client certificate",
+        KubeconfigError::LoadClientKey(_) => "client key",
+        _ => "",
+    };
+    let problem = match error {
+        KubeconfigError::LoadCertificateAuthority(problem)
+        | KubeconfigError::LoadClientCertificate(problem)
+        | KubeconfigError::LoadClientKey(problem) => match problem {
+            DecodeBase64(_) => format!("its {what} is no base64"),
+            ReadFile(problem, file) => {
+                format!("its {what} `{}` cannot be read ({problem})", file.display())
+            }
+            NoBase64DataOrFile => format!("its {what} is empty"),
+        },
+        KubeconfigError::ParseCertificates(_) => "its certificate authority is no PEM".to_owned(),
+        KubeconfigError::LoadClusterOfContext(cluster) => {
+            format!("it has no cluster `{cluster}`, which its context names")
+        }
+        KubeconfigError::MissingClusterUrl => "its cluster has no `server`".to_owned(),
+        KubeconfigError::ParseClusterUrl(_) => "the `server` of its cluster is no URL".to_owned(),
+        KubeconfigError::ParseProxyUrl(_) => "its `proxy-url` or HTTPS_PROXY is no URL".to_owned(),
+        KubeconfigError::ParseNoProxy(_) => "NO_PROXY is malformed".to_owned(),
+        KubeconfigError::KindMismatch | KubeconfigError::ApiVersionMismatch => {
+            "the files are of different kinds".to_owned()
+        }
+        _ => "something that its context needs is missing".to_owned(),
+    };
+    Error::KubeconfigUnusable { path, problem }
+}

@@ -1,0 +1,343 @@
+//! Why something could not be learned from a cluster: one sentence each, with what would help.
+//!
+//! Nothing here carries what a kubeconfig, a Secret or a credential plugin says, for those hold
+//! tokens; only where it went wrong.
+
+use crate::model::{GroupKind, Subject};
+use std::fmt;
+use std::time::Duration;
+
+/// What a request to an API server was about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// The verb that a role has to allow.
+    pub verb: &'static str,
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The resource, in its plural form; a path where it is none.
+    pub resource: String,
+    /// The namespace, or empty.
+    pub namespace: String,
+    /// The object's name, or empty where all are meant.
+    pub name: String,
+}
+
+/// Why something could not be learned from a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig is not there or not ours to read.
+    #[error("cannot read the kubeconfig `{path}`: {problem}; name one that exists and is readable")]
+    KubeconfigUnreadable {
+        /// Its path.
+        path: String,
+        /// What the system says.
+        problem: String,
+    },
+    /// The kubeconfig is no YAML, or not of the right form.
+    #[error(
+        "the kubeconfig `{path}` is malformed{place}: correct it, or write it anew with \
+         `kubectl config`"
+    )]
+    KubeconfigMalformed {
+        /// Its path.
+        path: String,
+        /// Where in it, if known: ` at line 3, column 5`.
+        place: String,
+    },
+    /// The kubeconfig lacks something that its context needs.
+    #[error(
+        "the kubeconfig `{path}` cannot be used: {problem}; correct its context or name another"
+    )]
+    KubeconfigUnusable {
+        /// Its path.
+        path: String,
+        /// What is missing or wrong.
+        problem: String,
+    },
+    /// The named context, or the current one, is not in the kubeconfig.
+    #[error("the kubeconfig `{path}` has no context `{context}`: name one of {known}")]
+    NoSuchContext {
+        /// Its path.
+        path: String,
+        /// The context that was asked for.
+        context: String,
+        /// Those that are there.
+        known: String,
+    },
+    /// Neither a kubeconfig nor a service account.
+    #[error(
+        "there is no cluster to talk to: no kubeconfig at its usual place, and this is no pod with \
+         a service account; name a kubeconfig"
+    )]
+    NoCluster,
+    /// The proxy's address is unusable.
+    #[error(
+        "cannot use the proxy for the API server at `{server}`: {problem}; correct its address"
+    )]
+    Proxy {
+        /// The API server.
+        server: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The kubeconfig's credentials cannot be used.
+    #[error(
+        "cannot use the credentials for the API server at `{server}`: {problem}; check the user of \
+         the kubeconfig's context"
+    )]
+    Credentials {
+        /// The API server.
+        server: String,
+        /// What went wrong, without any of their content.
+        problem: String,
+    },
+    /// The name does not resolve.
+    #[error(
+        "the host of the API server at `{server}` is unknown: check the address in the kubeconfig, \
+         and the DNS"
+    )]
+    UnknownHost {
+        /// The API server.
+        server: String,
+    },
+    /// Nobody listens there.
+    #[error(
+        "the API server at `{server}` refuses the connection: check the address and port in the \
+         kubeconfig, and whether it runs"
+    )]
+    Refused {
+        /// The API server.
+        server: String,
+    },
+    /// The server's certificate is not signed by the CA we were given.
+    #[error(
+        "the certificate of the API server at `{server}` is not trusted ({problem}): check \
+         `certificate-authority` in the kubeconfig"
+    )]
+    Untrusted {
+        /// The API server.
+        server: String,
+        /// What rustls says.
+        problem: String,
+    },
+    /// The connection failed in some other way.
+    #[error("cannot reach the API server at `{server}`: {problem}; check the network on the way")]
+    Unreachable {
+        /// The API server.
+        server: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// No answer in time.
+    #[error(
+        "the API server at `{server}` did not answer {target} within {limit:?}: check its health \
+         and the network on the way"
+    )]
+    TimedOut {
+        /// The API server.
+        server: String,
+        /// What was asked.
+        target: Box<Target>,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// 401.
+    #[error(
+        "the API server at `{server}` does not accept our credentials (401): renew the token or \
+         certificate of the kubeconfig's user"
+    )]
+    Unauthorized {
+        /// The API server.
+        server: String,
+    },
+    /// 403.
+    #[error("the API server at `{server}` forbids {target} (403): grant {}", .target.rule())]
+    Forbidden {
+        /// The API server.
+        server: String,
+        /// What was asked.
+        target: Box<Target>,
+    },
+    /// The server does not know the kind.
+    #[error(
+        "the API server at `{server}` does not serve {} of group `{}`: install its \
+         CustomResourceDefinition", .kind.kind, .kind.group
+    )]
+    NoSuchKind {
+        /// The API server.
+        server: String,
+        /// The kind.
+        kind: GroupKind,
+    },
+    /// A cluster-scoped kind was given a namespace, or the other way round.
+    #[error("{kind} is {scope}: {advice}")]
+    WrongScope {
+        /// The kind.
+        kind: GroupKind,
+        /// `cluster-scoped` or `namespaced`.
+        scope: &'static str,
+        /// What to write instead.
+        advice: &'static str,
+    },
+    /// The object does not exist.
+    #[error("there is no {subject}: check its namespace and name, or create it")]
+    NoSuchObject {
+        /// The object.
+        subject: Box<Subject>,
+    },
+    /// The Secret does not exist.
+    #[error("there is no Secret {namespace}/{name}: check its namespace and name, or create it")]
+    NoSuchSecret {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// The Secret lacks a key.
+    #[error("the Secret {secret} has no key `{key}`: it has {keys}")]
+    NoSuchKey {
+        /// Namespace and name of the Secret.
+        secret: String,
+        /// The key that was looked for.
+        key: String,
+        /// The keys that are there.
+        keys: String,
+    },
+    /// The Secret's value is no text.
+    #[error("the key `{key}` of the Secret {secret} is no UTF-8 text: store it as text")]
+    NotText {
+        /// Namespace and name of the Secret.
+        secret: String,
+        /// The key.
+        key: String,
+    },
+    /// Any other status.
+    #[error("the API server at `{server}` answers {target} with {status}: {message}")]
+    Answered {
+        /// The API server.
+        server: String,
+        /// What was asked.
+        target: Box<Target>,
+        /// The HTTP status.
+        status: u16,
+        /// The server's own words, shortened.
+        message: String,
+    },
+    /// The answer is no Kubernetes.
+    #[error(
+        "the API server at `{server}` answers {target} with something else than Kubernetes does \
+         ({problem}): check the address in the kubeconfig"
+    )]
+    NotUnderstood {
+        /// The API server.
+        server: String,
+        /// What was asked.
+        target: Box<Target>,
+        /// Where it stops making sense.
+        problem: String,
+    },
+    /// A watch did not show its first state in time (rule T3).
+    #[error(
+        "the watch of {watch} showed no state within {limit:?}: check the health of the API server \
+         at `{server}`"
+    )]
+    NoFirstState {
+        /// The API server.
+        server: String,
+        /// Which watch.
+        watch: String,
+        /// How long we waited.
+        limit: Duration,
+    },
+    /// The connection of a watch ended in disorder.
+    #[error("the connection to the API server at `{server}` broke ({problem}): opening it again")]
+    Cut {
+        /// The API server.
+        server: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A watch was not closed when it should have been.
+    #[error("the connection to the API server at `{server}` fell silent: opening it again")]
+    Silent {
+        /// The API server.
+        server: String,
+    },
+    /// The cluster layer was shut down.
+    #[error("the watch of {watch} has ended: follow it anew")]
+    Ended {
+        /// Which watch.
+        watch: String,
+    },
+}
+
+// === impl Error ===
+
+impl Error {
+    /// A short name of the reason, for labels.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::KubeconfigUnreadable { .. }
+            | Self::KubeconfigMalformed { .. }
+            | Self::KubeconfigUnusable { .. }
+            | Self::NoSuchContext { .. }
+            | Self::NoCluster => "kubeconfig",
+            Self::Credentials { .. } | Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Untrusted { .. } => "untrusted",
+            Self::Proxy { .. }
+            | Self::UnknownHost { .. }
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::Cut { .. } => "unreachable",
+            Self::TimedOut { .. } | Self::NoFirstState { .. } | Self::Silent { .. } => "timeout",
+            Self::NoSuchKind { .. } | Self::WrongScope { .. } => "kind",
+            Self::NoSuchObject { .. } => "missing_object",
+            Self::NoSuchSecret { .. } | Self::NoSuchKey { .. } | Self::NotText { .. } => "secret",
+            Self::Answered { .. } | Self::NotUnderstood { .. } | Self::Ended { .. } => "api_server",
+        }
+    }
+
+    /// Whether only a person can mend it, so that waiting is in vain.
+    #[must_use]
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self.reason(), "unreachable" | "timeout" | "api_server")
+    }
+
+    /// The HTTP status, where that is all there is to say.
+    pub(super) fn status(&self) -> Option<u16> {
+        if let Self::Answered { status, .. } = self { Some(*status) } else { None }
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    /// The rule that allows it.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        let Self { verb, group, resource, namespace, .. } = self;
+        if resource.starts_with('/') {
+            return format!(
+                "`nonResourceURLs: [\"{resource}\"], verbs: [\"get\"]` in a ClusterRole"
+            );
+        }
+        let role = if namespace.is_empty() { "ClusterRole" } else { "Role" };
+        format!(
+            "`apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]` in a {role}"
+        )
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verb, group, resource, namespace, name } = self;
+        let dot = if group.is_empty() { "" } else { "." };
+        write!(f, "`{verb}` of `{resource}{dot}{group}`")?;
+        if !name.is_empty() {
+            write!(f, " named `{name}`")?;
+        }
+        if namespace.is_empty() { Ok(()) } else { write!(f, " in namespace `{namespace}`") }
+    }
+}

@@ -1,0 +1,98 @@
+//! Who watches what: one watch per kind and namespace, started when the first follower comes.
+
+use crate::cluster::api::Api;
+use crate::cluster::kinds::Kinds;
+use crate::cluster::queue::Queue;
+use crate::cluster::watch::{Command, Follower, Parts, Watch};
+use crate::cluster::{Error, WatchName};
+use crate::model::Subject;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+
+/// All watches of a cluster.
+pub(super) struct Hub {
+    pub(super) api: Arc<Api>,
+    pub(super) kinds: Arc<Kinds>,
+    watches: Mutex<Watches>,
+}
+
+/// A follower's place at a watch. Dropping it leaves.
+pub(super) struct Subscription {
+    pub(super) watch: WatchName,
+    pub(super) subjects: Vec<Arc<Subject>>,
+    id: u64,
+    commands: UnboundedSender<Command>,
+}
+
+/// The answer that comes once a watch has shown its first states, or has proven itself.
+pub(super) type Told = oneshot::Receiver<Result<(), Error>>;
+
+#[derive(Default)]
+struct Watches {
+    followers: u64,
+    running: HashMap<WatchName, UnboundedSender<Command>>,
+}
+
+// === impl Hub ===
+
+impl Hub {
+    /// No watch yet.
+    pub(super) fn new(api: Arc<Api>) -> Self {
+        Self { api, kinds: Arc::default(), watches: Mutex::default() }
+    }
+
+    /// Takes a place at a watch, which is started if it does not run.
+    pub(super) fn follow(
+        self: &Arc<Self>,
+        watch: WatchName,
+        subjects: BTreeMap<String, Arc<Subject>>,
+        queue: Arc<Queue>,
+    ) -> (Subscription, Told) {
+        let (ready, told) = oneshot::channel();
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.followers += 1;
+        let id = watches.followers;
+        let commands = watches.running.entry(watch.clone()).or_insert_with(|| self.start(&watch));
+        let listed = subjects.values().cloned().collect();
+        let follower = Follower { subjects, queue, ready: Some(ready) };
+        let _ = commands.send(Command::Follow(id, follower));
+        (Subscription { watch, subjects: listed, id, commands: commands.clone() }, told)
+    }
+
+    /// Lets a watch end, unless somebody has just come.
+    pub(super) fn retire(&self, watch: &WatchName, commands: &UnboundedReceiver<Command>) -> bool {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = commands.is_empty();
+        if idle {
+            watches.running.remove(watch);
+        }
+        idle
+    }
+
+    fn start(self: &Arc<Self>, watch: &WatchName) -> UnboundedSender<Command> {
+        let (sender, commands) = unbounded_channel();
+        let (api, kinds) = (Arc::clone(&self.api), Arc::clone(&self.kinds));
+        let parts = Parts { api, kinds, name: watch.clone() };
+        tokio::spawn(Watch::new(Arc::downgrade(self), parts, commands).run());
+        sender
+    }
+}
+
+// === impl Subscription ===
+
+impl Subscription {
+    /// Asks the watch to prove itself.
+    pub(super) fn prove(&self) -> Told {
+        let (prover, told) = oneshot::channel();
+        let _ = self.commands.send(Command::Prove(prover));
+        told
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let _ = self.commands.send(Command::Leave(self.id));
+    }
+}

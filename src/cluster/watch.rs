@@ -1,0 +1,527 @@
+//! One watch of one kind in one namespace, for everybody who follows something there.
+//!
+//! A task that owns all it knows: commands and bytes come in, states go out to the followers'
+//! queues. It looks at one object as long as one is wanted. When a second one is, it opens a
+//! watch of the whole namespace behind the same place while the old one is still read, so that
+//! the followers of the first notice nothing; resource versions drop what comes twice.
+
+use crate::cluster::hub::Hub;
+use crate::cluster::lines::Line;
+use crate::cluster::list::{List, Scope, list};
+use crate::cluster::proof::{Proof, Prover};
+use crate::cluster::queue::Queue;
+use crate::cluster::stream::{Opened, Piece, Stream, open};
+use crate::cluster::track::{News, Track};
+use crate::cluster::trim::trim;
+use crate::cluster::version::Version;
+use crate::cluster::{Error, Event, WatchName, hearing::Hearing};
+use crate::model::{Arrival, Moment, Seen, State, Subject, When};
+use futures_util::future::{BoxFuture, pending};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
+
+/// What a watch is asked to do.
+pub(super) enum Command {
+    /// Show a follower its objects' states.
+    Follow(u64, Follower),
+    /// A follower is gone.
+    Leave(u64),
+    /// Prove that nothing was missed.
+    Prove(Prover),
+}
+
+/// Somebody who wants the states of some objects.
+pub(super) struct Follower {
+    pub(super) subjects: BTreeMap<String, Arc<Subject>>,
+    pub(super) queue: Arc<Queue>,
+    /// Told once the first states are in the queue.
+    pub(super) ready: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+/// The watch.
+pub(super) struct Watch {
+    hub: Weak<Hub>,
+    parts: Parts,
+    commands: UnboundedReceiver<Command>,
+    followers: BTreeMap<u64, Follower>,
+    /// Names of all objects that somebody follows.
+    followed: BTreeSet<String>,
+    track: Track,
+    hearing: Hearing,
+    /// Behind which version to go on; none if only a list can tell.
+    position: Option<Version>,
+    stream: Option<Stream>,
+    opening: Option<BoxFuture<'static, Result<Opened, Error>>>,
+    lists: FuturesUnordered<BoxFuture<'static, (Purpose, Result<List, Error>)>>,
+    /// Names whose first state a list is on its way with.
+    admitting: BTreeSet<String>,
+    proof: Proof,
+    pause: Option<Pin<Box<Sleep>>>,
+    linger: Option<Pin<Box<Sleep>>>,
+    broken: bool,
+    attempts: u32,
+}
+
+/// What every request of the watch needs.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) api: Arc<crate::cluster::api::Api>,
+    pub(super) kinds: Arc<crate::cluster::kinds::Kinds>,
+    pub(super) name: WatchName,
+}
+
+enum Purpose {
+    Admit(String),
+    Prove(Vec<Prover>),
+}
+
+/// Why a stream is of no more use.
+enum End {
+    Failure(u16, String),
+    Garbled,
+}
+
+enum Step {
+    Heard(Piece),
+    Command(Option<Command>),
+    Opened(Result<Opened, Error>),
+    Listed(Purpose, Result<List, Error>),
+    Retry,
+    Lingered,
+    Overdue,
+}
+
+// === impl Watch ===
+
+impl Watch {
+    /// A watch that begins with its first command.
+    pub(super) fn new(hub: Weak<Hub>, parts: Parts, commands: UnboundedReceiver<Command>) -> Self {
+        let hearing = Hearing::new(&parts.api.timing, parts.api.clock.now());
+        Self {
+            hub,
+            parts,
+            commands,
+            followers: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            track: Track::default(),
+            hearing,
+            position: None,
+            stream: None,
+            opening: None,
+            lists: FuturesUnordered::new(),
+            admitting: BTreeSet::new(),
+            proof: Proof::default(),
+            pause: None,
+            linger: None,
+            broken: false,
+            attempts: 0,
+        }
+    }
+
+    /// Runs until nobody has followed anything for a while.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.begin();
+            match self.step().await {
+                Step::Heard(piece) => self.heard(piece),
+                Step::Command(Some(command)) => self.obey(command),
+                Step::Command(None) => return,
+                Step::Opened(opened) => {
+                    self.opening = None;
+                    match opened {
+                        Ok(opened) => self.opened(opened),
+                        Err(error) => self.refused(&error),
+                    }
+                }
+                Step::Listed(purpose, list) => self.listed(purpose, list),
+                Step::Retry => self.pause = None,
+                Step::Lingered => {
+                    self.linger = None;
+                    let retired = |it: Arc<Hub>| it.retire(&self.parts.name, &self.commands);
+                    if self.hub.upgrade().is_none_or(retired) {
+                        return;
+                    }
+                }
+                Step::Overdue => self.catch_up(),
+            }
+            self.check_proof();
+            self.greet();
+        }
+    }
+
+    async fn step(&mut self) -> Step {
+        let mut piece = std::pin::pin!(async {
+            match &mut self.stream {
+                Some(stream) => stream.next().await,
+                None => pending().await,
+            }
+        });
+        tokio::select! {
+            biased;
+            piece = &mut piece => Step::Heard(piece),
+            command = self.commands.recv() => Step::Command(command),
+            opened = async {
+                match &mut self.opening {
+                    Some(opening) => opening.await,
+                    None => pending().await,
+                }
+            } => Step::Opened(opened),
+            Some((purpose, list)) = self.lists.next() => Step::Listed(purpose, list),
+            () = elapsed(&mut self.pause) => Step::Retry,
+            () = elapsed(&mut self.linger) => Step::Lingered,
+            () = elapsed(self.proof.grace()) => Step::Overdue,
+        }
+    }
+
+    /// Begins whatever is missing and not under way.
+    fn begin(&mut self) {
+        if self.followers.is_empty() {
+            let timing = &self.parts.api.timing;
+            self.linger.get_or_insert_with(|| Box::pin(sleep(timing.linger)));
+            return;
+        }
+        self.linger = None;
+        if self.opening.is_none() && self.pause.is_none() {
+            let covered = self
+                .stream
+                .as_ref()
+                .is_some_and(|stream| self.followed.iter().all(|it| stream.scope.covers(it)));
+            if !covered {
+                let all: BTreeSet<_> = self.followed.iter().chain(self.track.names()).collect();
+                let scope = Scope::of(all.into_iter());
+                self.open(scope);
+            }
+        }
+        if self.position.is_some() {
+            for name in &self.followed {
+                if self.track.get(name).is_none() && self.admitting.insert(name.clone()) {
+                    let name = name.clone();
+                    self.list(Scope::One(name.clone()), Purpose::Admit(name));
+                }
+            }
+        }
+        if let Some(provers) = self.proof.begin() {
+            let scope = match &self.stream {
+                Some(stream) => stream.scope.clone(),
+                None => Scope::of(self.followed.iter()),
+            };
+            self.list(scope, Purpose::Prove(provers));
+        }
+    }
+
+    fn open(&mut self, scope: Scope) {
+        if self.stream.is_some() {
+            self.parts.api.restarted(&self.parts.name.kind, "widened");
+        }
+        let (Parts { api, kinds, name }, from) = (self.parts.clone(), self.position.clone());
+        let opening = async move { open(&api, &kinds, &name, scope, from).await };
+        self.opening = Some(Box::pin(opening));
+    }
+
+    fn list(&self, scope: Scope, purpose: Purpose) {
+        let Parts { api, kinds, name } = self.parts.clone();
+        self.lists.push(Box::pin(async move {
+            let listed = list(&api, &kinds, &name, &scope).await;
+            (purpose, listed.map(|(_, it)| it))
+        }));
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Follow(id, follower) => {
+                if self.followers.is_empty() && self.stream.is_none() && self.opening.is_none() {
+                    self.track.clear();
+                }
+                if self.broken || self.track.names().next().is_none() {
+                    // What is known is out of date: only a list is a first state.
+                    self.position = None;
+                }
+                let now = self.parts.api.clock.now();
+                for (name, subject) in &follower.subjects {
+                    if let Some(known) = self.track.get(name) {
+                        let when = When::between(Moment::default(), now);
+                        let value = Arc::clone(&known.value);
+                        let state = State { when, arrival: Arrival::First, value };
+                        let subject = Arc::clone(subject);
+                        follower.queue.push(Event::Seen(Seen { subject, state }));
+                    }
+                }
+                self.followed.extend(follower.subjects.keys().cloned());
+                self.followers.insert(id, follower);
+                // Whoever comes during a pause does not want to wait for it.
+                self.pause = None;
+            }
+            Command::Leave(id) => {
+                self.followers.remove(&id);
+                self.count();
+            }
+            Command::Prove(prover) => self.proof.wanted(prover),
+        }
+    }
+
+    fn opened(&mut self, opened: Opened) {
+        let Opened { list, stream } = opened;
+        let (asked, at) = (stream.asked, stream.opened);
+        self.track.retain(|name| stream.scope.covers(name));
+        match list {
+            Some(list) => {
+                let when = When::between(self.hearing.floor(), list.answered);
+                let news = self.track.relist(&list, self.followed.iter());
+                for it in news {
+                    self.deliver(it, when, Arrival::AfterGap);
+                }
+                self.hearing.listed(list.sent);
+                self.hearing.opened(asked, at);
+                self.position = Some(list.version);
+            }
+            None if self.stream.is_some() => self.hearing.handed_over(asked, at),
+            None => self.hearing.opened(asked, at),
+        }
+        self.stream = Some(stream);
+        if std::mem::take(&mut self.broken) {
+            tracing::info!(watch = %self.parts.name, "the watch is restored");
+            self.tell(&Event::Restored { watch: self.parts.name.clone(), at });
+        }
+    }
+
+    /// A watch could not be opened: newcomers are told why, the others that it is broken.
+    fn refused(&mut self, error: &Error) {
+        if error.status().is_some() {
+            self.position = None;
+        }
+        self.dismiss(error);
+        if self.stream.is_none() {
+            self.hearing.torn();
+            self.failed("refused", error);
+        }
+        self.rest();
+    }
+
+    /// Sends away those who wait for a first state.
+    fn dismiss(&mut self, error: &Error) {
+        self.followers.retain(|_, follower| match follower.ready.take() {
+            Some(ready) => {
+                let _ = ready.send(Err(error.clone()));
+                false
+            }
+            None => true,
+        });
+        self.count();
+    }
+
+    /// Finds out anew which names are followed.
+    fn count(&mut self) {
+        let names = self.followers.values().flat_map(|it| it.subjects.keys().cloned());
+        self.followed = names.collect();
+    }
+
+    fn heard(&mut self, piece: Piece) {
+        match piece {
+            Piece::Bytes { at, held, bytes } => {
+                let before = self.hearing.clone();
+                if let Err(end) = self.bytes(at, held, &bytes) {
+                    // What ends a watch is no sign that nothing was missed before it.
+                    self.hearing = before;
+                    self.position = None;
+                    self.ended(end);
+                }
+            }
+            Piece::Closed(at) => {
+                self.hearing.closed(at);
+                self.parts.api.restarted(&self.parts.name.kind, "closed");
+                let lived = self.stream.take().map(|it| at.since(it.opened));
+                if lived.is_some_and(|it| it >= self.parts.api.timing.watch / 2) {
+                    self.attempts = 0;
+                } else {
+                    self.rest();
+                }
+            }
+            Piece::Cut(problem) => self.lost("broken", &problem),
+            Piece::Silent => {
+                self.parts.api.distrust_connections();
+                let server = self.parts.api.server.clone();
+                self.tear("silent", &Error::Silent { server });
+            }
+        }
+    }
+
+    fn bytes(&mut self, at: Moment, held: Option<Moment>, bytes: &[u8]) -> Result<(), End> {
+        let (when, arrival) = self.hearing.heard(at, held);
+        let lines = self.stream.as_mut().and_then(|it| it.splitter.push(bytes));
+        for line in lines.ok_or(End::Garbled)? {
+            self.line(&line, when, arrival)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], when: When, arrival: Arrival) -> Result<(), End> {
+        match Line::parse(line).map_err(|_| End::Garbled)? {
+            Line::Object { name, version, deleted } => {
+                self.attempts = 0;
+                self.position = Some(version.clone());
+                let wanted = self.track.get(&name).is_some() || self.followed.contains(&name);
+                if wanted && self.track.is_news(&name, &version, deleted) {
+                    let value = value(line, deleted).map_err(|_| End::Garbled)?;
+                    let news = self.track.event(name, version, value);
+                    self.deliver(news, when, arrival);
+                }
+                Ok(())
+            }
+            Line::Bookmark(version) => {
+                self.attempts = 0;
+                self.position = Some(version);
+                self.hearing.bookmark();
+                Ok(())
+            }
+            Line::Failure { code, message } => Err(End::Failure(code, message)),
+        }
+    }
+
+    fn ended(&mut self, end: End) {
+        let Parts { api, name, .. } = &self.parts;
+        match end {
+            End::Failure(code, message) => {
+                tracing::debug!(watch = %name, code, message, "the server gave the watch up");
+                api.restarted(&name.kind, if code == 410 { "gone" } else { "error" });
+                self.stream = None;
+                self.hearing.torn();
+                self.rest();
+            }
+            End::Garbled => self.lost("garbled", "it carries what is no watch event"),
+        }
+    }
+
+    fn lost(&mut self, reason: &'static str, problem: &str) {
+        let (server, problem) = (self.parts.api.server.clone(), problem.to_owned());
+        self.tear(reason, &Error::Cut { server, problem });
+    }
+
+    fn tear(&mut self, reason: &'static str, error: &Error) {
+        self.stream = None;
+        self.hearing.torn();
+        self.failed(reason, error);
+        self.rest();
+    }
+
+    /// Counts a failure, and says so once until it is over.
+    fn failed(&mut self, reason: &'static str, error: &Error) {
+        self.parts.api.restarted(&self.parts.name.kind, reason);
+        if !std::mem::replace(&mut self.broken, true) {
+            tracing::warn!(watch = %self.parts.name, %error, "the watch is broken");
+            let (watch, since) = (self.parts.name.clone(), self.hearing.last());
+            self.tell(&Event::Broken { watch, since, error: error.clone() });
+        }
+    }
+
+    fn rest(&mut self) {
+        let pause = self.parts.api.timing.pause(self.attempts);
+        self.attempts = self.attempts.saturating_add(1);
+        self.pause = Some(Box::pin(sleep(pause)));
+    }
+
+    fn listed(&mut self, purpose: Purpose, listed: Result<List, Error>) {
+        match (purpose, listed) {
+            (Purpose::Admit(name), Ok(list)) => {
+                self.admitting.remove(&name);
+                if self.track.get(&name).is_none() {
+                    let when = When::between(Moment::default(), list.answered);
+                    for it in self.track.relist(&list, std::iter::once(&name)) {
+                        self.deliver(it, when, Arrival::First);
+                    }
+                }
+            }
+            (Purpose::Admit(name), Err(error)) => {
+                self.admitting.remove(&name);
+                self.dismiss(&error);
+            }
+            (Purpose::Prove(provers), Ok(list)) => {
+                let grace = self.parts.api.timing.grace;
+                self.proof.listed(provers, list, grace);
+            }
+            (Purpose::Prove(provers), Err(error)) => self.proof.failed(provers, &error),
+        }
+    }
+
+    /// Answers a proof as soon as the watch has told all that its list shows.
+    fn check_proof(&mut self) {
+        if let Some(list) = self.proof.list()
+            && !self.track.is_behind(list, self.followed.iter())
+        {
+            self.proof.done();
+        }
+    }
+
+    /// The watch did not tell what a list shows: it is told now, and the connection replaced.
+    fn catch_up(&mut self) {
+        if let Some(list) = self.proof.list() {
+            let when = When::between(self.hearing.floor(), list.answered);
+            let news = self.track.catch_up(list, self.followed.iter());
+            for it in news {
+                self.deliver(it, when, Arrival::AfterGap);
+            }
+            self.proof.done();
+            if self.stream.take().is_some() {
+                self.parts.api.restarted(&self.parts.name.kind, "behind");
+                self.parts.api.distrust_connections();
+                self.hearing.torn();
+            }
+        }
+    }
+
+    fn deliver(&self, news: News, when: When, arrival: Arrival) {
+        let News { name, first, value } = news;
+        let (when, arrival) = if first {
+            (When::between(Moment::default(), when.latest), Arrival::First)
+        } else {
+            (when, arrival)
+        };
+        for follower in self.followers.values() {
+            if let Some(subject) = follower.subjects.get(&name) {
+                let (subject, value) = (Arc::clone(subject), Arc::clone(&value));
+                let state = State { when, arrival, value };
+                follower.queue.push(Event::Seen(Seen { subject, state }));
+            }
+        }
+    }
+
+    /// Tells those whose watch is open and whose first states are all shown.
+    fn greet(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        for follower in self.followers.values_mut().filter(|it| it.ready.is_some()) {
+            let shown = |it: &String| self.track.get(it).is_some() && stream.scope.covers(it);
+            if follower.subjects.keys().all(shown)
+                && let Some(ready) = follower.ready.take()
+            {
+                let _ = ready.send(Ok(()));
+            }
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        for follower in self.followers.values().filter(|it| it.ready.is_none()) {
+            follower.queue.push(event.clone());
+        }
+    }
+}
+
+fn value(line: &[u8], deleted: bool) -> Result<Arc<Value>, serde_json::Error> {
+    if deleted {
+        return Ok(Arc::new(Value::Null));
+    }
+    let mut object = Line::object(line)?;
+    trim(&mut object);
+    Ok(Arc::new(object))
+}
+
+async fn elapsed(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => pending().await,
+    }
+}
