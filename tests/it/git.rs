@@ -72,6 +72,28 @@ async fn t1_a_rebased_commit_is_announced_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_branch_that_moves_between_the_two_requests_is_noticed_by_the_server() {
+    let bench = Bench::new().await;
+    let remote = bench.remote().await;
+    let prepared = remote.prepare(append("1")).await.unwrap();
+    let slow = Fault::Slow(std::time::Duration::from_secs(2));
+    bench.host.add_fault(FaultRule::once(RequestKind::Push, slow));
+    let host = (bench.host.clone(), bench.url.clone());
+    let meanwhile = tokio::spawn(async move {
+        let (host, url) = host;
+        while host.count(RequestKind::Push) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+        host.commit(&url, &NewCommit::new("main", "Somebody else").file("other", "x")).unwrap()
+    });
+    let mut announced = Vec::new();
+    let published = remote.publish(prepared, |new| announced.push(new.clone())).await.unwrap();
+    let other = meanwhile.await.unwrap();
+    assert_eq!((announced.len(), published.attempts), (1, 2));
+    assert_eq!(bench.git(&["rev-parse", "main^"]).await, other);
+}
+
+#[tokio::test]
 async fn a_branch_that_moves_at_every_attempt_is_given_up() {
     let bench = Bench::new().await;
     let remote = bench.remote().await;

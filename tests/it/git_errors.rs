@@ -179,6 +179,22 @@ async fn credentials_follow_no_redirect_to_another_host() {
 }
 
 #[tokio::test]
+async fn a_redirect_on_the_same_host_is_followed_with_credentials() {
+    let bench = Bench::new().await;
+    let credentials = hopclock_sandbox::git::Credentials::basic("u", "p");
+    let account = Account { credentials, rights: Rights::Write };
+    bench.host.set_accounts(&bench.url, vec![account]).unwrap();
+    for kind in [RequestKind::FetchRefs, RequestKind::PushRefs] {
+        let here = Fault::Redirect(bench.host.base_url().to_owned());
+        bench.host.add_fault(FaultRule::once(kind, here));
+    }
+    let credentials = Credentials::basic("u", "p");
+    let options = GitRemoteOptions { credentials, ..bench.options() };
+    push(&bench.open(options).await.unwrap(), "1").await.unwrap();
+    assert_eq!(bench.host.count(RequestKind::PushRefs), 2);
+}
+
+#[tokio::test]
 async fn a_web_page_is_not_taken_for_a_repository() {
     let bench = Bench::new().await;
     let page = Fault::Status(200, None);

@@ -3,27 +3,16 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
-use http::Response;
-use http::header;
-use http_body_util::BodyExt;
-use http_body_util::Full;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::Repository;
-use super::Shared;
-use super::access;
 use super::access::Rights;
-use super::backend;
-use super::fault;
-use super::fault::Fault;
-use super::fault::RequestKind;
-use super::fault::RequestRecord;
+use super::fault::{Fault, RequestKind, RequestRecord};
 use super::history::UpdatedBy;
-use super::pkt;
 use super::refusal::RefusedBy;
-use super::webhook;
+use super::{Repository, Shared, access, backend, fault, pkt, webhook};
 
 /// The connection ends without an answer.
 #[derive(Debug, thiserror::Error)]

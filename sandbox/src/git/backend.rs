@@ -3,15 +3,12 @@
 //! The answer is read as it comes, because the moment a push becomes visible is not its end: git
 //! reports right after it moved the refs and only then runs what comes after.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use bytes::Bytes;
-use http::HeaderMap;
-use http::Method;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
+use http::{HeaderMap, Method};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::Instant;
 

@@ -5,19 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use git2::Commit;
-use git2::ObjectType;
-use git2::Oid;
-use git2::Repository;
-use git2::TreeWalkMode;
-use git2::TreeWalkResult;
+use git2::{Commit, ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 
-use super::GitHost;
-use super::access;
 use super::access::Rights;
-use super::fault;
-use super::fault::Fault;
-use super::fault::RequestKind;
+use super::fault::{Fault, RequestKind};
+use super::{GitHost, access, fault};
 
 /// What to fetch.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,21 +6,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use git2::FileMode;
-use git2::ObjectType;
-use git2::Oid;
-use git2::Repository;
-use git2::RepositoryInitOptions;
-use git2::Signature;
 use git2::build::TreeUpdateBuilder;
+use git2::{FileMode, ObjectType, Oid, Repository, RepositoryInitOptions, Signature};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Error;
-use super::GitHost;
-use super::Shared;
 use super::pkt::Command;
-use super::webhook;
+use super::{Error, GitHost, Shared, webhook};
 
 /// Who moved a ref.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,36 +22,19 @@ mod tests;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
-pub use access::Account;
-pub use access::Credentials;
-pub use access::Rights;
-pub use fault::Fault;
-pub use fault::FaultRule;
-pub use fault::RequestKind;
-pub use fault::RequestRecord;
-pub use fetch::FetchError;
-pub use fetch::Fetched;
-pub use fetch::GitRef;
-pub use history::NewCommit;
-pub use history::RefUpdate;
-pub use history::UpdatedBy;
-pub use refusal::Refusal;
-pub use refusal::RefusedBy;
+pub use access::{Account, Credentials, Rights};
+pub use fault::{Fault, FaultRule, RequestKind, RequestRecord};
+pub use fetch::{FetchError, Fetched, GitRef};
+pub use history::{NewCommit, RefUpdate, UpdatedBy};
+pub use refusal::{Refusal, RefusedBy};
 pub use tls::unrelated_authority;
-pub use webhook::Delivery;
-pub use webhook::Webhook;
-pub use webhook::WebhookFault;
-pub use webhook::WebhookFormat;
-pub use webhook::WebhookMoment;
+pub use webhook::{Delivery, Webhook, WebhookFault, WebhookFormat, WebhookMoment};
 
 /// How a git host is started; the default is plain HTTP on a free port.
 #[derive(Debug, Clone, Default)]

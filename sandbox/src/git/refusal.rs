@@ -4,10 +4,9 @@
 //! the hooks are real. They lie once in the host's folder and are switched on by a repository's
 //! configuration, since a script that was just written may still be "busy" when it is run.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fs, io};
 
 use super::Error;
 

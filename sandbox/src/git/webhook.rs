@@ -7,13 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::RefUpdate;
-use super::Shared;
-use super::history;
+use super::{RefUpdate, Shared, history};
 
 /// Whose webhooks these look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
