@@ -1,14 +1,21 @@
 //! A stopwatch for GitOps pipelines.
 //!
 //! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
-//! in the states they are shown; the [`engine`] times one run.
+//! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
+//! pipeline, [`cluster`] and [`remote`] talk to the outside, [`cli`] wires everything together.
 
 pub mod model; // start reading here
 
-pub mod config;
-pub mod engine;
+pub mod path;
+
 pub mod hop;
-pub mod remote;
 pub mod trigger;
 
+pub mod config;
+
 pub mod cluster;
+pub mod remote;
+
+pub mod engine;
+
+pub mod cli;

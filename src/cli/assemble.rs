@@ -4,12 +4,12 @@
 use crate::cli::credentials;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
-use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
+use crate::engine::{Job, Need, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{
     Applied, Bystander, Detector, HopConfig, Live, SourceFetched, Upstream, WebhookReceived,
     WebhookReceivedConfig,
 };
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Requirement, Subject};
 use crate::path::{self, Reach, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::{Content, EditTemplate, GitCommit, GitCommitConfig, Trigger, TriggerConfig};
@@ -93,7 +93,7 @@ impl Workshop {
             place: hop.kind.traits().place,
             after: hop.after.iter().filter_map(position).collect(),
             within: hop.within,
-            need: hop.required,
+            need: need(hop.required),
             detector,
         })
     }
@@ -227,4 +227,12 @@ fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {
 
 fn unusable(message: String) -> ProbeError {
     ProbeError { reason: "unusable_scenario".to_owned(), message }
+}
+
+fn need(required: Requirement) -> Need {
+    match required {
+        Requirement::Waited => Need::Always,
+        Requirement::Required => Need::UntilBypassed,
+        Requirement::Optional => Need::Never,
+    }
 }

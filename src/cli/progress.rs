@@ -1,6 +1,7 @@
 //! Shows runs while they are under way: moving lines on a terminal, plain ones elsewhere.
 
 use crate::cli::waterfall::length;
+use crate::config::Scenario;
 use crate::model::{Event, Observer, Passage};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
@@ -18,8 +19,10 @@ pub(super) struct Progress {
 // === impl Progress ===
 
 impl Progress {
-    /// Follows scenarios, each with the names of its hops.
-    pub(super) fn new(hops: HashMap<String, Vec<String>>) -> Self {
+    /// Follows scenarios.
+    pub(super) fn new(scenarios: &[Scenario]) -> Self {
+        let names = |it: &Scenario| it.hops.iter().map(|it| it.name.clone()).collect();
+        let hops = scenarios.iter().map(|it| (it.name.clone(), names(it))).collect();
         let terminal = std::io::stderr().is_terminal().then(MultiProgress::new);
         Self { terminal, hops, bars: Mutex::default() }
     }

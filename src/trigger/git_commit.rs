@@ -220,6 +220,8 @@ impl GitCommit {
 #[async_trait::async_trait]
 impl Trigger for GitCommit {
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
+        // What is cached may be older than what others have pushed.
+        self.remote.fetch_tip().await?;
         let file = self.remote.read_file(&self.edit.path).await?;
         let latest = file.as_deref().and_then(latest_in);
         Ok(latest.filter(|it| it.instance() == self.edit.instance))
