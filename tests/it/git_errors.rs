@@ -158,7 +158,7 @@ async fn an_unknown_branch_is_answered_with_those_that_exist() {
 async fn a_silent_host_is_a_timeout_before_the_push_and_a_lost_answer_in_it() {
     let bench = Bench::new().await;
     push(&bench.remote().await, "1").await.unwrap();
-    let timeout = Duration::from_millis(300);
+    let timeout = Duration::from_secs(2);
     let remote = bench.open(GitRemoteOptions { timeout, ..bench.options() }).await.unwrap();
     bench.host.add_fault(FaultRule::once(RequestKind::PushRefs, Fault::Silence));
     assert_eq!(push(&remote, "2").await.unwrap_err().reason(), "git_timeout");

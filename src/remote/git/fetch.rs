@@ -6,8 +6,9 @@ use crate::remote::git::transport::{self, ADDRESS};
 use crate::remote::git::{Error, Inner, Mode};
 use git2::{Direction, FetchOptions, Oid, RemoteHead};
 
-/// What a push of the mode needs to know of the history: the tip alone, or what is above the base.
-const REPLACE_DEPTHS: [i32; 3] = [16, 256, i32::MAX];
+/// How far back `replace` looks for what the last canary stood on: the base may have advanced by
+/// as many commits since. Further away it is taken for somebody's work.
+const REPLACE_DEPTHS: [i32; 3] = [16, 256, 4096];
 
 /// What the remote says of its refs.
 pub(super) struct Heads {

@@ -40,8 +40,9 @@ const CACHE_LIMIT: u64 = 64 << 20;
 /// Long enough for the two requests of a push, too short for a load balancer to cut it first.
 const KEEP_CONNECTION: Duration = Duration::from_secs(10);
 
-/// Which branch of which repository, and how to get there.
-#[derive(Clone, Debug)]
+/// Which branch of which repository, and how to get there. Not for printing: the address may hold
+/// a password still.
+#[derive(Clone)]
 pub struct GitRemoteOptions {
     /// HTTP or HTTPS address; a user and password in it count if `credentials` are none.
     pub url: String,

@@ -25,9 +25,9 @@ impl RemoteUrl {
             let why = format!("scheme `{}` is not `http` or `https`", url.scheme());
             return Err(Error::BadUrl { url: without_user(text), why });
         }
-        let credentials = url
-            .password()
-            .map(|password| Credentials::basic(&unescaped(url.username()), &unescaped(password)));
+        let (user, password) = (url.username(), url.password().unwrap_or_default());
+        let credentials = (!user.is_empty() || !password.is_empty())
+            .then(|| Credentials::basic(&unescaped(user), &unescaped(password)));
         // Neither fails: an address with a host takes both.
         let _ = url.set_username("");
         let _ = url.set_password(None);
@@ -100,6 +100,14 @@ mod tests {
         assert!(found.is_some());
         assert!(!format!("{url:?} {found:?}").contains("nted"));
         assert_eq!(unescaped("s%40c%zz%"), "s@c%zz%");
+    }
+
+    #[test]
+    fn a_token_in_the_place_of_the_user_is_one_too() {
+        let (url, found) = RemoteUrl::parse("https://t0ken@example.com/a").unwrap();
+        assert_eq!(url.to_string(), "https://example.com/a");
+        assert!(matches!(found, Some(Credentials::Basic { user, .. }) if user == "t0ken"));
+        assert!(RemoteUrl::parse("https://example.com/a").unwrap().1.is_none());
     }
 
     #[test]
