@@ -7,6 +7,8 @@ use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
 use crate::store::{Key, Store, StoreError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +51,17 @@ pub struct Lane {
     pub interval: String,
     /// Whether pushes are announced.
     pub hook: Hook,
+    /// Who may fetch and push.
+    pub door: Door,
+}
+
+/// Who may use a lane's repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Everybody on this machine.
+    Open,
+    /// Who has the password in the lane's Secret.
+    Locked,
 }
 
 /// Whether a git host's webhook reaches its Receiver.
@@ -118,12 +131,14 @@ impl Sandbox {
     /// If the lane is there already, or delivers nothing.
     pub async fn add_lane(&self, lane: &Lane) -> Result<String, SandboxError> {
         let canary = canary(&lane.name, "none");
-        let files = [(CANARY_PATH, canary.as_str()), ("README.md", "A lane of hopclock's sandbox.\n")];
+        let files =
+            [(CANARY_PATH, canary.as_str()), ("README.md", "A lane of hopclock's sandbox.\n")];
         let url = self.git.create_repository(&lane.name, &files, "main")?;
         let password = secret();
-        let account =
-            Account { credentials: Credentials::basic("hopclock", &password), rights: Rights::Write };
-        self.git.set_accounts(&url, vec![account])?;
+        if lane.door == Door::Locked {
+            let credentials = Credentials::basic("hopclock", &password);
+            self.git.set_accounts(&url, vec![Account { credentials, rights: Rights::Write }])?;
+        }
         let token = secret();
         for object in objects(lane, &url, &password, &token) {
             self.store.create(object, "sandbox")?;
@@ -208,9 +223,9 @@ fn objects(lane: &Lane, url: &str, password: &str, token: &str) -> Vec<Value> {
     let Lane { name, interval, .. } = lane;
     vec![
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-git")),
-            "data": {"username": base64("hopclock"), "password": base64(password)}}),
+            "data": {"username": STANDARD.encode("hopclock"), "password": STANDARD.encode(password)}}),
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-hook")),
-            "data": {"token": base64(token)}}),
+            "data": {"token": STANDARD.encode(token)}}),
         json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
             "metadata": metadata(name.clone()),
             "spec": {"interval": interval, "url": url, "ref": {"branch": "main"},

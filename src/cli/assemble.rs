@@ -162,10 +162,8 @@ impl Workshop {
             timeout: GIT_TIMEOUT,
         };
         let remote = GitRemote::open(options, self.clock.clone()).await;
-        let remote = remote.map_err(|it| ProbeError {
-            reason: it.reason().to_owned(),
-            message: it.to_string(),
-        })?;
+        let remote = remote
+            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
         let content = match (&config.template, live_config_map(scenario)) {
             (Some(text), _) => Content::Template(text.clone()),
             (None, Some(name)) => Content::ConfigMap(name),
@@ -206,9 +204,8 @@ fn webhook_source(
 ) -> Result<Subject, ProbeError> {
     let TriggerConfig::GitCommit(trigger) = &scenario.trigger;
     let name = config.git_repository.as_ref().or(trigger.source.as_ref());
-    let subject = |it: &ObjectName| {
-        Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)
-    };
+    let subject =
+        |it: &ObjectName| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name);
     name.map(subject).ok_or_else(|| {
         unusable(format!(
             "scenario `{}` does not say what Receiver {} annotates: give the hop a \

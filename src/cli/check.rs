@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// Checks files and directories.
 pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let Some(scenarios) = load(&arguments.files) else { return Exit::Usage };
-    let lines = scenarios.iter().map(|it| {
-        format!("scenario `{}` is right: {} hops\n", it.name, it.hops.len())
-    });
+    let lines = scenarios
+        .iter()
+        .map(|it| format!("scenario `{}` is right: {} hops\n", it.name, it.hops.len()));
     match print(&lines.collect::<String>()) {
         Ok(()) => Exit::Delivered,
         Err(_) => Exit::Unmeasured,

@@ -59,9 +59,9 @@ async fn of_source(
     let subject = Subject::local(GroupKind::git_repository(), &source.namespace, &source.name);
     let object = cluster.get(&subject).await?;
     let spec = &object["spec"];
-    let branch = spec["ref"]["branch"].as_str().or_else(|| {
-        spec["ref"]["name"].as_str().and_then(|it| it.strip_prefix("refs/heads/"))
-    });
+    let branch = spec["ref"]["branch"]
+        .as_str()
+        .or_else(|| spec["ref"]["name"].as_str().and_then(|it| it.strip_prefix("refs/heads/")));
     if branch.is_none() && spec["ref"].is_object() && config.branch.is_none() {
         return Err(error(
             "source_without_branch",
@@ -80,7 +80,8 @@ async fn of_source(
         ));
     }
     refuse_provider(&subject, spec)?;
-    let secret = spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
+    let secret =
+        spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
         Some(_) if config.push_auth.is_some() => (Credentials::None, None),
         Some(secret) => of_secret(cluster, secret).await?,
@@ -162,7 +163,9 @@ fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
             Ok(SecretString::from(text.trim_end().to_owned()))
         }
         SecretSource::Env(name) => match std::env::var(name) {
-            Ok(text) if !text.trim().is_empty() => Ok(SecretString::from(text.trim_end().to_owned())),
+            Ok(text) if !text.trim().is_empty() => {
+                Ok(SecretString::from(text.trim_end().to_owned()))
+            }
             _ => Err(error(
                 "secret_missing",
                 format!("the environment variable `{name}` is not set: it should hold the secret"),

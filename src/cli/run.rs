@@ -8,9 +8,7 @@ use crate::cli::{Exit, check, complain, print};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::Scenario;
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_once};
-use crate::model::{
-    CanaryId, Clock, Event, Observer, Outcome, ProbeError, RunRecord, Span,
-};
+use crate::model::{CanaryId, Clock, Event, Observer, Outcome, ProbeError, RunRecord, Span};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -127,15 +127,15 @@ fn how(hop: &HopRecord) -> Vec<String> {
 /// The bar of a stage: where it began and ended, and how much of it was waiting.
 fn bar(at: Span, stage: Option<Span>, wait: Option<Span>, end: Duration) -> String {
     let column = |time: Duration| {
-        let share = time.as_secs_f64() / end.as_secs_f64().max(f64::MIN_POSITIVE);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to WIDTH")]
-        let column = (share * WIDTH as f64).round() as usize;
-        column.min(WIDTH)
+        let (width, whole) = (WIDTH as u128, end.as_nanos().max(1));
+        let column = (time.as_nanos() * width + whole / 2) / whole;
+        usize::try_from(column).map_or(WIDTH, |it| it.min(WIDTH))
     };
     let Some(stage) = stage else { return String::new() };
     let start = column(at.most.saturating_sub(stage.most)).min(WIDTH - 1);
     let stop = column(at.most).max(start + 1);
-    let turn = wait.map(|it| column(at.most.saturating_sub(stage.most) + it.most).clamp(start, stop));
+    let turn =
+        wait.map(|it| column(at.most.saturating_sub(stage.most) + it.most).clamp(start, stop));
     let (waits, works) = match turn {
         Some(turn) => ("░".repeat(turn - start), "█".repeat(stop - turn)),
         None => (String::new(), "▒".repeat(stop - start)),

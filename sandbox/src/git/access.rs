@@ -3,6 +3,9 @@
 //! Expected credentials are turned into the header that a client would send and compared with it,
 //! so nothing has to be decoded.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// What an account proves itself with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
@@ -49,7 +52,7 @@ impl Credentials {
     pub fn header(&self) -> String {
         match self {
             Self::Basic { user, password } => {
-                format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+                format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
             }
             Self::Bearer(token) => format!("Bearer {token}"),
         }
@@ -81,20 +84,6 @@ fn rights(accounts: &[Account], proves: impl Fn(&Credentials) -> bool) -> Option
     accounts.iter().find(|account| proves(&account.credentials)).map(|account| account.rights)
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte));
-        let word = word << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let sextet = (word >> (18 - 6 * position) & 63) as usize;
-            text.push(if position <= chunk.len() { char::from(ALPHABET[sextet]) } else { '=' });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,8 +92,6 @@ mod tests {
     fn a_password_makes_the_header_that_clients_send() {
         let header = Credentials::basic("Aladdin", "open sesame").header();
         assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(base64(b"ab"), "YWI=");
-        assert_eq!(base64(b"abc"), "YWJj");
     }
 
     #[test]
