@@ -94,11 +94,15 @@ pub(super) fn show(record: &RunRecord, output: Output) -> anyhow::Result<String>
 }
 
 /// The exit code that an outcome asks for: an undelivered change is a measurement, a broken
-/// prober is an error. A run that was skipped or superseded says nothing against anybody.
+/// prober is an error. A run that was skipped or superseded has not delivered its change either.
 pub(super) fn exit_of(outcome: &Outcome) -> Exit {
     match outcome {
-        Outcome::Ok | Outcome::Skipped(_) | Outcome::Superseded { .. } => Exit::Delivered,
-        Outcome::Slow | Outcome::Failed { .. } | Outcome::Timeout => Exit::Undelivered,
+        Outcome::Ok => Exit::Delivered,
+        Outcome::Slow
+        | Outcome::Failed { .. }
+        | Outcome::Timeout
+        | Outcome::Superseded { .. }
+        | Outcome::Skipped(_) => Exit::Undelivered,
         Outcome::ProbeError(_) => Exit::Unmeasured,
     }
 }

@@ -1,6 +1,6 @@
 //! Draws a run as people read it: one line for each hop, with a bar that says where the time went.
 
-use crate::model::{HopRecord, Outcome, Passage, RunRecord, SloVerdict, Span};
+use crate::model::{HopRecord, Outcome, Passage, RunRecord, SloVerdict, Span, Webhook};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -57,39 +57,64 @@ fn headline(record: &RunRecord, paint: Paint) -> String {
     }
 }
 
+/// The cells of a hop's line.
+struct Row {
+    hop: String,
+    at: String,
+    bar: String,
+    stage: String,
+    how: String,
+}
+
 fn draw_hops(text: &mut String, record: &RunRecord) {
-    let name = record.hops.iter().map(|it| it.hop.len()).max().unwrap_or(0).max(4);
     let reached = record.hops.iter().filter_map(|it| it.passage.at());
     let end = reached.map(|it| it.most).max().unwrap_or_default();
-    let _ = writeln!(text);
-    let _ = writeln!(text, "  {:name$}  {:>9}  {:WIDTH$}  {:>9}  how", "hop", "at", "", "stage");
-    for hop in &record.hops {
-        let _ = writeln!(text, "{}", hop_line(hop, name, end).trim_end());
+    let rows: Vec<Row> = record.hops.iter().map(|it| row(it, end)).collect();
+    let title = Row::new("hop", "at", String::new(), "stage", "how".to_owned());
+    let all = || std::iter::once(&title).chain(&rows);
+    let width = |cell: fn(&Row) -> &str| all().map(|it| cell(it).len()).max().unwrap_or(0);
+    let (hop, at, stage) = (width(|it| &it.hop), width(|it| &it.at), width(|it| &it.stage));
+    text.push('\n');
+    for row in all() {
+        let Row { hop: name, at: instant, bar, stage: length, how } = row;
+        let line = format!("  {name:hop$}  {instant:>at$}  {bar:WIDTH$}  {length:>stage$}  {how}");
+        let _ = writeln!(text, "{}", line.trim_end());
     }
-    let split = |it: &HopRecord| matches!(it.passage, Passage::Reached { wait: Some(_), .. });
-    let whole = |it: &HopRecord| matches!(it.passage, Passage::Reached { wait: None, .. });
-    let mut legend = Vec::new();
-    if record.hops.iter().any(split) {
-        legend.push("░ wait  █ work");
-    }
-    if record.hops.iter().any(whole) {
-        legend.push("▒ wait and work, not told apart");
-    }
+    let legend = legend(record);
     if !legend.is_empty() {
-        let _ = writeln!(text, "  {:name$}  {:>9}  {}", "", "", legend.join("  "));
+        let _ = writeln!(text, "  {:hop$}  {:at$}  {}", "", "", legend.join("   "));
     }
 }
 
-fn hop_line(hop: &HopRecord, name: usize, end: Duration) -> String {
-    let missing = |why: &str| format!("  {:name$}  {:>9}  {why}", hop.hop, "-");
+/// What the bars' patterns mean, as far as they occur.
+fn legend(record: &RunRecord) -> Vec<&'static str> {
+    let stages = || {
+        record.hops.iter().filter_map(|it| match it.passage {
+            Passage::Reached { stage: Some(_), wait, .. } => Some(wait.is_some()),
+            _ => None,
+        })
+    };
+    let mut legend = Vec::new();
+    if stages().any(|it| it) {
+        legend.push("░ wait  █ work");
+    }
+    if stages().any(|it| !it) {
+        legend.push("▒ both, not told apart");
+    }
+    legend
+}
+
+fn row(hop: &HopRecord, end: Duration) -> Row {
     match &hop.passage {
-        Passage::Bypassed => missing("not seen, though the change went on"),
-        Passage::Unreached => missing("not reached"),
+        Passage::Bypassed => {
+            let why = "not seen, though the change went on".to_owned();
+            Row::new(&hop.hop, "-", why, "", String::new())
+        }
+        Passage::Unreached => Row::new(&hop.hop, "-", "not reached".to_owned(), "", String::new()),
         Passage::Reached { at, stage, wait, .. } => {
+            let length_of_stage = stage.map_or_else(|| "-".to_owned(), length);
             let bar = bar(*at, *stage, *wait, end);
-            let stage = stage.map_or_else(|| "-".to_owned(), length);
-            let how = how(hop).join(", ");
-            format!("  {:name$}  {:>9}  {bar:WIDTH$}  {stage:>9}  {how}", hop.hop, length(*at))
+            Row::new(&hop.hop, &length(*at), bar, &length_of_stage, how(hop).join(", "))
         }
     }
 }
@@ -109,7 +134,10 @@ fn how(hop: &HopRecord) -> Vec<String> {
         notes.push(format!("waited {}", length(*wait)));
     }
     if let Some(webhook) = webhook {
-        notes.push(format!("{} webhook", webhook.as_str()));
+        notes.push(match webhook {
+            Webhook::Ours => "our webhook".to_owned(),
+            Webhook::Shared => "a shared webhook".to_owned(),
+        });
     }
     if let Some(by) = carried_by {
         notes.push(format!("carried by {}", by.get(..10).filter(|_| by.len() >= 40).unwrap_or(by)));
@@ -141,6 +169,14 @@ fn bar(at: Span, stage: Option<Span>, wait: Option<Span>, end: Duration) -> Stri
         None => (String::new(), "▒".repeat(stop - start)),
     };
     format!("{}{waits}{works}", " ".repeat(start))
+}
+
+// === impl Row ===
+
+impl Row {
+    fn new(hop: &str, at: &str, bar: String, stage: &str, how: String) -> Self {
+        Self { hop: hop.to_owned(), at: at.to_owned(), bar, stage: stage.to_owned(), how }
+    }
 }
 
 fn draw_failure(text: &mut String, record: &RunRecord) {
