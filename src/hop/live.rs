@@ -3,12 +3,13 @@
 //! Looked for as a whole token of spec, data, labels or annotations; never as a substring, and
 //! never in status, which says what was asked for and not what is there.
 
-use crate::hop::{self, Detector, Traits};
+use crate::hop::{self, Detector, Kind, Objects, Traits};
 use crate::model::{CanaryId, Change, GroupKind, ObjectName, Reached, Sighting, State, Subject};
 use base64::Engine;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The object that carries the change once it is live, and where in it to look.
 ///
@@ -84,13 +85,16 @@ enum Place {
 
 // === impl LiveConfig ===
 
-impl LiveConfig {
-    pub(super) const TRAITS: Traits =
-        Traits { kind: "live", place: hop::Place::Live, required: true };
+impl Kind for LiveConfig {
+    fn traits(&self) -> Traits {
+        Traits { kind: "live", place: hop::Place::Live, required: true }
+    }
 
-    /// The object; none if the scenario names none.
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject> {
+    fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
+        Ok(Arc::new(Live::new(self)))
+    }
+
+    fn subject(&self) -> Option<Subject> {
         let named = [
             (&self.config_map, "", "ConfigMap"),
             (&self.secret, "", "Secret"),
