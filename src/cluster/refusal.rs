@@ -107,8 +107,9 @@ fn io_error(server: &str, layer: &(dyn StdError + 'static)) -> Option<Error> {
         return Some(tls_error(server, tls));
     }
     let error = layer.downcast_ref::<io::Error>()?;
-    if let Some(tls) = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
-        return Some(tls_error(server, tls));
+    // What an I/O error wraps is not its source.
+    if let Some(inner) = error.get_ref() {
+        return io_error(&server, inner);
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Some(Error::Refused { server }),
