@@ -1,10 +1,11 @@
 //! What keeps us from a cluster is said in one sentence: what, where, and what to do.
 
 use crate::watch::{Lab, source};
-use hopclock::cluster::{Cluster, ClusterOptions, Error};
+use hopclock::cluster::{Cluster, ClusterOptions, Error, Timing};
 use hopclock::model::{GroupKind, Subject};
 use hopclock_sandbox::api::{Options, Tls};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Connects with a kubeconfig and says why that failed, the folder left out.
 async fn refusal(lab: &Lab, kubeconfig: PathBuf, context: Option<&str>) -> Error {
@@ -85,6 +86,60 @@ async fn an_api_server_that_cannot_be_reached_is_said_with_its_address() {
         )
     );
     assert_eq!(error.reason(), "unreachable");
+}
+
+#[tokio::test]
+async fn an_api_server_that_accepts_and_says_nothing_is_not_waited_for_without_end() {
+    let lab = Lab::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let kubeconfigs = vec![lab.write("mute", &kubeconfig(&server, ""))];
+    let timing = Timing { answer: Duration::from_millis(100), ..Timing::default() };
+    let options = ClusterOptions { kubeconfigs, timing, ..ClusterOptions::default() };
+    let error = Cluster::connect(options, lab.clock.clone()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the API server at `{server}` did not answer `get` of `/version` within 100ms: check \
+             its health and the network on the way"
+        )
+    );
+    assert_eq!(error.reason(), "timeout");
+}
+
+#[tokio::test]
+async fn what_is_no_api_server_is_said() {
+    let lab = Lab::new().await;
+    let router = axum::Router::new().fallback(async || "<html>welcome</html>");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let path = lab.write("other", &kubeconfig(&server, ""));
+    assert_eq!(
+        refusal(&lab, path, None).await.to_string(),
+        format!(
+            "the API server at `{server}` answers `get` of `/version` with something else than \
+             Kubernetes does (line 1, column 1): check the address in the kubeconfig"
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_credential_plugin_that_fails_is_said_and_what_it_printed_is_not() {
+    let lab = Lab::new().await;
+    let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                command: sh, args: [-c, 'echo planted-token; exit 3']}";
+    let text = kubeconfig(&lab.server.url(), "").replace("token: planted-token", exec);
+    let error = refusal(&lab, lab.write("exec", &text), None).await;
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot use the credentials for the API server at `{}`: their plugin failed (exit \
+             status: 3); check the user of the kubeconfig's context",
+            lab.server.url()
+        )
+    );
+    assert!(!format!("{error:?}").contains("planted"), "{error:?}");
 }
 
 #[tokio::test]

@@ -160,3 +160,20 @@ async fn what_is_no_watch_event_makes_us_list_anew() {
     watch.send(line(2));
     assert_eq!(shown(&mut following).await.0, "2");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_which_only_a_half_came_is_asked_for_again() {
+    let (clock, until) = clock();
+    let (mut script, cluster) = Script::serve(clock);
+    let mut following = cluster.follow(&[source("apps")]).await.unwrap();
+    let watch = script.watch().await;
+    assert_eq!(shown(&mut following).await.2, Arrival::First);
+    until(20_000).await;
+    watch.send(line(2)[..40].to_owned());
+    until(20_010).await;
+    drop(watch);
+    let watch = script.watch().await;
+    assert!(watch.query.contains("resourceVersion=1&"), "{}", watch.query);
+    watch.send(line(2));
+    assert_eq!(shown(&mut following).await.0, "2");
+}

@@ -3,6 +3,7 @@
 mod access;
 mod gaps;
 mod instants;
+mod proxy;
 mod script;
 mod secrets;
 mod sharing;
