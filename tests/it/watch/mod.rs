@@ -9,7 +9,7 @@ mod secrets;
 mod sharing;
 
 use hopclock::cluster::{Cluster, ClusterOptions, Event, Following, Timing};
-use hopclock::model::{Clock, GroupKind, Moment, State, Subject};
+use hopclock::model::{Arrival, Clock, GroupKind, Moment, State, Subject};
 use hopclock_sandbox::api::{ApiServer, Options, serve};
 use hopclock_sandbox::store::{Key, Part, Store};
 use serde_json::{Value, json};
@@ -115,6 +115,12 @@ pub(super) fn short() -> Timing {
     }
 }
 
+/// Waits so long that nothing depends on how fast the machine is: whatever was not missed is
+/// certain.
+pub(super) fn patient() -> Timing {
+    Timing { certain_within: PATIENCE, ..Timing::default() }
+}
+
 pub(super) fn source(name: &str) -> Subject {
     Subject::local(GroupKind::git_repository(), "lab", name)
 }
@@ -135,6 +141,14 @@ pub(super) async fn state(following: &mut Following) -> State {
             return seen.state;
         }
     }
+}
+
+/// Lets the watch show its first state and an event, so that nothing of its beginning is still
+/// on its way.
+pub(super) async fn settle(lab: &Lab, following: &mut Following, name: &str) {
+    assert_eq!(state(following).await.arrival, Arrival::First);
+    lab.publish(name, "settled");
+    assert_eq!(revision(&state(following).await.value), "settled");
 }
 
 /// The next notice that a watch is broken, past all else.

@@ -1,7 +1,7 @@
 //! One watch for all who follow something of a kind in a namespace.
 
-use crate::watch::{Lab, event, revision, short, source, state};
-use hopclock::cluster::{Event, Timing};
+use crate::watch::{Lab, event, patient, revision, short, source, state};
+use hopclock::cluster::Event;
 use hopclock::model::{Arrival, GroupKind, Subject};
 use hopclock_sandbox::store::Key;
 
@@ -9,7 +9,7 @@ use hopclock_sandbox::store::Key;
 async fn fifty_followers_share_one_watch() {
     let lab = Lab::new().await;
     lab.create("apps");
-    let cluster = lab.cluster_with(Timing::default()).await;
+    let cluster = lab.cluster_with(patient()).await;
     let mut followers = Vec::new();
     for _ in 0..50 {
         followers.push(cluster.follow(&[source("apps")]).await.unwrap());
@@ -66,7 +66,7 @@ async fn t3_following_begins_with_a_state_of_every_subject_also_of_one_that_is_n
 #[tokio::test]
 async fn an_object_that_comes_goes_and_comes_again_is_seen_each_time() {
     let lab = Lab::new().await;
-    let cluster = lab.cluster_with(Timing::default()).await;
+    let cluster = lab.cluster_with(patient()).await;
     let mut following = cluster.follow(&[source("apps")]).await.unwrap();
     assert!(!state(&mut following).await.exists());
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn a_second_name_widens_the_watch_and_the_first_follower_notices_nothing()
     let lab = Lab::new().await;
     lab.create("apps");
     lab.create("infra");
-    let cluster = lab.cluster_with(Timing::default()).await;
+    let cluster = lab.cluster_with(patient()).await;
     let mut apps = cluster.follow(&[source("apps")]).await.unwrap();
     assert_eq!(state(&mut apps).await.arrival, Arrival::First);
 
