@@ -9,11 +9,12 @@ use crate::cluster::{Error, Timing};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Which cluster to talk to, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ClusterOptions {
     /// The kubeconfigs, merged, the first one that says something wins; of several, those that do
     /// not exist are passed over. None: the one at its usual place, else the pod's account.
@@ -32,6 +33,19 @@ pub struct ClusterOptions {
 pub(super) struct Access {
     pub(super) server: String,
     pub(super) config: Config,
+}
+
+// === impl ClusterOptions ===
+
+/// Without the proxy, whose address may hold a password.
+impl fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterOptions")
+            .field("kubeconfigs", &self.kubeconfigs)
+            .field("context", &self.context)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Finds the API server and our credentials.
@@ -240,5 +254,8 @@ mod tests {
     fn credentials_in_an_address_are_not_shown() {
         let url = "https://user:planted@api.example:6443/k8s/".parse().unwrap();
         assert_eq!(shown(&url), "https://api.example:6443/k8s");
+        let https_proxy = Some("http://user:planted@proxy:3128".to_owned());
+        let options = ClusterOptions { https_proxy, ..ClusterOptions::default() };
+        assert!(!format!("{options:?}").contains("planted"));
     }
 }

@@ -276,9 +276,6 @@ impl Watch {
 
     /// A watch could not be opened: newcomers are told why, the others that it is broken.
     fn refused(&mut self, error: &Error) {
-        if error.status().is_some() {
-            self.position = None;
-        }
         self.followers.dismiss(error);
         if self.stream.is_none() {
             self.hearing.torn();

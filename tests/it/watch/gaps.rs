@@ -63,6 +63,26 @@ async fn t6_a_change_behind_a_cut_connection_is_bounded() {
 }
 
 #[tokio::test]
+async fn t6_no_state_is_left_out_while_an_overloaded_server_refuses_to_resume() {
+    let lab = Lab::new().await;
+    lab.create("apps");
+    let cluster = lab.cluster_with(Timing::default()).await;
+    let mut following = cluster.follow(&[source("apps")]).await.unwrap();
+    settle(&lab, &mut following, "apps").await;
+
+    lab.server.faults().answer(Answer::Unavailable, Scope::all().verb("watch").times(2));
+    lab.server.faults().cut_watches(&Scope::all());
+    for number in ["1", "2", "3"] {
+        lab.publish("apps", number);
+    }
+    for number in ["1", "2", "3"] {
+        let next = state(&mut following).await;
+        assert_eq!((next.arrival, revision(&next.value)), (Arrival::AfterGap, number));
+    }
+    assert_eq!(lab.asked("list").len(), 1, "the watch went on where it was");
+}
+
+#[tokio::test]
 async fn t6_a_black_hole_is_found_out_and_what_it_swallowed_is_bounded() {
     let lab = Lab::new().await;
     lab.create("apps");
@@ -196,4 +216,19 @@ async fn o2_provers_share_a_list_but_never_one_that_was_asked_for_before() {
     assert!(unproven.iter().all(Vec::is_empty));
     let lists = lab.asked("list").len() - before;
     assert!((1..=2).contains(&lists), "{lists} lists for 20 proofs");
+}
+
+#[tokio::test]
+async fn t3_a_watch_that_shows_no_state_in_time_is_an_error_that_names_it() {
+    let lab = Lab::new().await;
+    let timing = Timing { first_state: Duration::from_millis(200), ..Timing::default() };
+    let cluster = lab.cluster_with(timing).await;
+    lab.server.faults().slow_lists(Duration::from_secs(3600), Scope::all());
+    let error = cluster.follow(&[source("apps")]).await.unwrap_err();
+    assert_eq!(
+        error.to_string().replace(&lab.server.url(), "[server]"),
+        "the watch of GitRepository in namespace `lab` showed no state within 200ms: check the \
+         health of the API server at `[server]`"
+    );
+    assert_eq!(error.reason(), "timeout");
 }
