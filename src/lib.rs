@@ -1,11 +1,21 @@
 //! A stopwatch for GitOps pipelines.
 //!
-//! A [`trigger`] makes a change; [`hop`] detectors recognise it in the states they are shown;
-//! those of a cluster's objects come from [`cluster`].
+//! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
+//! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
+//! pipeline, [`cluster`] and [`remote`] talk to the outside, [`cli`] wires everything together.
 
 pub mod model; // start reading here
+
+pub mod path;
 
 pub mod hop;
 pub mod trigger;
 
-pub mod cluster; // the only code that talks to Kubernetes
+pub mod config;
+
+pub mod cluster;
+pub mod remote;
+
+pub mod engine;
+
+pub mod cli;

@@ -4,7 +4,13 @@
 //! that a test can compare what hopclock said with what was true. Reading order:
 //!
 //! - [`store`]: the objects, their versions and the log of every write, in memory;
-//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store.
+//! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
+//! - [`git`]: a git host over smart HTTP, with webhooks;
+//! - [`flux`]: Flux's controllers, as far as timing can tell;
+//! - [`pipeline`]: all of it together, with lanes that changes can travel.
 
 pub mod api;
+pub mod flux;
+pub mod git;
+pub mod pipeline;
 pub mod store;

@@ -1,8 +1,15 @@
 //! A Flux applier reports the change as applied.
 
-use crate::model::ObjectName;
+use crate::hop::{Detector, Place, Traits};
+use crate::model::{
+    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
+    Subject, Via, When, flux,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+/// Reasons of an applier that speak of what it waits for, and of no revision.
+const OF_NO_REVISION: [&str; 3] = ["DependencyNotReady", "ArtifactFailed", "SourceNotReady"];
 
 /// The applier that reports the change as applied: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -10,4 +17,73 @@ use serde::Deserialize;
 pub enum AppliedConfig {
     /// A Kustomization: its `status.lastAppliedRevision` carries the change.
     Kustomization(ObjectName),
+}
+
+/// See [`AppliedConfig`].
+#[derive(Debug)]
+pub struct Applied;
+
+// === impl AppliedConfig ===
+
+impl AppliedConfig {
+    pub(super) const TRAITS: Traits =
+        Traits { kind: "applied", place: Place::Apply, required: true };
+
+    /// The applier.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let Self::Kustomization(it) = self;
+        Subject::local(GroupKind::kustomization(), &it.namespace, &it.name)
+    }
+}
+
+// === impl Applied ===
+
+impl Detector for Applied {
+    fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
+        if let Some(carried) = change.carried_in(&now.value["status"]["lastAppliedRevision"]) {
+            return Sighting::Reached(Reached {
+                started: started(past, now, change),
+                via: Some(Via::Upstream),
+                carried,
+                ..Reached::at(now.when)
+            });
+        }
+        trouble(past, now, change)
+    }
+
+    fn revisions(&self, now: &State) -> Vec<Revision> {
+        ["lastAppliedRevision", "lastAttemptedRevision"]
+            .into_iter()
+            .filter_map(|it| Revision::of_git_source(now.value["status"][it].as_str()?))
+            .collect()
+    }
+}
+
+/// What an applier says while it has not applied the change.
+pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting {
+    if flux::is_suspended(&now.value) {
+        return Sighting::Suspended;
+    }
+    let attempted = change.carried_in(&now.value["status"]["lastAttemptedRevision"]).is_some();
+    let Some(ready) = flux::condition(&now.value, "Ready") else { return Sighting::NotYet };
+    let sort = match (ready.status, ready.reason) {
+        ("True", _) => return Sighting::NotYet,
+        ("False", "HealthCheckCanceled") => return Sighting::Progress,
+        ("False", reason) if OF_NO_REVISION.contains(&reason) => FailureSort::OfAny,
+        ("False", _) if attempted => FailureSort::OfOurs,
+        _ => return Sighting::Progress,
+    };
+    let stalled = attempted && flux::has_stalled(past, now, change.began());
+    Sighting::Failing(Failure { reason: ready.reason.to_owned(), sort, stalled })
+}
+
+/// When somebody started on our revision (rule T10): Reconciling names it, or it was attempted.
+fn started(past: &[State], now: &State, change: &Change) -> Option<When> {
+    let signs = |it: &&State| {
+        let reconciling = flux::condition(&it.value, "Reconciling");
+        reconciling.is_some_and(|it| it.status == "True" && change.is_named_in(it.message))
+            || change.carried_in(&it.value["status"]["lastAttemptedRevision"]).is_some()
+    };
+    past.iter().chain([now]).find(signs).map(|it| it.when)
 }

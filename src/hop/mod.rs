@@ -1,20 +1,48 @@
 //! Hops: the steps that a change has to take, and how to tell that it has taken one.
 //!
-//! To add a kind: write `hop/<kind>.rs` with its config and its `impl Detector`, then add its
-//! variant to [`HopConfig`] and its arm to `build`. The compiler finds the rest.
+//! A detector never waits, reads a clock or asks the cluster: it is shown states and answers. To
+//! add a kind: write `hop/<kind>.rs` with its config and its `impl Detector`, then add its variant
+//! to [`HopConfig`] and its arm to the methods of [`HopConfig`]. The compiler finds the rest.
 
 mod applied;
+mod bystander;
 mod live;
+mod request;
 mod source_fetched;
 mod webhook_received;
 
+use crate::model::{Change, Revision, Sighting, State, Subject};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::fmt;
 
-pub use applied::AppliedConfig;
-pub use live::{LiveConfig, ObjectConfig};
-pub use source_fetched::SourceFetchedConfig;
-pub use webhook_received::WebhookReceivedConfig;
+pub use applied::{Applied, AppliedConfig};
+pub use bystander::Bystander;
+pub use live::{Live, LiveConfig, ObjectConfig};
+pub use source_fetched::{SourceFetched, SourceFetchedConfig};
+pub use webhook_received::{Upstream, WebhookReceived, WebhookReceivedConfig};
+
+/// Recognises the change in the states of one subject.
+pub trait Detector: Send + Sync + fmt::Debug {
+    /// Says what `now` shows, in the light of the states before it. Pure: the same states and the
+    /// same change always give the same sighting.
+    fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting;
+
+    /// What can still be said when the run is over, from all states that were shown.
+    fn finish(&self, _past: &[State], _change: &Change) -> Sighting {
+        Sighting::NotYet
+    }
+
+    /// The revisions that a state shows; those nobody knows have to be asked for (rule T9).
+    fn revisions(&self, _now: &State) -> Vec<Revision> {
+        Vec::new()
+    }
+
+    /// Whether `now` has lost the change that was here before (rule P11).
+    fn has_lost(&self, _now: &State, _change: &Change) -> bool {
+        false
+    }
+}
 
 /// What recognises the change: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -27,5 +55,56 @@ pub enum HopConfig {
     /// The applier reports the change as applied.
     Applied(AppliedConfig),
     /// An object in the cluster carries the change.
-    Live(LiveConfig),
+    Live(Box<LiveConfig>),
+}
+
+/// What the engine has to know of a kind of hop, beside its detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traits {
+    /// The kind's name, as in scenarios.
+    pub kind: &'static str,
+    /// Where in the path it stands.
+    pub place: Place,
+    /// Whether a run has to reach it where the scenario does not say (rule P3).
+    pub required: bool,
+}
+
+/// Where in the path a kind of hop stands; decides what it follows (rule P1) and whether
+/// push-to-apply ends there (rule P4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A request on its way to the source.
+    Request,
+    /// The source holds the change.
+    Fetch,
+    /// The applier reports it.
+    Apply,
+    /// It is in the cluster.
+    Live,
+}
+
+// === impl HopConfig ===
+
+impl HopConfig {
+    /// What the engine has to know of the kind.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        match self {
+            Self::WebhookReceived(_) => WebhookReceivedConfig::TRAITS,
+            Self::SourceFetched(_) => SourceFetchedConfig::TRAITS,
+            Self::Applied(_) => AppliedConfig::TRAITS,
+            Self::Live(_) => LiveConfig::TRAITS,
+        }
+    }
+
+    /// The object that the scenario names, which need not be the one that is looked at.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::WebhookReceived(config) => Some(config.receiver_subject()),
+            Self::SourceFetched(config) => Some(config.subject()),
+            Self::Applied(config) => Some(config.subject()),
+            Self::Live(config) => config.subject(),
+        }
+    }
 }

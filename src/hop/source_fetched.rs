@@ -1,8 +1,16 @@
 //! A Flux source holds an artifact of the change.
+//!
+//! Keyed on `status.artifact.revision`: `Ready=True` is written in an earlier patch than the
+//! revision it is ready for (rule T5).
 
-use crate::model::ObjectName;
+use crate::hop::{Detector, Place, Traits, request};
+use crate::model::{
+    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
+    Subject, flux,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// The source whose artifact carries the change: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -10,4 +18,63 @@ use serde::Deserialize;
 pub enum SourceFetchedConfig {
     /// A GitRepository: its `status.artifact.revision` carries the change.
     GitRepository(ObjectName),
+}
+
+/// See [`SourceFetchedConfig`].
+#[derive(Debug)]
+pub struct SourceFetched;
+
+// === impl SourceFetchedConfig ===
+
+impl SourceFetchedConfig {
+    pub(super) const TRAITS: Traits =
+        Traits { kind: "source_fetched", place: Place::Fetch, required: true };
+
+    /// The source.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let Self::GitRepository(it) = self;
+        Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)
+    }
+}
+
+// === impl SourceFetched ===
+
+impl Detector for SourceFetched {
+    fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
+        if let Some(carried) = change.carried_in(artifact_revision(now)) {
+            return Sighting::Reached(Reached {
+                started: request::started(past, now),
+                via: Some(request::via(past, now)),
+                carried,
+                ..Reached::at(now.when)
+            });
+        }
+        trouble(past, now, change)
+    }
+
+    fn revisions(&self, now: &State) -> Vec<Revision> {
+        artifact_revision(now).as_str().and_then(Revision::of_git_source).into_iter().collect()
+    }
+}
+
+/// What a source says while it does not hold the change. Its failures name no revision.
+pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting {
+    if flux::is_suspended(&now.value) {
+        return Sighting::Suspended;
+    }
+    let stalled = flux::has_stalled(past, now, change.began());
+    match flux::condition(&now.value, "Ready") {
+        Some(ready) if ready.status == "False" => Sighting::Failing(Failure {
+            reason: ready.reason.to_owned(),
+            sort: FailureSort::OfAny,
+            stalled,
+        }),
+        Some(ready) if ready.status == "Unknown" => Sighting::Progress,
+        _ => Sighting::NotYet,
+    }
+}
+
+pub(super) fn artifact_revision(state: &State) -> &Value {
+    &state.value["status"]["artifact"]["revision"]
 }

@@ -1,6 +1,12 @@
 //! A Flux Receiver annotated the source: the webhook of the change arrived.
+//!
+//! Which of several requests was ours is known only from the fetch, which echoes the one that it
+//! answered. So the detector watches the annotated source, and looks back when that has fetched.
 
-use crate::model::ObjectName;
+use crate::hop::{Detector, Place, Traits, request, source_fetched};
+use crate::model::{
+    Change, GroupKind, ObjectName, Reached, Sighting, State, Subject, Webhook, flux,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,4 +21,112 @@ pub struct WebhookReceivedConfig {
     /// `source_fetched` waits for.
     #[serde(default)]
     pub git_repository: Option<ObjectName>,
+}
+
+/// See [`WebhookReceivedConfig`]. Its subject is the annotated source, not the Receiver.
+#[derive(Debug)]
+pub struct WebhookReceived {
+    upstream: Upstream,
+}
+
+/// How many repositories can be behind a Receiver's request (rule T12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// One: its webhooks are ours.
+    Single,
+    /// Several, or nobody knows.
+    Shared,
+}
+
+// === impl WebhookReceivedConfig ===
+
+impl WebhookReceivedConfig {
+    pub(super) const TRAITS: Traits =
+        Traits { kind: "webhook_received", place: Place::Request, required: false };
+
+    /// The Receiver, which has to be there but is not what is looked at.
+    #[must_use]
+    pub fn receiver_subject(&self) -> Subject {
+        Subject::local(GroupKind::receiver(), &self.receiver.namespace, &self.receiver.name)
+    }
+}
+
+// === impl WebhookReceived ===
+
+impl WebhookReceived {
+    /// Looks for requests of a Receiver behind which there are so many repositories.
+    #[must_use]
+    pub fn new(upstream: Upstream) -> Self {
+        Self { upstream }
+    }
+
+    fn received(&self, state: &State) -> Sighting {
+        let webhook = match self.upstream {
+            Upstream::Single => Webhook::Ours,
+            Upstream::Shared => Webhook::Shared,
+        };
+        Sighting::Reached(Reached { webhook: Some(webhook), ..Reached::at(state.when) })
+    }
+}
+
+impl Detector for WebhookReceived {
+    fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
+        if change.carried_in(source_fetched::artifact_revision(now)).is_none() {
+            return Sighting::NotYet;
+        }
+        let since = arrivals_since(past, now, change);
+        let echoed = past.last().map_or(flux::handled(&now.value), |it| request::echo(it, now));
+        let answered = echoed.and_then(|it| since.iter().find(|(request, _)| *request == it));
+        let first = || since.iter().find(|(request, _)| is_open(past, now, change, request));
+        match answered.or_else(first) {
+            Some((_, state)) => self.received(state),
+            None => Sighting::Passed,
+        }
+    }
+
+    fn finish(&self, past: &[State], change: &Change) -> Sighting {
+        let Some((now, past)) = past.split_last() else { return Sighting::NotYet };
+        let since = arrivals_since(past, now, change);
+        match since.iter().find(|(request, _)| is_open(past, now, change, request)) {
+            Some((_, state)) => self.received(state),
+            None => Sighting::NotYet,
+        }
+    }
+}
+
+/// The Receiver's requests that came since publish began, each with the state that first shows it.
+fn arrivals_since<'a>(
+    past: &'a [State],
+    now: &'a State,
+    change: &Change,
+) -> Vec<(&'a str, &'a State)> {
+    let Some(began) = change.began() else { return Vec::new() };
+    let mut last = None;
+    let mut found = Vec::new();
+    for state in past.iter().chain([now]) {
+        let request = flux::requested(&state.value);
+        if request == last {
+            continue;
+        }
+        last = request;
+        if let Some(request) = request
+            && state.when.latest >= began
+            && flux::is_from_receiver(&state.value)
+        {
+            found.push((request, state));
+        }
+    }
+    found
+}
+
+/// Whether a request can still be ours: no fetch of a revision without our change has echoed it.
+fn is_open(past: &[State], now: &State, change: &Change, request: &str) -> bool {
+    let states: Vec<&State> = past.iter().chain([now]).collect();
+    !states.windows(2).any(|pair| {
+        let revision = source_fetched::artifact_revision(pair[1]);
+        let moved = source_fetched::artifact_revision(pair[0]) != revision;
+        moved
+            && change.carried_in(revision).is_none()
+            && request::echo(pair[0], pair[1]) == Some(request)
+    })
 }

@@ -76,10 +76,12 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // Only the last number may have a fraction.
+        let n = r"[0-9]+(\.[0-9]+)?";
         schemars::json_schema!({
             "description": "A length of time: `30s`, `5m`, `1h30m`, `500ms`.",
             "type": "string",
-            "pattern": r"^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?([0-9]+ms)?$"
+            "pattern": format!("^(([0-9]+h)?(([0-9]+m)?(([0-9]+s)?{n}ms|{n}s)|{n}m)|{n}h)$")
         })
     }
 }

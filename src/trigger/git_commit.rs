@@ -1,9 +1,18 @@
 //! Pushes a commit that rewrites one file.
+//!
+//! The file's content is the canary; its last one on the branch says where the lane's sequence
+//! stands, so nothing has to be remembered between runs.
 
-use crate::model::ObjectName;
+use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, When, conclude};
+use crate::remote::git::{self, GitRemote};
+use crate::trigger::{Error, Published, Trigger};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
+use tokio::sync::Mutex;
+
+/// What stands for the canary in a template.
+pub const PLACEHOLDER: &str = "${canary}";
 
 /// Pushes a commit that rewrites one file.
 ///
@@ -62,7 +71,7 @@ pub struct GitCommitConfig {
 
 /// How commits follow each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PushMode {
     /// Each commit is added to the branch.
     #[default]
@@ -87,7 +96,7 @@ pub struct Author {
 
 /// Credentials of a git host: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GitAuth {
     /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`.
     Secret(ObjectName),
@@ -110,4 +119,275 @@ pub enum SecretSource {
     File(PathBuf),
     /// An environment variable that holds it.
     Env(String),
+}
+
+/// What the canary file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A ConfigMap of that name with the canary in an annotation and in its data.
+    ConfigMap(ObjectName),
+    /// This text, with [`PLACEHOLDER`] replaced by the canary.
+    Template(String),
+}
+
+/// Pushes a commit that rewrites one file. See [`GitCommitConfig`].
+pub struct GitCommit {
+    remote: GitRemote,
+    edit: EditTemplate,
+    prepared: Mutex<Option<(CanaryId, git::Prepared)>>,
+}
+
+/// Everything of a commit but its canary.
+#[derive(Clone, Debug)]
+pub struct EditTemplate {
+    /// The installation that pushes.
+    pub instance: String,
+    /// File to rewrite.
+    pub path: String,
+    /// What it holds.
+    pub content: Content,
+    /// How commits follow each other.
+    pub mode: PushMode,
+    /// Author and committer.
+    pub author: Option<Author>,
+    /// Further lines for the end of the commit message.
+    pub trailers: Vec<String>,
+}
+
+// === impl GitCommit ===
+
+impl GitCommit {
+    /// Pushes to a branch of a repository.
+    #[must_use]
+    pub fn new(remote: GitRemote, edit: EditTemplate) -> Self {
+        Self { remote, edit, prepared: Mutex::new(None) }
+    }
+
+    /// What another's commit tells: the canary in its tree, and how it is related to ours.
+    async fn findings(&self, ours: &git::Prepared, other: &str) -> Option<Findings> {
+        let file = self.remote.tree_holds(other, &self.edit.path).await.ok()?;
+        Some(Findings {
+            canary: file.as_deref().and_then(latest_in),
+            descends_from_ours: self.remote.descends(other, &ours.commit).await?,
+            is_before_ours: self.remote.is_ancestor(other, &ours.commit).await.unwrap_or(false),
+        })
+    }
+
+    /// Says that another writer is on our lane, if the branch holds a canary that is not older.
+    fn check_lane(&self, canary: &CanaryId, latest: Option<CanaryId>) -> Result<(), Error> {
+        let Some(latest) = latest else { return Ok(()) };
+        let remote = self.remote.url();
+        let branch = self.remote.branch();
+        if latest.instance() != canary.instance() {
+            return Err(Error {
+                reason: "foreign_canary",
+                message: format!(
+                    "branch `{branch}` of `{remote}` holds a canary of instance `{}`: give each \
+                     instance a branch or a file of its own",
+                    latest.instance()
+                ),
+            });
+        }
+        if latest.sequence() >= canary.sequence() {
+            return Err(Error {
+                reason: "second_writer",
+                message: format!(
+                    "somebody else pushed canary `{latest}` to branch `{branch}` of `{remote}` \
+                     during this run: let only one scenario write to a file"
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads the remote once after a push without an answer (rule T2).
+    async fn after_no_answer(&self, commit: &str, why: &git::Error) -> Result<(), Error> {
+        let message =
+            |what: &str| format!("the push of `{commit}` got no answer ({why}), and {what}");
+        let error = |reason, what: &str| Error { reason, message: message(what) };
+        match self.remote.tip().await {
+            Ok(Some(tip)) if tip == commit => Ok(()),
+            Ok(Some(tip)) if self.remote.descends(&tip, commit).await == Some(true) => Ok(()),
+            Ok(_) => Err(error("push_lost", "the branch does not hold it: nothing was pushed")),
+            Err(read) => Err(error(
+                "push_unknown",
+                &format!("the branch could not be read afterwards: {read}"),
+            )),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Trigger for GitCommit {
+    async fn latest(&self) -> Result<Option<CanaryId>, Error> {
+        // What is cached may be older than what others have pushed.
+        self.remote.fetch_tip().await?;
+        let file = self.remote.read_file(&self.edit.path).await?;
+        let latest = file.as_deref().and_then(latest_in);
+        Ok(latest.filter(|it| it.instance() == self.edit.instance))
+    }
+
+    async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
+        let file = self.remote.read_file(&self.edit.path).await?;
+        self.check_lane(canary, file.as_deref().and_then(latest_in))?;
+        let prepared = self.remote.prepare(self.edit.for_canary(canary)).await?;
+        let revisions = revisions_of(&prepared);
+        *self.prepared.lock().await = Some((canary.clone(), prepared));
+        Ok(revisions)
+    }
+
+    async fn publish(
+        &self,
+        announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
+    ) -> Result<Published, Error> {
+        let mut slot = self.prepared.lock().await;
+        let (canary, prepared) = slot.clone().ok_or_else(|| Error {
+            reason: "not_prepared",
+            message: "a change must be prepared before it is published".to_owned(),
+        })?;
+        let mut last = prepared.clone();
+        let sent = self
+            .remote
+            .publish(prepared, |again| {
+                announce(revisions_of(again));
+                last = again.clone();
+            })
+            .await;
+        let published = match sent {
+            Ok(it) => {
+                Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: it.attempts }
+            }
+            Err(git::PublishError::NoAnswer { commit, sent, why, .. }) => {
+                self.after_no_answer(&commit, &why).await?;
+                let zero = When::between(sent, self.remote.now());
+                Published { sent, zero, attempts: 1 }
+            }
+            Err(git::PublishError::Failed(error)) => return Err(error.into()),
+        };
+        *slot = Some((canary, last));
+        Ok(published)
+    }
+
+    async fn ancestry(&self, revision: &Revision) -> Ancestry {
+        let Revision::Commit(other) = revision;
+        let Some((canary, ours)) = self.prepared.lock().await.clone() else {
+            return Ancestry::Unknown;
+        };
+        let Some(found) = self.findings(&ours, other).await else { return Ancestry::Unknown };
+        let tip = match self.remote.fetch_tip().await {
+            _ if found.carries(&canary) || found.is_before_ours => None,
+            Ok(tip) => self.findings(&ours, &tip).await,
+            Err(_) => None,
+        };
+        conclude(&canary, &found, || tip)
+    }
+}
+
+// === impl EditTemplate ===
+
+impl EditTemplate {
+    fn for_canary(&self, canary: &CanaryId) -> git::Edit {
+        let author = self.author.clone().unwrap_or_else(|| Author {
+            name: "hopclock".to_owned(),
+            email: "hopclock@localhost".to_owned(),
+        });
+        git::Edit {
+            path: self.path.clone(),
+            content: self.content.for_canary(canary).into_bytes(),
+            message: self.message(canary),
+            author: git::Author { name: author.name, email: author.email },
+            mode: match &self.mode {
+                PushMode::Append => git::Mode::Append,
+                PushMode::Replace { base } => {
+                    git::Mode::Replace { base: base.clone(), trailer: self.lane_trailer() }
+                }
+            },
+        }
+    }
+
+    /// Subject, and trailers: by the lane's a later run knows its own commits again (rule S2).
+    fn message(&self, canary: &CanaryId) -> String {
+        let mut trailers = vec![format!("Hopclock-Canary: {canary}"), self.lane_trailer()];
+        trailers.extend(self.trailers.iter().cloned());
+        format!("canary {canary} [skip ci]\n\n{}\n", trailers.join("\n"))
+    }
+
+    fn lane_trailer(&self) -> String {
+        format!("Hopclock-Instance: {}", self.instance)
+    }
+}
+
+// === impl Content ===
+
+impl Content {
+    fn for_canary(&self, canary: &CanaryId) -> String {
+        match self {
+            Self::ConfigMap(ObjectName { namespace, name }) => format!(
+                "# Written by hopclock; each run replaces it.\n\
+                 apiVersion: v1\n\
+                 kind: ConfigMap\n\
+                 metadata:\n  name: {name}\n  namespace: {namespace}\n  annotations:\n    \
+                 hopclock.dev/canary: {canary}\n\
+                 data:\n  canary: {canary}\n"
+            ),
+            Self::Template(text) => text.replace(PLACEHOLDER, &canary.to_string()),
+        }
+    }
+}
+
+// === impl Error ===
+
+impl From<git::Error> for Error {
+    fn from(error: git::Error) -> Self {
+        Self { reason: error.reason(), message: error.to_string() }
+    }
+}
+
+fn revisions_of(prepared: &git::Prepared) -> Vec<Revision> {
+    vec![Revision::Commit(prepared.commit.clone())]
+}
+
+/// The latest canary in a file.
+fn latest_in(file: &[u8]) -> Option<CanaryId> {
+    CanaryId::find_in(&String::from_utf8_lossy(file)).max_by_key(CanaryId::sequence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(content: Content) -> EditTemplate {
+        EditTemplate {
+            instance: "team-a".to_owned(),
+            path: "canary.yaml".to_owned(),
+            content,
+            mode: PushMode::Append,
+            author: None,
+            trailers: vec!["Signed-off-by: Ann <ann@example.org>".to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_commit_names_its_canary_and_its_lane() {
+        let canary = CanaryId::new("team-a", 0x1a1_fbe6_7da8);
+        let content = Content::Template("run: ${canary} # ${canary}\n".to_owned());
+        let edit = template(content).for_canary(&canary);
+        assert_eq!(edit.content, b"run: team-a-1a1fbe67da8 # team-a-1a1fbe67da8\n");
+        assert_eq!(
+            edit.message,
+            "canary team-a-1a1fbe67da8 [skip ci]\n\n\
+             Hopclock-Canary: team-a-1a1fbe67da8\n\
+             Hopclock-Instance: team-a\n\
+             Signed-off-by: Ann <ann@example.org>\n"
+        );
+    }
+
+    #[test]
+    fn the_config_map_holds_the_canary_where_live_looks() {
+        let canary = CanaryId::new("team-a", 0x1a1_fbe6_7da8);
+        let content = Content::ConfigMap(ObjectName::new("hopclock", "canary"));
+        let file = template(content).for_canary(&canary).content;
+        assert_eq!(latest_in(&file), Some(canary));
+        assert!(String::from_utf8(file).unwrap().contains("\n  namespace: hopclock\n"));
+    }
 }

@@ -5,10 +5,48 @@
 
 mod git_commit;
 
+use crate::model::{Ancestry, CanaryId, Moment, Revision, When};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use git_commit::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource};
+pub use git_commit::{
+    Author, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
+    SecretSource,
+};
+
+/// Makes one change per run, in two steps (rule T1).
+#[async_trait::async_trait]
+pub trait Trigger: Send + Sync {
+    /// The latest canary of the lane on the remote; the next one must be later (rule T9).
+    async fn latest(&self) -> Result<Option<CanaryId>, Error>;
+
+    /// Makes the change locally, and says which revisions will carry it. Nothing is sent.
+    async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error>;
+
+    /// Sends what was prepared; returns when it was sent and acknowledged.
+    ///
+    /// An attempt that has to be made again announces its new revisions before it is sent. If the
+    /// remote gives no answer it is read once (rule T2): a change that is there was acknowledged
+    /// between sending and now, one that is not is an error. Nothing is ever sent again blindly.
+    async fn publish(
+        &self,
+        announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
+    ) -> Result<Published, Error>;
+
+    /// What another's revision means for the change that was published (rule T9).
+    async fn ancestry(&self, revision: &Revision) -> Ancestry;
+}
+
+/// A change that is on its remote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// When the last attempt was sent.
+    pub sent: Moment,
+    /// When it was acknowledged: zero.
+    pub zero: When,
+    /// How often it was sent.
+    pub attempts: u32,
+}
 
 /// What makes the change: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -16,4 +54,14 @@ pub use git_commit::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource};
 pub enum TriggerConfig {
     /// Pushes a commit that rewrites one file.
     GitCommit(Box<GitCommitConfig>),
+}
+
+/// A change that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// Bounded name for the label `reason`.
+    pub reason: &'static str,
+    /// One sentence: what, where, what to do.
+    pub message: String,
 }

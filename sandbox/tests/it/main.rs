@@ -1,7 +1,13 @@
-//! The sandbox from outside: everything over real sockets on loopback.
+//! The sandbox from outside: over real sockets on loopback, or in virtual time.
 //!
 //! One binary for all subjects, because each further one would link the whole stack again.
 
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod api;
+mod flux_facts;
+mod lab;
+mod normal;
+mod pipeline;
+mod receivers;
+mod stories;

@@ -1,0 +1,41 @@
+//! Reading keys of Secrets, the way the API stores them and the way people write them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::store::Key;
+use crate::store::Store;
+
+/// One key of a Secret: from `data` (base64), else from `stringData`.
+pub(crate) fn read(store: &Store, namespace: &str, name: &str, key: &str) -> Option<Vec<u8>> {
+    let secret = store.get(&Key::new("Secret", namespace, name))?;
+    if let Some(encoded) = secret["data"][key].as_str() {
+        return STANDARD.decode(encoded).ok();
+    }
+    secret["stringData"][key].as_str().map(|text| text.as_bytes().to_vec())
+}
+
+/// The same as text, without the line end that files put behind a token.
+pub(crate) fn read_text(store: &Store, namespace: &str, name: &str, key: &str) -> Option<String> {
+    let text = String::from_utf8(read(store, namespace, name, key)?).ok()?;
+    Some(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_data_and_in_string_data() {
+        let store = Store::new();
+        let secret = json!({"kind": "Secret", "metadata": {"namespace": "a", "name": "b"},
+            "data": {"one": "bGFiCg=="}, "stringData": {"two": "lab"}});
+        store.create(secret, "test").unwrap();
+        for key in ["one", "two"] {
+            assert_eq!(read_text(&store, "a", "b", key).as_deref(), Some("lab"));
+        }
+        assert_eq!(read(&store, "a", "b", "three"), None);
+    }
+}

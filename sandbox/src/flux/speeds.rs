@@ -1,0 +1,141 @@
+//! How long each step of the controllers takes, and the settings that Flux's own flags have.
+//!
+//! The defaults are medians of watch streams recorded from real controllers on one idle machine;
+//! a demo or a test that wants a slow clone or a quick retry changes them, also while running.
+
+use std::time::Duration;
+
+/// Durations and limits of all controllers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Speeds {
+    /// From the change of an object to the moment a free worker looks at it.
+    pub pick_up: Duration,
+    /// One write to the API; conditions and the rest of status are two writes.
+    pub patch: Duration,
+    /// One post to a reachable event server.
+    pub event_post: Duration,
+    /// Waits between the attempts to post to an event server that refuses connections.
+    pub event_retries: Vec<Duration>,
+    /// From the start of a controller's process to its first look at its objects.
+    pub start: Duration,
+    /// From a webhook's arrival to the annotation.
+    pub receiver: Duration,
+    /// Asking a git host which commit a reference has.
+    pub list_remote: Duration,
+    /// The clone that follows when the commit is new.
+    pub clone: Duration,
+    /// Until a refused connection to a git host is reported.
+    pub unreachable: Duration,
+    /// Until a git host has answered that a reference does not exist.
+    pub missing_ref: Duration,
+    /// Packing an artifact and writing it to storage.
+    pub archive: Duration,
+    /// Downloading and unpacking an artifact.
+    pub fetch_artifact: Duration,
+    /// Building manifests.
+    pub build: Duration,
+    /// Comparing with the cluster and applying.
+    pub apply: Duration,
+    /// One look at the health of what was applied.
+    pub health_look: Duration,
+    /// The time between two such looks.
+    pub health_poll: Duration,
+    /// Wait after a dependency was not ready, or an artifact not there.
+    pub dependency_requeue: Duration,
+    /// First wait after a failure; doubles with each further one.
+    pub min_retry: Duration,
+    /// Longest wait after a failure.
+    pub max_retry: Duration,
+    /// How far an interval may be off, in percent of it, either way.
+    pub jitter_percent: u8,
+    /// Makes the jitter repeatable; none takes a random seed.
+    pub jitter_seed: Option<u64>,
+    /// Reconciliations of source-controller at a time.
+    pub source_workers: usize,
+    /// Reconciliations of kustomize-controller at a time.
+    pub kustomize_workers: usize,
+    /// Reconciliations of notification-controller at a time.
+    pub notification_workers: usize,
+    /// How long the event server swallows repetitions of an event.
+    pub event_window: Duration,
+    /// Waits between the attempts to deliver to a provider, all inside its timeout.
+    pub provider_retries: Vec<Duration>,
+    /// How long a delivery may take in all, where the provider does not say.
+    pub provider_timeout: Duration,
+}
+
+impl Default for Speeds {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        let s = Duration::from_secs;
+        Self {
+            pick_up: ms(2),
+            patch: ms(4),
+            event_post: ms(3),
+            event_retries: vec![s(1), s(2), s(4), s(8)],
+            start: ms(420),
+            receiver: ms(5),
+            list_remote: ms(12),
+            clone: ms(104),
+            unreachable: ms(18),
+            missing_ref: ms(70),
+            archive: ms(9),
+            fetch_artifact: ms(9),
+            build: ms(55),
+            apply: ms(8),
+            health_look: ms(9),
+            health_poll: s(5),
+            dependency_requeue: s(30),
+            min_retry: ms(750),
+            max_retry: s(15 * 60),
+            jitter_percent: 5,
+            jitter_seed: None,
+            source_workers: 2,
+            kustomize_workers: 4,
+            notification_workers: 4,
+            event_window: s(5 * 60),
+            provider_retries: vec![s(2), s(4), s(8)],
+            provider_timeout: s(15),
+        }
+    }
+}
+
+impl Speeds {
+    /// The wait after the `failures`-th failure in a row, counted from 0.
+    #[must_use]
+    pub fn backoff(&self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+        self.min_retry.checked_mul(factor).unwrap_or(self.max_retry).min(self.max_retry)
+    }
+
+    /// `interval`, off by at most the jitter; `dice` is between 0 and 1.
+    #[must_use]
+    pub fn jittered(&self, interval: Duration, dice: f64) -> Duration {
+        let most = f64::from(self.jitter_percent) / 100.0;
+        interval.mul_f64((1.0 + most * (2.0 * dice - 1.0)).max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_retried_after_750_ms_doubling_up_to_15_minutes() {
+        let speeds = Speeds::default();
+        let series: Vec<u128> = (0..6).map(|n| speeds.backoff(n).as_millis()).collect();
+        assert_eq!(series, [750, 1500, 3000, 6000, 12_000, 24_000]);
+        for failures in [11, 31, 32, 1000] {
+            assert_eq!(speeds.backoff(failures), Duration::from_secs(900), "{failures} failures");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_off_by_five_percent_at_most() {
+        let speeds = Speeds::default();
+        let interval = Duration::from_secs(60);
+        assert_eq!(speeds.jittered(interval, 0.0), Duration::from_secs(57));
+        assert_eq!(speeds.jittered(interval, 0.5), interval);
+        assert_eq!(speeds.jittered(interval, 1.0), Duration::from_secs(63));
+    }
+}

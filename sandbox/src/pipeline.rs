@@ -1,0 +1,256 @@
+//! Everything together: a cluster, a git host and Flux, with lanes that changes can travel.
+//!
+//! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
+//! what a platform team would set aside for a synthetic change.
+
+use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
+use crate::flux::{Flux, Speeds};
+use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
+use crate::store::{Key, Store, StoreError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Namespace of all Flux objects.
+pub const FLUX_NAMESPACE: &str = "flux-system";
+/// Namespace of all canaries.
+pub const CANARY_NAMESPACE: &str = "hopclock";
+/// Where a lane's canary stands in its repository.
+pub const CANARY_PATH: &str = "canary/configmap.yaml";
+
+/// Longest time for a new lane's first delivery.
+const FIRST_DELIVERY: Duration = Duration::from_secs(20);
+
+/// A GitOps pipeline in this process. Dropping it ends it.
+pub struct Sandbox {
+    store: Store,
+    api: ApiServer,
+    git: GitHost,
+    flux: Flux,
+    folder: TempDir,
+}
+
+/// How a sandbox is to be.
+#[derive(Clone, Debug, Default)]
+pub struct SandboxOptions {
+    /// How long everything takes.
+    pub speeds: Speeds,
+}
+
+/// A way for changes from a repository into the cluster.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// Name of its repository, Flux objects and canary.
+    pub name: String,
+    /// How often its source polls, in Flux's notation.
+    pub interval: String,
+    /// Whether pushes are announced.
+    pub hook: Hook,
+    /// Who may fetch and push.
+    pub door: Door,
+}
+
+/// Who may use a lane's repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Everybody on this machine.
+    Open,
+    /// Who has the password in the lane's Secret.
+    Locked,
+}
+
+/// Whether a git host's webhook reaches its Receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// There is a Receiver, but nobody calls it.
+    Silent,
+    /// It is called with the right secret.
+    Right,
+    /// It is called with a secret that is no longer the right one, and refuses.
+    WrongSecret,
+}
+
+/// Why a sandbox could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The Kubernetes API could not be served.
+    #[error(transparent)]
+    Api(#[from] ServeError),
+    /// No certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The git host could not be started.
+    #[error(transparent)]
+    Git(#[from] crate::git::Error),
+    /// Flux could not be started.
+    #[error("the sandbox's Flux cannot listen on loopback: {0}")]
+    Flux(io::Error),
+    /// No folder for the kubeconfig.
+    #[error("the sandbox cannot make a temporary folder: {0}; free some space")]
+    Folder(io::Error),
+    /// An object was refused.
+    #[error("the sandbox refuses one of its own objects: {0}")]
+    Store(#[from] StoreError),
+    /// A lane delivered nothing.
+    #[error("the sandbox's lane `{0}` delivered nothing in time: its Kustomization says {1}")]
+    Stuck(String, String),
+}
+
+// === impl Sandbox ===
+
+impl Sandbox {
+    /// Starts a cluster, a git host and Flux, without any lane.
+    ///
+    /// # Errors
+    /// Without git, or if loopback or the temporary folder cannot be used.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let folder = TempDir::new().map_err(SandboxError::Folder)?;
+        let store = Store::new();
+        let tls = Some(Tls::self_signed()?);
+        let api = api::serve(store.clone(), api::Options { tls, ..Default::default() }).await?;
+        api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
+        let git = GitHost::start(GitHostOptions::default()).await?;
+        let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
+        let flux = flux.map_err(SandboxError::Flux)?;
+        for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
+            let object = json!({"apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": namespace}});
+            store.create(object, "sandbox")?;
+        }
+        Ok(Self { store, api, git, flux, folder })
+    }
+
+    /// Adds a lane, and returns the address of its repository once its first canary is applied.
+    ///
+    /// # Errors
+    /// If the lane is there already, or delivers nothing.
+    pub async fn add_lane(&self, lane: &Lane) -> Result<String, SandboxError> {
+        let canary = canary(&lane.name, "none");
+        let files =
+            [(CANARY_PATH, canary.as_str()), ("README.md", "A lane of hopclock's sandbox.\n")];
+        let url = self.git.create_repository(&lane.name, &files, "main")?;
+        let password = secret();
+        if lane.door == Door::Locked {
+            let credentials = Credentials::basic("hopclock", &password);
+            self.git.set_accounts(&url, vec![Account { credentials, rights: Rights::Write }])?;
+        }
+        let token = secret();
+        for object in objects(lane, &url, &password, &token) {
+            self.store.create(object, "sandbox")?;
+        }
+        self.applied(lane).await?;
+        self.hook_up(lane, &url, &token).await?;
+        Ok(url)
+    }
+
+    /// The objects of the cluster.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The Kubernetes API.
+    #[must_use]
+    pub fn api(&self) -> &ApiServer {
+        &self.api
+    }
+
+    /// The git host.
+    #[must_use]
+    pub fn git(&self) -> &GitHost {
+        &self.git
+    }
+
+    /// The controllers.
+    #[must_use]
+    pub fn flux(&self) -> &Flux {
+        &self.flux
+    }
+
+    /// A kubeconfig for an administrator; it goes with the sandbox.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    async fn applied(&self, lane: &Lane) -> Result<(), SandboxError> {
+        let key = Key::new("Kustomization", FLUX_NAMESPACE, &lane.name);
+        let is_applied = |it: &Value| it["status"]["lastAppliedRevision"].is_string();
+        if self.until(&key, is_applied).await {
+            return Ok(());
+        }
+        let object = self.store.get(&key).unwrap_or_default();
+        Err(SandboxError::Stuck(lane.name.clone(), object["status"].to_string()))
+    }
+
+    async fn hook_up(&self, lane: &Lane, url: &str, token: &str) -> Result<(), SandboxError> {
+        let key = Key::new("Receiver", FLUX_NAMESPACE, &lane.name);
+        let ready = self.until(&key, |it| it["status"]["webhookPath"].is_string()).await;
+        let object = self.store.get(&key).filter(|_| ready).unwrap_or_default();
+        let path = object["status"]["webhookPath"].as_str().unwrap_or_default();
+        let hook = format!("{}{path}", self.flux.receiver_url());
+        let old = secret();
+        let token = match lane.hook {
+            Hook::Silent => return Ok(()),
+            Hook::Right => token,
+            Hook::WrongSecret => &old,
+        };
+        Ok(self.git.add_webhook(url, Webhook::new(&hook, token, WebhookFormat::GitHub))?)
+    }
+
+    /// Waits until an object is as it should be; false if it takes too long.
+    async fn until(&self, key: &Key, is: impl Fn(&Value) -> bool) -> bool {
+        let mut watch = self.store.watch_kind(&key.kind, self.store.version());
+        let wait = async {
+            while !self.store.get(key).is_some_and(|it| is(&it)) {
+                if watch.next().await.is_err() {
+                    watch = self.store.watch_kind(&key.kind, self.store.version());
+                }
+            }
+        };
+        tokio::time::timeout(FIRST_DELIVERY, wait).await.is_ok()
+    }
+}
+
+/// The Flux objects of a lane, and the Secrets that they need.
+fn objects(lane: &Lane, url: &str, password: &str, token: &str) -> Vec<Value> {
+    let metadata = |name: String| json!({"name": name, "namespace": FLUX_NAMESPACE});
+    let Lane { name, interval, .. } = lane;
+    vec![
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-git")),
+            "data": {"username": STANDARD.encode("hopclock"), "password": STANDARD.encode(password)}}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-hook")),
+            "data": {"token": STANDARD.encode(token)}}),
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": metadata(name.clone()),
+            "spec": {"interval": interval, "url": url, "ref": {"branch": "main"},
+                "timeout": "60s", "secretRef": {"name": format!("{name}-git")}}}),
+        json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": metadata(name.clone()),
+            "spec": {"interval": "10m", "path": "./canary", "prune": true, "wait": true,
+                "force": false, "sourceRef": {"kind": "GitRepository", "name": name}}}),
+        json!({"apiVersion": "notification.toolkit.fluxcd.io/v1", "kind": "Receiver",
+            "metadata": metadata(name.clone()),
+            "spec": {"type": "github", "events": ["ping", "push"], "interval": "10m",
+                "secretRef": {"name": format!("{name}-hook")},
+                "resources": [{"kind": "GitRepository", "name": name}]}}),
+    ]
+}
+
+/// The manifest of a lane's canary.
+fn canary(name: &str, value: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  \
+         namespace: {CANARY_NAMESPACE}\ndata:\n  canary: {value}\n"
+    )
+}
+
+/// A secret of this process alone.
+fn secret() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(32).collect()
+}

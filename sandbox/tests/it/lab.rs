@@ -1,0 +1,292 @@
+//! A small pipeline to experiment on: a git host in memory, a cluster, Flux.
+//!
+//! The git host needs neither sockets nor git, so everything can happen in virtual time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use hopclock_sandbox::flux::FetchFailure;
+use hopclock_sandbox::flux::FetchedCommit;
+use hopclock_sandbox::flux::Files;
+use hopclock_sandbox::flux::Flux;
+use hopclock_sandbox::flux::Reference;
+use hopclock_sandbox::flux::SourceFetcher;
+use hopclock_sandbox::flux::Speeds;
+use hopclock_sandbox::flux::WebhookCall;
+use hopclock_sandbox::store::Change;
+use hopclock_sandbox::store::Key;
+use hopclock_sandbox::store::Part;
+use hopclock_sandbox::store::Store;
+use http::HeaderMap;
+use serde_json::Value;
+use serde_json::json;
+use tokio::time::Instant;
+
+/// The repository of the lab.
+pub(crate) const URL: &str = "http://git.example/fleet.git";
+
+/// The token in the lab's Secret.
+pub(crate) const TOKEN: &str = "lab-token";
+
+/// A git host with one repository and one branch, `main`.
+#[derive(Clone, Default)]
+pub(crate) struct Git(Arc<Mutex<Repository>>);
+
+#[derive(Default)]
+struct Repository {
+    commits: u64,
+    head: Option<FetchedCommit>,
+    down: bool,
+    fetches: Vec<Instant>,
+    accounts: HashMap<String, String>,
+}
+
+/// A cluster with Flux in it.
+pub(crate) struct Lab {
+    pub(crate) store: Store,
+    pub(crate) git: Git,
+    pub(crate) flux: Flux,
+    pub(crate) start: Instant,
+}
+
+impl Git {
+    /// Adds a commit that writes and, with null, removes files; answers its id.
+    pub(crate) fn commit(&self, subject: &str, changes: &[(&str, Option<&str>)]) -> String {
+        let mut repository = self.0.lock().unwrap();
+        let mut files = repository.head.as_ref().map(|head| head.files.clone()).unwrap_or_default();
+        for (path, text) in changes {
+            match text {
+                Some(text) => files.insert((*path).to_owned(), text.as_bytes().to_vec()),
+                None => files.remove(*path),
+            };
+        }
+        repository.commits += 1;
+        let commit = format!("{:040x}", repository.commits);
+        repository.head = Some(FetchedCommit {
+            commit: commit.clone(),
+            signed: false,
+            files,
+            subject: subject.to_owned(),
+        });
+        commit
+    }
+
+    pub(crate) fn sign_head(&self) {
+        self.0.lock().unwrap().head.as_mut().unwrap().signed = true;
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    pub(crate) fn add_account(&self, user: &str, password: &str) {
+        self.0.lock().unwrap().accounts.insert(user.to_owned(), password.to_owned());
+    }
+
+    /// When the repository was looked at.
+    pub(crate) fn fetches(&self) -> Vec<Instant> {
+        self.0.lock().unwrap().fetches.clone()
+    }
+}
+
+impl SourceFetcher for Git {
+    fn fetch(
+        &self,
+        url: &str,
+        credentials: Option<(&str, &str)>,
+        reference: &Reference,
+    ) -> Result<FetchedCommit, FetchFailure> {
+        let mut repository = self.0.lock().unwrap();
+        repository.fetches.push(Instant::now());
+        if repository.down {
+            return Err(FetchFailure::Down);
+        }
+        if url != URL {
+            return Err(FetchFailure::NotFound);
+        }
+        let known = |(user, password): (&str, &str)| {
+            repository.accounts.get(user).is_some_and(|right| right == password)
+        };
+        if !repository.accounts.is_empty() && !credentials.is_some_and(known) {
+            return Err(FetchFailure::Unauthorized);
+        }
+        let head = repository.head.clone().ok_or(FetchFailure::MissingRef)?;
+        let fits = match reference {
+            Reference::Branch(name) => name == "main",
+            Reference::Name(name) => name == "refs/heads/main",
+            Reference::Commit(id) => *id == head.commit,
+            Reference::Tag(_) => false,
+        };
+        if fits { Ok(head) } else { Err(FetchFailure::MissingRef) }
+    }
+}
+
+impl Lab {
+    /// Starts Flux on `objects` and a repository with `files`; nothing has been reconciled yet.
+    pub(crate) async fn start(speeds: Speeds, objects: Vec<Value>, files: &[(&str, &str)]) -> Self {
+        let (store, git) = (Store::new(), Git::default());
+        let changes: Vec<_> = files.iter().map(|(path, text)| (*path, Some(*text))).collect();
+        git.commit("first", &changes);
+        for object in objects {
+            store.create(object, "lab").unwrap();
+        }
+        let flux = Flux::start(store.clone(), Arc::new(git.clone()), speeds).await.unwrap();
+        Self { store, git, flux, start: Instant::now() }
+    }
+
+    /// Takes this moment as the beginning of time, for [`Lab::at`].
+    pub(crate) fn begin(&mut self) {
+        self.start = Instant::now();
+    }
+
+    /// Sleeps until so many seconds after the beginning.
+    pub(crate) async fn at(&self, seconds: f64) {
+        tokio::time::sleep_until(self.start + Duration::from_secs_f64(seconds)).await;
+    }
+
+    /// Merges a patch into an object's spec.
+    pub(crate) fn spec(&self, kind: &str, name: &str, patch: &Value) {
+        let patch = json!({ "spec": patch });
+        self.store.merge(&key(kind, name), &patch, Part::Whole, "lab").unwrap();
+    }
+
+    /// Asks for a run as people do.
+    pub(crate) fn request(&self, kind: &str, name: &str, value: &str) {
+        let annotation = json!({"reconcile.fluxcd.io/requestedAt": value});
+        let patch = json!({"metadata": {"annotations": annotation}});
+        self.store.merge(&key(kind, name), &patch, Part::Whole, "flux").unwrap();
+    }
+
+    /// Calls the receiver `fleet` as a code host would; answers the status code.
+    pub(crate) async fn webhook(&self, token: &str) -> u16 {
+        let receiver = self.get("Receiver", "fleet");
+        let body = br#"{"ref":"refs/heads/main"}"#;
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json".parse().unwrap());
+        headers.insert("x-github-event", "push".parse().unwrap());
+        headers.insert("x-hub-signature-256", signature(token, body).parse().unwrap());
+        let uri = receiver["status"]["webhookPath"].as_str().unwrap();
+        let call = WebhookCall { uri, headers, body };
+        self.flux.call_webhook(&call).await.expect("notification-controller runs").as_u16()
+    }
+
+    /// Puts the artifact of a source that is not run here in storage and in its status.
+    pub(crate) fn publish(&self, kind: &str, name: &str, revision: &str, files: Files) {
+        let source = key(kind, name);
+        let now = self.store.now();
+        let mut artifact = self.flux.artifacts().put(&source, revision, files, &Value::Null, now);
+        if kind == "OCIRepository" {
+            let origin = json!({"org.opencontainers.image.revision": "main@sha1:0000"});
+            artifact["metadata"] = origin;
+        }
+        let patch = json!({"status": {"artifact": artifact}});
+        self.store.merge(&source, &patch, Part::Status, "lab").unwrap();
+    }
+
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Arc<Value> {
+        self.store.get(&key(kind, name)).unwrap()
+    }
+
+    /// The status and reason of a condition, as `True/Succeeded`; empty if it is not there.
+    pub(crate) fn condition(&self, kind: &str, name: &str, condition: &str) -> String {
+        condition_of(&self.get(kind, name), condition)
+    }
+
+    /// Every change of an object since the beginning.
+    pub(crate) fn changes(&self, kind: &str, name: &str) -> Vec<Arc<Change>> {
+        let key = key(kind, name);
+        let all = self.store.changes().into_iter();
+        all.filter(|change| change.key == key && change.at >= self.start).collect()
+    }
+
+    /// Seconds from the beginning to the first change of an object after which `is` holds.
+    pub(crate) fn first(&self, kind: &str, name: &str, is: impl Fn(&Value) -> bool) -> f64 {
+        let changes = self.changes(kind, name);
+        let change = changes.iter().find(|change| is(&change.object)).expect("it happened");
+        change.at.duration_since(self.start).as_secs_f64()
+    }
+
+    /// Waits until an object is as it should be.
+    pub(crate) async fn until(&self, kind: &str, name: &str, is: impl Fn(&Value) -> bool) {
+        let (key, mut watch) = (key(kind, name), self.store.watch_kind(kind, self.store.version()));
+        while !self.store.get(&key).is_some_and(|object| is(&object)) {
+            watch.next().await.unwrap();
+        }
+    }
+
+    /// Waits until an object is ready and the rest of its status says so too.
+    pub(crate) async fn until_ready(&self, kind: &str, name: &str) {
+        self.until(kind, name, |object| {
+            condition_of(object, "Ready").starts_with("True/")
+                && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        })
+        .await;
+    }
+}
+
+pub(crate) fn key(kind: &str, name: &str) -> Key {
+    Key::new(kind, "flux-system", name)
+}
+
+pub(crate) fn condition_of(object: &Value, name: &str) -> String {
+    let all = object["status"]["conditions"].as_array();
+    let found = all.into_iter().flatten().find(|condition| condition["type"] == name);
+    found.map_or_else(String::new, |it| {
+        format!("{}/{}", it["status"].as_str().unwrap(), it["reason"].as_str().unwrap())
+    })
+}
+
+/// The signature of a body in the style of GitHub.
+pub(crate) fn signature(token: &str, body: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+    format!("sha256={}", hex(hmac::sign(&key, body).as_ref()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
+pub(crate) fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    let metadata = json!({"namespace": "flux-system", "name": name});
+    json!({"kind": kind, "metadata": metadata, "spec": spec})
+}
+
+/// A source of the lab's repository.
+pub(crate) fn fleet(interval: &str) -> Value {
+    let spec = json!({"interval": interval, "ref": {"branch": "main"}, "timeout": "60s",
+        "url": URL});
+    object("GitRepository", "fleet", &spec)
+}
+
+/// Something that applies a folder of it; `more` is merged into the spec.
+pub(crate) fn applier(name: &str, more: Value) -> Value {
+    let mut spec = json!({"force": false, "interval": "10m", "path": format!("./{name}"),
+        "prune": true, "sourceRef": {"kind": "GitRepository", "name": "fleet"}});
+    for (field, value) in more.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
+    }
+    drop(more);
+    object("Kustomization", name, &spec)
+}
+
+/// The Secret and the receiver of type github that wakes the source.
+pub(crate) fn receiver() -> Vec<Value> {
+    let metadata = json!({"namespace": "flux-system", "name": "webhook-token"});
+    let secret = json!({"kind": "Secret", "metadata": metadata, "stringData": {"token": TOKEN}});
+    let spec = json!({"type": "github", "events": ["ping", "push"], "interval": "10m",
+        "resources": [{"kind": "GitRepository", "name": "fleet"}],
+        "secretRef": {"name": "webhook-token"}});
+    vec![secret, object("Receiver", "fleet", &spec)]
+}
+
+/// A `ConfigMap` as a manifest.
+pub(crate) fn map(name: &str, run: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: default\n\
+         data:\n  run: \"{run}\"\n"
+    )
+}

@@ -1,0 +1,235 @@
+//! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
+//! its trigger and detectors, and finds the rest of its path.
+
+use crate::cli::credentials;
+use crate::cluster::Cluster;
+use crate::config::{Hop, Scenario};
+use crate::engine::{Job, Need, Plan, PlannedBystander, PlannedHop};
+use crate::hop::{
+    Applied, Bystander, Detector, HopConfig, Live, SourceFetched, Upstream, WebhookReceived,
+    WebhookReceivedConfig,
+};
+use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Requirement, Subject};
+use crate::path::{self, Reach, Role};
+use crate::remote::git::{GitRemote, GitRemoteOptions};
+use crate::trigger::{Content, EditTemplate, GitCommit, GitCommitConfig, Trigger, TriggerConfig};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one request to a git host may take.
+const GIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What all jobs share.
+#[derive(Clone)]
+pub(super) struct Workshop {
+    /// The cluster.
+    pub(super) cluster: Cluster,
+    /// The only source of time.
+    pub(super) clock: Arc<dyn Clock>,
+    /// Name of this installation.
+    pub(super) instance: String,
+    /// Folder of the git caches.
+    pub(super) cache_dir: PathBuf,
+}
+
+// === impl Workshop ===
+
+impl Workshop {
+    /// Makes a job of a scenario. Nothing is pushed.
+    pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        let mut hops = Vec::new();
+        for hop in &scenario.hops {
+            hops.push(self.plan_hop(scenario, hop).await?);
+        }
+        let bystanders = self.bystanders(&hops).await?;
+        let receivers = receivers(scenario);
+        let slo = scenario.slo.as_ref();
+        let until = slo.and_then(|it| it.until.as_ref());
+        let plan = Plan {
+            scenario: scenario.name.clone(),
+            deadline: scenario.deadline,
+            within: slo.map(|it| it.within),
+            until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
+            hops,
+            bystanders: bystanders.into_iter().chain(receivers).collect(),
+        };
+        let TriggerConfig::GitCommit(config) = &scenario.trigger;
+        Ok(Job {
+            plan: Arc::new(plan),
+            trigger: self.git_commit(scenario, config).await?,
+            watches: Arc::new(self.cluster.clone()),
+            instance: self.instance.clone(),
+        })
+    }
+
+    async fn plan_hop(&self, scenario: &Scenario, hop: &Hop) -> Result<PlannedHop, ProbeError> {
+        if !hop.cluster.0.is_empty() {
+            return Err(unusable(format!(
+                "hop `{}` of scenario `{}` looks into cluster `{}`: this version looks only into \
+                 the one of its kubeconfig",
+                hop.name, scenario.name, hop.cluster.0
+            )));
+        }
+        let (subject, detector): (Subject, Arc<dyn Detector>) = match &hop.kind {
+            HopConfig::WebhookReceived(config) => {
+                let source = webhook_source(scenario, config)?;
+                let upstream = self.upstream(config, &source).await?;
+                (source, Arc::new(WebhookReceived::new(upstream)))
+            }
+            HopConfig::SourceFetched(config) => (config.subject(), Arc::new(SourceFetched)),
+            HopConfig::Applied(config) => (config.subject(), Arc::new(Applied)),
+            HopConfig::Live(config) => {
+                let none = || unusable(format!("hop `{}` names no object", hop.name));
+                (config.subject().ok_or_else(none)?, Arc::new(Live::new(config)))
+            }
+        };
+        let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
+        Ok(PlannedHop {
+            name: hop.name.clone(),
+            subject: Arc::new(subject),
+            place: hop.kind.traits().place,
+            after: hop.after.iter().filter_map(position).collect(),
+            within: hop.within,
+            need: need(hop.required),
+            detector,
+        })
+    }
+
+    /// Whether others can be behind the Receiver's requests (rule T12). A Receiver that does not
+    /// annotate the source would never be seen: that is said before anything is pushed.
+    async fn upstream(
+        &self,
+        config: &WebhookReceivedConfig,
+        source: &Subject,
+    ) -> Result<Upstream, ProbeError> {
+        let receiver = self.cluster.get(&config.receiver_subject()).await?;
+        let object = self.cluster.get(source).await?;
+        match path::reach(&receiver, &config.receiver.namespace, source, &object) {
+            Reach::Only => Ok(Upstream::Single),
+            Reach::Among => Ok(Upstream::Shared),
+            Reach::Misses => Err(ProbeError {
+                reason: "receiver_misses_source".to_owned(),
+                message: format!(
+                    "Receiver {} does not annotate {source}: add it to the Receiver's \
+                     `spec.resources`, or name the right Receiver",
+                    config.receiver
+                ),
+            }),
+        }
+    }
+
+    /// The members of the path that have no hop of their own (rule P5).
+    async fn bystanders(&self, hops: &[PlannedHop]) -> Result<Vec<PlannedBystander>, ProbeError> {
+        let mut known: BTreeMap<Subject, Value> = BTreeMap::new();
+        let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
+        while let Some(subject) = open.pop() {
+            if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
+                continue;
+            }
+            let object = self.cluster.get(&subject).await?;
+            open.extend(path::upstream_of(&subject, &object));
+            known.insert(subject, object);
+        }
+        let judged = |it: &Subject| {
+            hops.iter().any(|hop| *hop.subject == *it && hop.place != crate::hop::Place::Request)
+        };
+        let rest = known.into_keys().filter(|it| !judged(it));
+        let plan = |subject: Subject| {
+            let detector = match path::role(&subject.kind)? {
+                Role::Source => Bystander::Source,
+                Role::Applier => Bystander::Applier,
+            };
+            Some(PlannedBystander { subject: Arc::new(subject), detector })
+        };
+        Ok(rest.filter_map(plan).collect())
+    }
+
+    async fn git_commit(
+        &self,
+        scenario: &Scenario,
+        config: &GitCommitConfig,
+    ) -> Result<Arc<dyn Trigger>, ProbeError> {
+        let access = credentials::resolve(&self.cluster, config).await?;
+        let options = GitRemoteOptions {
+            url: access.url,
+            branch: access.branch,
+            credentials: access.credentials,
+            ca: access.ca,
+            cache_dir: self.cache_dir.clone(),
+            timeout: GIT_TIMEOUT,
+        };
+        let remote = GitRemote::open(options, self.clock.clone()).await;
+        let remote = remote
+            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
+        let content = match (&config.template, live_config_map(scenario)) {
+            (Some(text), _) => Content::Template(text.clone()),
+            (None, Some(name)) => Content::ConfigMap(name),
+            (None, None) => {
+                return Err(unusable(format!(
+                    "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
+                    scenario.name
+                )));
+            }
+        };
+        let edit = EditTemplate {
+            instance: self.instance.clone(),
+            path: config.path.clone(),
+            content,
+            mode: config.mode.clone(),
+            author: config.author.clone(),
+            trailers: config.trailers.clone(),
+        };
+        Ok(Arc::new(GitCommit::new(remote, edit)))
+    }
+}
+
+/// The Receivers of a scenario: they have to be there (rule P6).
+fn receivers(scenario: &Scenario) -> Vec<PlannedBystander> {
+    let webhook = |it: &Hop| match &it.kind {
+        HopConfig::WebhookReceived(config) => Some(config.receiver_subject()),
+        _ => None,
+    };
+    let subjects = scenario.hops.iter().filter_map(webhook);
+    let plan = |it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other };
+    subjects.map(plan).collect()
+}
+
+/// The object that a Receiver annotates when the change is pushed.
+fn webhook_source(
+    scenario: &Scenario,
+    config: &WebhookReceivedConfig,
+) -> Result<Subject, ProbeError> {
+    let TriggerConfig::GitCommit(trigger) = &scenario.trigger;
+    let name = config.git_repository.as_ref().or(trigger.source.as_ref());
+    let subject =
+        |it: &ObjectName| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name);
+    name.map(subject).ok_or_else(|| {
+        unusable(format!(
+            "scenario `{}` does not say what Receiver {} annotates: give the hop a \
+             `git_repository`",
+            scenario.name, config.receiver
+        ))
+    })
+}
+
+fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {
+    scenario.hops.iter().find_map(|it| match &it.kind {
+        HopConfig::Live(config) => config.config_map.clone(),
+        _ => None,
+    })
+}
+
+fn unusable(message: String) -> ProbeError {
+    ProbeError { reason: "unusable_scenario".to_owned(), message }
+}
+
+fn need(required: Requirement) -> Need {
+    match required {
+        Requirement::Waited => Need::Always,
+        Requirement::Required => Need::UntilBypassed,
+        Requirement::Optional => Need::Never,
+    }
+}

@@ -1,0 +1,178 @@
+//! `hopclock demo`: three changes travel through a GitOps pipeline that fits in this process.
+//!
+//! It goes the same way as `hopclock run`: scenario files, kubeconfig, sockets, real commits.
+
+use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output};
+use crate::cli::progress::Progress;
+use crate::cli::run::{All, run_scenario, show, workshop};
+use crate::cli::waterfall::length;
+use crate::cli::{Exit, complain, print};
+use crate::config::{self, Scenario};
+use crate::engine::{Surroundings, SystemClock, Unwritten};
+use crate::model::{Clock, Passage, RunRecord, Span};
+use anyhow::{Context, anyhow};
+use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One act of the demo: a lane, its scenario, and what to learn from it.
+struct Act {
+    lane: Lane,
+    title: &'static str,
+    scenario: &'static str,
+    outcome: &'static str,
+    lesson: fn(&RunRecord) -> String,
+}
+
+const ACTS: [fn() -> Act; 3] = [webhook, polling, broken];
+
+/// Shows hopclock at work.
+pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
+    let sandbox = match Sandbox::start(SandboxOptions::default()).await {
+        Ok(sandbox) => sandbox,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Unmeasured);
+        }
+    };
+    let folder = folder_of(&sandbox)?;
+    print("A cluster, a git host and Flux's controllers, all in this process.\n")?;
+    let mut scenarios = Vec::new();
+    for act in ACTS.map(|act| act()) {
+        sandbox.add_lane(&act.lane).await?;
+        scenarios.push((prepare(&act, &folder)?, act));
+    }
+    let result = play(&sandbox, &folder, &scenarios).await;
+    if arguments.keep && result.is_ok() {
+        print(&directions(&sandbox, &scenarios, &folder)?)?;
+        tokio::signal::ctrl_c().await?;
+    }
+    result
+}
+
+/// Runs every act.
+async fn play(sandbox: &Sandbox, folder: &Path, acts: &[(Scenario, Act)]) -> anyhow::Result<Exit> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let cluster = ClusterArguments { kubeconfig: Some(sandbox.kubeconfig()), context: None };
+    let instance =
+        InstanceArguments { instance: "demo".to_owned(), cache_dir: Some(folder.join("cache")) };
+    let workshop = workshop(&cluster, &instance, clock.clone()).await;
+    let workshop = workshop.map_err(|error| anyhow!(error.message))?;
+    let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
+    let progress = Arc::new(Progress::new(&scenarios));
+    let observer = Arc::new(All(vec![progress]));
+    let around = Surroundings { clock, journal: Arc::new(Unwritten), observer };
+    let mut exit = Exit::Delivered;
+    for (number, (scenario, act)) in acts.iter().enumerate() {
+        print(&format!("\n{}. {}\n\n", number + 1, act.title))?;
+        let record = run_scenario(&workshop, scenario, &around).await;
+        print(&show(&record, Output::Text)?)?;
+        if record.outcome.as_str() == act.outcome {
+            print(&format!("=> {}\n", (act.lesson)(&record)))?;
+        } else {
+            complain(&format!("this should have ended as `{}`", act.outcome));
+            exit = Exit::Unmeasured;
+        }
+    }
+    Ok(exit)
+}
+
+fn webhook() -> Act {
+    Act {
+        lane: lane("fleet", "10m", Hook::Right),
+        title: "A commit, and a webhook that tells Flux at once.",
+        scenario: include_str!("demo/webhook.yaml"),
+        outcome: "ok",
+        lesson: |record| {
+            let total = record.push_to_apply.map_or_else(String::new, length);
+            format!(
+                "Nothing waits: {total} from push to live is what fetching, building and applying \
+                 take."
+            )
+        },
+    }
+}
+
+fn polling() -> Act {
+    Act {
+        lane: lane("polled", "10s", Hook::WrongSecret),
+        title: "The same, but somebody rotated the webhook's secret. Flux polls every 10 s.",
+        scenario: include_str!("demo/polling.yaml"),
+        outcome: "ok",
+        lesson: |record| {
+            let total = record.push_to_apply.map_or_else(String::new, length);
+            let fetch = stage(record, "source_fetched").map_or_else(String::new, length);
+            format!(
+                "Everything is green, and {fetch} of {total} went by until the next poll: \
+                 `webhook_received` was not seen, and `via interval` says why."
+            )
+        },
+    }
+}
+
+fn broken() -> Act {
+    Act {
+        lane: lane("broken", "10m", Hook::Right),
+        title: "A commit whose manifests do not build.",
+        scenario: include_str!("demo/broken.yaml"),
+        outcome: "failed",
+        lesson: |record| {
+            let failure = record.failing_since.as_ref();
+            let (reason, at) =
+                failure.map_or_else(Default::default, |it| (it.reason.clone(), length(it.at)));
+            format!(
+                "Flux knew after {at} ({reason}). The change counts against the objective; \
+                 hopclock itself is fine, so nobody is paged for a broken prober."
+            )
+        },
+    }
+}
+
+fn lane(name: &str, interval: &str, hook: Hook) -> Lane {
+    Lane { name: name.to_owned(), interval: interval.to_owned(), hook, door: Door::Open }
+}
+
+fn stage(record: &RunRecord, hop: &str) -> Option<Span> {
+    let hop = record.hops.iter().find(|it| it.hop == hop)?;
+    if let Passage::Reached { stage, .. } = &hop.passage { *stage } else { None }
+}
+
+/// A folder beside the sandbox's kubeconfig, for caches and scenario files; goes with it.
+fn folder_of(sandbox: &Sandbox) -> anyhow::Result<PathBuf> {
+    let kubeconfig = sandbox.kubeconfig();
+    let folder = kubeconfig.parent().context("the sandbox has no folder")?;
+    Ok(folder.to_owned())
+}
+
+/// Writes an act's scenario to a file, and loads it from there.
+fn prepare(act: &Act, folder: &Path) -> anyhow::Result<Scenario> {
+    let file = folder.join(format!("{}.yaml", act.lane.name));
+    std::fs::write(&file, act.scenario)
+        .with_context(|| format!("cannot write `{}`", file.display()))?;
+    let mut scenarios = config::load(&[file]).map_err(|problems| anyhow!("{problems}"))?;
+    scenarios.pop().context("the demo's scenario is empty")
+}
+
+/// How to look around in a sandbox that stays up.
+fn directions(
+    sandbox: &Sandbox,
+    acts: &[(Scenario, Act)],
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let kubeconfig = sandbox.kubeconfig();
+    let mut text =
+        String::from("\nThe sandbox stays up until you press Ctrl-C. In another terminal:\n\n");
+    writeln!(text, "  export KUBECONFIG={}", kubeconfig.display())?;
+    writeln!(
+        text,
+        "  kubectl get gitrepositories,kustomizations,receivers -n flux-system -o name"
+    )?;
+    writeln!(text, "  kubectl get configmaps -n hopclock -o yaml --watch")?;
+    for (_, act) in acts {
+        writeln!(text, "  git clone {}/{}.git", sandbox.git().base_url(), act.lane.name)?;
+    }
+    let name = &acts[0].1.lane.name;
+    writeln!(text, "  hopclock run {}", folder.join(format!("{name}.yaml")).display())?;
+    Ok(text)
+}

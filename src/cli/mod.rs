@@ -1,0 +1,107 @@
+//! The command line: wires everything together, and turns what comes of it into an exit code.
+//!
+//! The only layer that may use all others, read the environment, or print.
+
+mod args;
+mod assemble;
+mod check;
+mod credentials;
+#[cfg(feature = "sandbox")]
+mod demo;
+mod progress;
+mod run;
+mod schema;
+mod waterfall;
+
+use crate::cli::args::{Arguments, Command};
+use clap::{CommandFactory, Parser};
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Exit {
+    /// All was delivered in time.
+    Delivered,
+    /// A change was not delivered in time.
+    Undelivered,
+    /// Bad usage or scenario.
+    Usage,
+    /// Something could not be measured.
+    Unmeasured,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log();
+    let exit = match arguments.command {
+        Command::Run(arguments) => block_on(run::run(&arguments)),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(arguments) => block_on(demo::demo(&arguments)),
+        Command::Check(arguments) => Ok(check::check(&arguments)),
+        Command::Schema => schema::schema(),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "hopclock", &mut script);
+            print(&String::from_utf8_lossy(&script)).map(|()| Exit::Delivered)
+        }
+    };
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Exit::Unmeasured.into()
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Delivered => Self::SUCCESS,
+            Exit::Undelivered => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::Unmeasured => Self::from(3),
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(work);
+    // A git request that nobody waits for any more must not keep the process alive.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Writes to standard output; a reader that went away (`| head`) ends the program quietly.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+/// Says what went wrong, for people. If standard error is closed, nobody reads it.
+fn complain(what: &dyn Display) {
+    let _ = writeln!(std::io::stderr(), "error: {what}");
+}
+
+/// Logs go to standard error. Libraries that log every failed connection are silenced: we report
+/// our errors ourselves, once.
+fn log() {
+    let default = "warn,kube_client=off,hyper_util=off";
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HOPCLOCK_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(to_terminal)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,146 @@
+//! `hopclock run`: runs scenarios once, one after the other.
+
+use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
+use crate::cli::assemble::Workshop;
+use crate::cli::progress::Progress;
+use crate::cli::waterfall::{self, Paint};
+use crate::cli::{Exit, check, complain, print};
+use crate::cluster::{Cluster, ClusterOptions, Timing};
+use crate::config::Scenario;
+use crate::engine::{Surroundings, SystemClock, Unwritten, run_once};
+use crate::model::{CanaryId, Clock, Event, Observer, Outcome, ProbeError, RunRecord, Span};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Several observers.
+pub(super) struct All(pub(super) Vec<Arc<dyn Observer>>);
+
+/// Runs the scenarios of all files.
+pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
+    let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let workshop = match workshop(&arguments.cluster, &arguments.instance, clock.clone()).await {
+        Ok(workshop) => workshop,
+        Err(error) => {
+            complain(&error.message);
+            return Ok(Exit::Unmeasured);
+        }
+    };
+    let around = Surroundings {
+        clock,
+        journal: Arc::new(Unwritten),
+        observer: Arc::new(All(vec![Arc::new(Progress::new(&scenarios))])),
+    };
+    let mut exit = Exit::Delivered;
+    for scenario in &scenarios {
+        let record = run_scenario(&workshop, scenario, &around).await;
+        print(&show(&record, arguments.output)?)?;
+        exit = exit.max(exit_of(&record.outcome));
+    }
+    Ok(exit)
+}
+
+/// Runs one scenario; what cannot even be assembled is a run that could not measure.
+pub(super) async fn run_scenario(
+    workshop: &Workshop,
+    scenario: &Scenario,
+    around: &Surroundings,
+) -> RunRecord {
+    around.observer.observe(&Event::Scheduled { scenario: scenario.name.clone() });
+    match workshop.assemble(scenario).await {
+        Ok(job) => run_once(&job, around).await,
+        Err(error) => {
+            let record = unassembled(workshop, scenario, error);
+            around.observer.observe(&Event::Finished(Box::new(record.clone())));
+            record
+        }
+    }
+}
+
+/// Connects to the cluster and finds a place for caches.
+pub(super) async fn workshop(
+    cluster: &ClusterArguments,
+    instance: &InstanceArguments,
+    clock: Arc<dyn Clock>,
+) -> Result<Workshop, ProbeError> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let from_environment = || {
+        let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+        std::env::split_paths(&list).filter(|it| !it.as_os_str().is_empty()).collect()
+    };
+    let options = ClusterOptions {
+        kubeconfigs: cluster.kubeconfig.clone().map_or_else(from_environment, |it| vec![it]),
+        context: cluster.context.clone(),
+        https_proxy: variable("HTTPS_PROXY").or_else(|| variable("https_proxy")),
+        no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
+        timing: Timing::default(),
+    };
+    Ok(Workshop {
+        cluster: Cluster::connect(options, clock.clone()).await?,
+        clock,
+        instance: instance.instance.clone(),
+        cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
+    })
+}
+
+/// What a run is printed as.
+pub(super) fn show(record: &RunRecord, output: Output) -> anyhow::Result<String> {
+    Ok(match output {
+        Output::Text => waterfall::draw(record, paint()) + "\n",
+        Output::Json => serde_json::to_string(record)? + "\n",
+    })
+}
+
+/// The exit code that an outcome asks for: an undelivered change is a measurement, a broken
+/// prober is an error. A run that was skipped or superseded has not delivered its change either.
+pub(super) fn exit_of(outcome: &Outcome) -> Exit {
+    match outcome {
+        Outcome::Ok => Exit::Delivered,
+        Outcome::Slow
+        | Outcome::Failed { .. }
+        | Outcome::Timeout
+        | Outcome::Superseded { .. }
+        | Outcome::Skipped(_) => Exit::Undelivered,
+        Outcome::ProbeError(_) => Exit::Unmeasured,
+    }
+}
+
+/// Colours, if a person looks on and has not asked for none (<https://no-color.org>).
+fn paint() -> Paint {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
+    if wanted && std::io::stdout().is_terminal() { Paint::Colour } else { Paint::Plain }
+}
+
+fn default_cache_dir() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty());
+    let home = || Some(PathBuf::from(variable("HOME")?).join(".cache"));
+    let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    base.unwrap_or_else(std::env::temp_dir).join("hopclock")
+}
+
+/// The record of a run that never began.
+fn unassembled(workshop: &Workshop, scenario: &Scenario, error: ProbeError) -> RunRecord {
+    let started = workshop.clock.wall();
+    RunRecord {
+        scenario: scenario.name.clone(),
+        canary: CanaryId::next(&workshop.instance, started, None),
+        started,
+        push: None,
+        hops: Vec::new(),
+        outcome: Outcome::ProbeError(error),
+        push_to_apply: None::<Span>,
+        tolerance: Duration::ZERO,
+        failing_since: None,
+        slo: Vec::new(),
+    }
+}
+
+// === impl All ===
+
+impl Observer for All {
+    fn observe(&self, event: &Event) {
+        self.0.iter().for_each(|it| it.observe(event));
+    }
+}

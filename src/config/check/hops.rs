@@ -1,0 +1,112 @@
+//! Hops that look at nothing, at two things, or where the change never is.
+
+use super::Findings;
+use crate::config::hop_file::HopFile;
+use crate::config::mistake::Mistake;
+use crate::config::node::Step::{Item, Key};
+use crate::config::scenario::repositories;
+use crate::hop::{HopConfig, LiveConfig, ObjectConfig, WebhookReceivedConfig};
+use crate::model::ObjectName;
+use std::collections::BTreeSet;
+
+/// The keys by which `live` names its object.
+const OBJECTS: [&str; 6] =
+    ["config_map", "secret", "deployment", "stateful_set", "daemon_set", "object"];
+
+/// Looks at each hop by itself.
+pub(super) fn check(hops: &[HopFile], findings: &mut Findings<'_>) {
+    if hops.is_empty() {
+        findings.key(&[Key("hops")], Mistake::NoHops);
+    }
+    let repositories = repositories(hops);
+    for (index, hop) in hops.iter().enumerate() {
+        if hop.shared.cluster.as_deref().is_some_and(|it| !is_word(it)) {
+            let way = [Key("hops"), Item(index), Key("cluster")];
+            findings.value(&way, Mistake::BadClusterName);
+        }
+        match &hop.config {
+            HopConfig::WebhookReceived(config) => webhook(index, config, &repositories, findings),
+            HopConfig::Live(config) => live(index, config, findings),
+            HopConfig::SourceFetched(_) | HopConfig::Applied(_) => {}
+        }
+    }
+}
+
+/// Whether it can name a context of a kubeconfig and stand in a label.
+fn is_word(text: &str) -> bool {
+    let wrong = |it: char| it.is_whitespace() || it.is_control();
+    (1..=253).contains(&text.len()) && !text.contains(wrong)
+}
+
+fn webhook(
+    index: usize,
+    config: &WebhookReceivedConfig,
+    repositories: &BTreeSet<&ObjectName>,
+    findings: &mut Findings<'_>,
+) {
+    let way = [Key("hops"), Item(index), Key("webhook_received")];
+    match (&config.git_repository, repositories.len()) {
+        (Some(_), _) | (None, 1) => {}
+        (None, 0) => findings.key(&way, Mistake::NoRepository),
+        (None, _) => findings.key(&way, Mistake::ManyRepositories),
+    }
+}
+
+fn live(index: usize, config: &LiveConfig, findings: &mut Findings<'_>) {
+    let (hop, item) = (Key("hops"), Item(index));
+    let way = |key| [hop, item, Key("live"), Key(key)];
+    let objects = objects(config);
+    match objects.as_slice() {
+        [] => findings.key(&[hop, item, Key("live")], Mistake::NoObject { known: &OBJECTS }),
+        [_] => {}
+        [first, second, ..] => {
+            findings.key(&way(second), Mistake::TwoObjects { first, second });
+        }
+    }
+    let places = places(config);
+    if let [(first, _), (second, _), ..] = places.as_slice() {
+        findings.key(&way(second), Mistake::TwoPlaces { first, second });
+    }
+    for (key, text) in places {
+        let parts: Vec<_> = text.split('.').collect();
+        if text.is_empty() || (key == "field" && parts.iter().any(|it| it.is_empty())) {
+            findings.value(&way(key), Mistake::EmptyPlace { key });
+        } else if key == "field" && parts[0] == "status" {
+            findings.value(&way(key), Mistake::StatusField);
+        }
+    }
+    let without_containers = |it: &&&str| matches!(**it, "config_map" | "secret");
+    if let (Some(_), Some(object)) = (&config.image, objects.iter().find(without_containers)) {
+        findings.key(&way("image"), Mistake::ImageOfNoWorkload { object });
+    }
+    let empty = |it: &&ObjectConfig| it.kind.is_empty() || it.name.is_empty();
+    if let Some(object) = config.object.as_ref().filter(empty) {
+        let key = if object.kind.is_empty() { "kind" } else { "name" };
+        let [a, b, c, d] = way("object");
+        findings.value(&[a, b, c, d, Key(key)], Mistake::EmptyObject { key });
+    }
+}
+
+/// The keys of the objects that are named.
+fn objects(config: &LiveConfig) -> Vec<&'static str> {
+    let named = [
+        config.config_map.is_some(),
+        config.secret.is_some(),
+        config.deployment.is_some(),
+        config.stateful_set.is_some(),
+        config.daemon_set.is_some(),
+        config.object.is_some(),
+    ];
+    OBJECTS.into_iter().zip(named).filter(|it| it.1).map(|it| it.0).collect()
+}
+
+/// The places that are named, each with its key.
+fn places(config: &LiveConfig) -> Vec<(&'static str, &str)> {
+    let named = [
+        ("annotation", &config.annotation),
+        ("label", &config.label),
+        ("field", &config.field),
+        ("image", &config.image),
+    ];
+    named.into_iter().filter_map(|(key, it)| it.as_deref().map(|it| (key, it))).collect()
+}

@@ -1,0 +1,224 @@
+//! Everything that can be wrong with a scenario file, as one sentence each.
+//!
+//! No variant carries the value of a key that may hold a secret; what else the file says is
+//! masked when a problem is built.
+
+use super::nearest::{any_of, nearest};
+use crate::model::Duration;
+
+/// What is wrong with a scenario file, and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Mistake {
+    // The file.
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    #[error("is a directory: name the scenario files in it")]
+    Directory,
+    #[error("holds no YAML files: a scenario ends in `.yaml` or `.yml`")]
+    EmptyDirectory,
+    #[error("is larger than {limit} bytes, which no scenario is")]
+    TooLarge { limit: u64 },
+    #[error("is not UTF-8 from byte {byte} on: save it as UTF-8")]
+    NotUtf8 { byte: usize },
+
+    // The YAML.
+    #[error("this is not YAML: {0}")]
+    NotYaml(String),
+    #[error("the file holds no scenario: begin with `name: …`")]
+    Empty,
+    #[error("a second document begins here: write one scenario to a file")]
+    SecondDocument,
+    #[error("`{key}` is given twice: keep one of them")]
+    SameKeyTwice { key: String },
+    #[error("no anchor of this name stands above: write `&name` where the value is given")]
+    UnknownAnchor,
+    #[error("`<<` merges keys and values, or a list of them")]
+    MergeOfNoMap,
+    #[error("a key has to be a plain text")]
+    KeyIsNoText,
+    #[error("the aliases and levels of this file expand to more than a scenario can hold")]
+    TooMuch,
+
+    // The structure.
+    #[error("`{key}` is no key here: {}", instead(key, known))]
+    UnknownKey { key: String, known: Vec<&'static str> },
+    #[error("`{kind}` is no kind here: {}", instead(kind, known))]
+    UnknownKind { kind: String, known: Vec<&'static str> },
+    #[error("no kind is named: use {}", any_of(known.iter().copied()))]
+    NoKind { known: Vec<&'static str> },
+    #[error("`{first}` and `{second}` stand side by side, but only one kind can: keep one")]
+    TwoKinds { first: String, second: String },
+    #[error("`{key}` is missing: add it")]
+    MissingKey { key: &'static str },
+    #[error("expected {expected}, found {found}")]
+    WrongType { expected: &'static str, found: &'static str },
+    #[error("expected text, found a number: put it in quotes, with its unit if it has one")]
+    UnquotedNumber,
+    #[error("expected text, found `true` or `false`: put it in quotes")]
+    UnquotedTruth,
+    #[error("{0}")]
+    Unfit(String),
+
+    // Names.
+    #[error("{0}", bad_name("a scenario", "digits and `-`", name))]
+    BadScenarioName { name: String },
+    #[error("{0}", bad_name("a hop", "digits, `-` and `_`", name))]
+    BadHopName { name: String },
+    #[error("a cluster's name is one word of at most 253 characters")]
+    BadClusterName,
+    #[error("a scenario `{name}` stands in {other} too: give each its own `name`")]
+    SameScenario { name: String, other: String },
+
+    // Times.
+    #[error("`{key}` must be longer than 0s")]
+    NoTime { key: &'static str },
+    #[error(
+        "{what} ({within}) must not exceed `deadline` ({deadline}): after it nobody looks any more"
+    )]
+    AboveDeadline { what: String, within: Duration, deadline: Duration },
+    #[error(
+        "`deadline` ({deadline}) must be shorter than the period ({period}), or runs would overlap"
+    )]
+    DeadlineNotBelowPeriod { deadline: Duration, period: Duration },
+    #[error(
+        "`deadline` and `jitter` together ({sum}) must be shorter than the period ({period}), or \
+         runs would overlap"
+    )]
+    JitterNotBelowPeriod { sum: Duration, period: Duration },
+    #[error("a schedule needs `every` or `cron`")]
+    NoTicks,
+    #[error("`every` and `cron` exclude each other: keep one")]
+    TwoTicks,
+    #[error("`timezone` belongs to `cron`: leave it out beside `every`")]
+    ZoneWithoutCron,
+    #[error("a `cron` schedule has five fields, such as `*/15 8-18 * * 1-5`")]
+    BadCron,
+    #[error("`{zone}` is no time zone: {}", zone_instead(near.as_deref()))]
+    UnknownZone { zone: String, near: Option<String> },
+    #[error(
+        "a source that is `shared` is pushed to every 15m at most, so the period ({period}) is too \
+         short: each run wakes its other users too"
+    )]
+    PeriodTooShortForShared { period: Duration },
+
+    // The trigger.
+    #[error("nothing says where to push: give `source`, or `url`")]
+    NoRemote,
+    #[error("`source` and `url` exclude each other: keep one")]
+    TwoRemotes,
+    #[error("`url` must begin with `https://` or `http://` and name a host")]
+    NotAnHttpUrl,
+    #[error("`url` must hold no user or password: put them under `auth`, by file or variable")]
+    SecretInUrl,
+    #[error("`auth` is for a `url`: `source` has its own, `push_auth` stands in for it")]
+    AuthWithSource,
+    #[error("`push_auth` is for a `source`: with a `url` use `auth`")]
+    PushAuthWithUrl,
+    #[error("`shared` is for a `source`: nothing is known of who uses a `url`")]
+    SharedWithUrl,
+    #[error("`path` {why}: write it relative to the repository's root, as `canary/a.yaml`")]
+    BadPath { why: &'static str },
+    #[error("`{branch}` cannot be the name of a branch: write it as `main`, without `refs/heads/`")]
+    BadBranch { branch: String },
+    #[error("`base` is the branch itself (`{base}`): give the branch or commit that it stands on")]
+    BaseIsBranch { base: String },
+    #[error("the template holds no `${{canary}}`, so no hop could tell one run from the next")]
+    TemplateWithoutCanary,
+    #[error("`template` is missing: without it a `live` hop has to name a `config_map`")]
+    NoTemplate,
+    #[error("`template` is missing: the `live` hops name several ConfigMaps")]
+    ManyTemplates,
+    #[error("a trailer is one line of the form `Key: value`")]
+    BadTrailer,
+    #[error("`{key}` of an author must be one line, not empty and without `<` and `>`")]
+    BadAuthor { key: &'static str },
+    #[error("`{key}` must not be empty")]
+    EmptySecretSource { key: &'static str },
+
+    // The hops.
+    #[error("`hops` is empty: list at least one hop, such as `- live: {{ config_map: … }}`")]
+    NoHops,
+    #[error("two hops are called `{name}`: give one of them another `name`")]
+    SameHopName { name: String },
+    #[error("`{name}` is a stage that hopclock adds itself: choose another `name`")]
+    ReservedHopName { name: String },
+    #[error("`{after}` names no hop: {}", hop_instead(after, known))]
+    UnknownHop { after: String, known: Vec<String> },
+    #[error("a hop cannot come after itself: name another, or leave `after` out")]
+    AfterItself,
+    #[error("these hops wait for each other: {}; change one `after`", arrows(names))]
+    Cycle { names: Vec<String> },
+    #[error(
+        "no hop is required, so no run could be told from a lost one: add `applied` or `live`, or \
+         `required: true`"
+    )]
+    NothingRequired,
+    #[error(
+        "nothing says where `slo` ends: add a `live` or `applied` hop that is required, or `until`"
+    )]
+    NoEnd,
+    #[error("`{key}` must not be empty")]
+    EmptyObject { key: &'static str },
+    #[error("`live` names no object: add one of {}", any_of(known.iter().copied()))]
+    NoObject { known: &'static [&'static str] },
+    #[error("`live` looks at one object, not at `{first}` and `{second}`: make two hops of it")]
+    TwoObjects { first: &'static str, second: &'static str },
+    #[error("`live` looks at one place, not at `{first}` and `{second}`: keep one")]
+    TwoPlaces { first: &'static str, second: &'static str },
+    #[error(
+        "`image` is for a `deployment`, `stateful_set` or `daemon_set`: a `{object}` has no \
+         containers"
+    )]
+    ImageOfNoWorkload { object: &'static str },
+    #[error("a change is never looked for in the status: name a field of `spec` or `data`")]
+    StatusField,
+    #[error("`{key}` must not be empty{}", if *.key == "field" { ", nor any part of it" } else { "" })]
+    EmptyPlace { key: &'static str },
+    #[error(
+        "nothing says which GitRepository the Receiver annotates: add `git_repository`, or one \
+         `source_fetched` hop"
+    )]
+    NoRepository,
+    #[error(
+        "the `source_fetched` hops name several GitRepositories: say by `git_repository` which one \
+         the Receiver annotates"
+    )]
+    ManyRepositories,
+}
+
+/// What to write instead of a word that is not `known`.
+fn instead(word: &str, known: &[&str]) -> String {
+    match (nearest(word, known.iter().copied()), known.is_empty()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, true) => "none is expected".to_owned(),
+        (None, false) => format!("use {}", any_of(known.iter().copied())),
+    }
+}
+
+/// What to write instead of a name that no hop has.
+fn hop_instead(word: &str, known: &[String]) -> String {
+    if word == "push" {
+        return "a hop with `after: []` follows the push".to_owned();
+    }
+    let known: Vec<_> = known.iter().map(String::as_str).collect();
+    instead(word, &known)
+}
+
+fn zone_instead(near: Option<&str>) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "write it as `Europe/Berlin`".to_owned(),
+    }
+}
+
+fn bad_name(of: &str, chars: &str, name: &str) -> String {
+    format!(
+        "`{name}` cannot be the name of {of}: use at most 63 lower-case letters, {chars}, with a \
+         letter or digit at both ends"
+    )
+}
+
+/// "`a` → `b` → `a`".
+fn arrows(names: &[String]) -> String {
+    names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" → ")
+}

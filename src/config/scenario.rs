@@ -1,0 +1,273 @@
+//! A scenario that was checked: names resolved, defaults filled in, nothing left to refuse.
+
+use super::file::{ScenarioFile, ScheduleFile, SloFile};
+use super::hop_file::HopFile;
+use crate::hop::{HopConfig, Place, SourceFetchedConfig};
+use crate::model::{ClusterName, Duration, ObjectName, Requirement};
+use crate::trigger::TriggerConfig;
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::time;
+
+/// A checked scenario.
+///
+/// Invariant: hops have different names, `after`s name hops and make no cycle, at least one hop
+/// is needed, and no objective exceeds the deadline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Name, fit for a label.
+    pub name: String,
+    /// What it shows; empty if it does not say.
+    pub description: String,
+    /// When to run; without it only on demand.
+    pub schedule: Option<Schedule>,
+    /// How long a run looks for the change.
+    pub deadline: time::Duration,
+    /// What makes the change.
+    pub trigger: TriggerConfig,
+    /// The steps that the change has to take, as the file lists them.
+    pub hops: Vec<Hop>,
+    /// What is good enough.
+    pub slo: Option<Slo>,
+}
+
+/// When to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// What makes a tick.
+    pub ticks: Ticks,
+    /// Longest random delay of a run after its tick; unsaid, it is chosen by the path (rule O5).
+    pub jitter: Option<time::Duration>,
+}
+
+/// What makes a tick.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ticks {
+    /// A period.
+    Every(time::Duration),
+    /// A calendar: five fields, read in the zone.
+    Cron {
+        /// The fields.
+        text: String,
+        /// The zone.
+        zone: TimeZone,
+    },
+}
+
+/// One step that the change has to take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// What recognises the change.
+    pub kind: HopConfig,
+    /// Names of the hops before it; none stands for the push.
+    pub after: Vec<String>,
+    /// Its own objective, from the acknowledged push.
+    pub within: Option<time::Duration>,
+    /// Whether a run needs it.
+    pub required: Requirement,
+    /// The cluster to look in.
+    pub cluster: ClusterName,
+}
+
+/// What is good enough.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slo {
+    /// A change should take no longer than this.
+    pub within: time::Duration,
+    /// Share of the changes that should hold it, between 0 and 1.
+    pub objective: f64,
+    /// Time over which the share is taken.
+    pub window: time::Duration,
+    /// The hop at which it ends; unsaid, the latest needed `live`, else the last `applied`.
+    pub until: Option<String>,
+}
+
+// === impl Scenario ===
+
+impl From<ScenarioFile> for Scenario {
+    /// Fills in the defaults. The file has to be free of mistakes.
+    fn from(file: ScenarioFile) -> Self {
+        Self {
+            name: file.name,
+            description: file.description.unwrap_or_default(),
+            schedule: file.schedule.and_then(Schedule::from_file),
+            deadline: file.deadline.0,
+            trigger: file.trigger,
+            hops: resolve(&file.hops),
+            slo: file.slo.map(Slo::from),
+        }
+    }
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// `None` if the file gives neither a period nor a calendar with a known zone.
+    fn from_file(file: ScheduleFile) -> Option<Self> {
+        let ticks = match (file.every, file.cron) {
+            (Some(Duration(period)), _) => Ticks::Every(period),
+            (None, Some(text)) => Ticks::Cron { text, zone: zone(file.timezone.as_deref())? },
+            (None, None) => return None,
+        };
+        Some(Self { ticks, jitter: file.jitter.map(|it| it.0) })
+    }
+}
+
+// === impl Slo ===
+
+impl From<SloFile> for Slo {
+    fn from(file: SloFile) -> Self {
+        Self {
+            within: file.within.0,
+            objective: file.objective.share(),
+            window: file.window.length(),
+            until: file.until,
+        }
+    }
+}
+
+// === impl HopFile ===
+
+impl HopFile {
+    /// Its name: the kind, unless it has one of its own.
+    pub(crate) fn name(&self) -> &str {
+        self.shared.name.as_deref().unwrap_or(&self.kind)
+    }
+
+    /// Whether a run needs it (rule P3).
+    pub(crate) fn requirement(&self) -> Requirement {
+        match self.shared.required {
+            Some(true) => Requirement::Waited,
+            None if self.config.traits().required => Requirement::Required,
+            Some(false) | None => Requirement::Optional,
+        }
+    }
+}
+
+/// The zone of a calendar; `None` if it is unknown.
+pub(crate) fn zone(name: Option<&str>) -> Option<TimeZone> {
+    name.map_or(Some(TimeZone::UTC), |name| TimeZone::get(name).ok())
+}
+
+/// The hops with all defaults.
+pub(crate) fn resolve(hops: &[HopFile]) -> Vec<Hop> {
+    let resolved = hops.iter().map(|hop| Hop {
+        name: hop.name().to_owned(),
+        kind: with_repository(&hop.config, hops),
+        after: match &hop.shared.after {
+            Some(names) => names.0.clone(),
+            None => upstream(hop, hops).map(|it| it.name().to_owned()).into_iter().collect(),
+        },
+        within: hop.shared.within.map(|it| it.0),
+        required: hop.requirement(),
+        cluster: ClusterName(hop.shared.cluster.clone().unwrap_or_default()),
+    });
+    resolved.collect()
+}
+
+/// The repositories that the hops fetch.
+pub(crate) fn repositories(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
+    let fetched = hops.iter().filter_map(|it| match &it.config {
+        HopConfig::SourceFetched(SourceFetchedConfig::GitRepository(name)) => Some(name),
+        _ => None,
+    });
+    fetched.collect()
+}
+
+/// The config; a webhook without a repository is for the one that the scenario fetches.
+fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
+    let mut config = config.clone();
+    if let HopConfig::WebhookReceived(webhook) = &mut config
+        && webhook.git_repository.is_none()
+    {
+        webhook.git_repository = repositories(hops).first().map(|it| (*it).clone());
+    }
+    config
+}
+
+/// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
+fn upstream<'a>(hop: &HopFile, hops: &'a [HopFile]) -> Option<&'a HopFile> {
+    match hop.config.traits().place {
+        Place::Request | Place::Fetch => None,
+        Place::Apply | Place::Live => {
+            let is_fetch = |it: &&HopFile| it.config.traits().place == Place::Fetch;
+            let is_near = |it: &&HopFile| it.shared.cluster == hop.shared.cluster;
+            let fetches = || hops.iter().rev().filter(is_fetch);
+            fetches().find(is_near).or_else(|| fetches().next())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+    use Requirement::{Optional, Required, Waited};
+
+    fn hops(text: &str) -> Vec<Hop> {
+        let head = "name: a\ndeadline: 5m\ntrigger: { git_commit: { url: 'https://h/x', path: a, \
+                    template: '${canary}' } }\nhops:\n";
+        load_text("a.yaml", &format!("{head}{text}")).unwrap().hops
+    }
+
+    fn afters(text: &str) -> Vec<String> {
+        hops(text).iter().map(|it| it.after.join("+")).collect()
+    }
+
+    #[test]
+    fn p1_webhooks_and_fetches_follow_the_push_and_the_rest_the_last_fetch() {
+        let text = "- webhook_received: { receiver: a/b }\n\
+                    - source_fetched: { git_repository: a/b }\n\
+                    - applied: { kustomization: a/b }\n\
+                    - live: { config_map: a/b }\n";
+        assert_eq!(afters(text), ["", "", "source_fetched", "source_fetched"]);
+        let text = "- { name: one, source_fetched: { git_repository: a/b } }\n\
+                    - { name: two, source_fetched: { git_repository: a/c }, after: one }\n\
+                    - live: { config_map: a/b }\n";
+        assert_eq!(afters(text), ["", "one", "two"]);
+    }
+
+    #[test]
+    fn p1_without_a_fetch_a_hop_follows_the_push() {
+        assert_eq!(afters("- live: { config_map: a/b }\n"), [""]);
+    }
+
+    #[test]
+    fn p1_the_nearest_fetch_is_that_of_the_same_cluster() {
+        let text = "- { name: near, source_fetched: { git_repository: a/b } }\n\
+                    - { name: far, source_fetched: { git_repository: a/b }, cluster: east }\n\
+                    - applied: { kustomization: a/b }\n\
+                    - { name: other, applied: { kustomization: a/b }, cluster: east }\n\
+                    - { name: third, applied: { kustomization: a/b }, cluster: west }\n";
+        assert_eq!(afters(text), ["", "", "near", "far", "far"]);
+    }
+
+    #[test]
+    fn p1_what_is_said_replaces_the_default() {
+        let text = "- source_fetched: { git_repository: a/b }\n\
+                    - { live: { config_map: a/b }, after: [] }\n\
+                    - { applied: { kustomization: a/b }, after: [live, source_fetched] }\n";
+        assert_eq!(afters(text), ["", "", "live+source_fetched"]);
+    }
+
+    #[test]
+    fn a_webhook_is_for_the_repository_that_is_fetched() {
+        let text = "- webhook_received: { receiver: a/b }\n\
+                    - source_fetched: { git_repository: a/c }\n";
+        let HopConfig::WebhookReceived(webhook) = &hops(text)[0].kind else { panic!("a webhook") };
+        assert_eq!(webhook.git_repository, Some(ObjectName::new("a", "c")));
+    }
+
+    #[test]
+    fn p3_webhooks_are_not_required_unless_it_is_said() {
+        let text = "- webhook_received: { receiver: a/b }\n\
+                    - source_fetched: { git_repository: a/b }\n\
+                    - { applied: { kustomization: a/b }, required: true }\n\
+                    - { live: { config_map: a/b }, required: false }\n\
+                    - { name: x, webhook_received: { receiver: a/c }, required: true }\n";
+        let found: Vec<_> = hops(text).iter().map(|it| it.required).collect();
+        assert_eq!(found, [Optional, Required, Waited, Optional, Waited]);
+    }
+}

@@ -1,0 +1,295 @@
+//! Drives one run: opens its watches, makes its change, and carries out what the state machine
+//! asks for until nothing more can come.
+
+use crate::engine::journal::Journal;
+use crate::engine::machine::{Effect, Run, Start};
+use crate::engine::plan::Plan;
+use crate::model::{
+    Ancestry, CanaryId, Clock, Event, Moment, Observer, ProbeError, Revision, RunRecord, Seen,
+    Subject,
+};
+use crate::trigger::{self, Trigger};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Longest time that the proof of the watches may take (rule O2).
+const PROOF: Duration = Duration::from_secs(5);
+
+/// One run, ready to go.
+pub struct Job {
+    /// What it waits for.
+    pub plan: Arc<Plan>,
+    /// What makes the change.
+    pub trigger: Arc<dyn Trigger>,
+    /// Opens the watches.
+    pub watches: Arc<dyn Watches>,
+    /// Name of this installation.
+    pub instance: String,
+}
+
+/// Where states come from.
+#[async_trait::async_trait]
+pub trait Watches: Send + Sync {
+    /// Opens a watch on every subject, and returns when each has shown its first state (rule T3).
+    async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError>;
+}
+
+/// Open watches.
+#[async_trait::async_trait]
+pub trait Watching: Send {
+    /// The next state, the first ones first. Can be dropped at any time without losing one. Fails
+    /// if a watch can never show anything again.
+    async fn next(&mut self) -> Result<Seen, ProbeError>;
+
+    /// Proves that the watches are alive: what they had missed comes out of [`Watching::next`]
+    /// before it returns what `now` holds. Returns the subjects that could not be proven.
+    async fn prove(&mut self, limit: Duration) -> Vec<Arc<Subject>>;
+
+    /// A state that is there already, without waiting.
+    fn ready(&mut self) -> Option<Seen>;
+}
+
+/// What a run needs of its surroundings.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The only source of time.
+    pub clock: Arc<dyn Clock>,
+    /// Remembers the run before the push.
+    pub journal: Arc<dyn Journal>,
+    /// Records what happens.
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Runs a scenario once. Dropping the future abandons the run; what was pushed stays.
+pub async fn run_once(job: &Job, around: &Surroundings) -> RunRecord {
+    let wall = around.clock.wall();
+    let latest = job.trigger.latest().await;
+    let highest = latest.as_ref().ok().and_then(Option::as_ref);
+    let canary = CanaryId::next(&job.instance, wall, highest);
+    let run = Run::new(job.plan.clone(), canary.clone());
+    let mut drive =
+        Drive { job, around, run, answers: FuturesUnordered::new(), failing: Vec::new() };
+    drive.tell(&Event::Started {
+        scenario: job.plan.scenario.clone(),
+        canary,
+        at: around.clock.now(),
+    });
+    let result = match latest {
+        Ok(_) => drive.measure().await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = result {
+        let effects = drive.run.broken(error, around.clock.now());
+        drive.carry_out(effects);
+    }
+    let (record, effects) = drive.run.finish(wall, around.clock.now());
+    drive.carry_out(effects);
+    drive.tell(&Event::Finished(Box::new(record.clone())));
+    record
+}
+
+/// A run on its way.
+struct Drive<'a> {
+    job: &'a Job,
+    around: &'a Surroundings,
+    run: Run,
+    answers: FuturesUnordered<BoxFuture<'a, (Revision, Ancestry)>>,
+    failing: Vec<Option<String>>,
+}
+
+// === impl Drive ===
+
+impl Drive<'_> {
+    /// From the first state to the last.
+    async fn measure(&mut self) -> Result<(), ProbeError> {
+        let subjects = self.job.plan.subjects();
+        let mut watching = self.job.watches.open(&subjects).await?;
+        self.drain(&mut *watching);
+        if self.run.start(self.now()) != Start::Go {
+            return Ok(());
+        }
+        let revisions = self.job.trigger.prepare(self.run.change().canary()).await?;
+        let canary = self.run.change().canary().clone();
+        let journal = &self.around.journal;
+        journal
+            .publishing(&self.job.plan.scenario, &canary, &revisions)
+            .await
+            .map_err(journal_error)?;
+        // What was suspended, or showed our canary, while we prepared is seen before we push.
+        self.drain(&mut *watching);
+        if self.run.start(self.now()) != Start::Go {
+            return Ok(());
+        }
+        let effects = self.run.announce(revisions);
+        self.carry_out(effects);
+        self.publish(&mut *watching).await?;
+        self.watch(&mut *watching).await
+    }
+
+    /// Sends the change, and takes in whatever is seen meanwhile.
+    async fn publish(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
+        let (announce, mut announced) = mpsc::unbounded_channel();
+        let scenario = self.job.plan.scenario.clone();
+        let canary = self.run.change().canary().clone();
+        self.tell(&Event::Publishing { scenario: scenario.clone(), canary: canary.clone() });
+        self.run.begin(self.now());
+        let trigger = self.job.trigger.clone();
+        let announce = move |revisions| drop(announce.send(revisions));
+        let mut publishing = std::pin::pin!(async move { trigger.publish(&announce).await });
+        let published = loop {
+            tokio::select! {
+                biased;
+                Some(revisions) = announced.recv() => {
+                    let effects = self.run.announce(revisions);
+                    self.carry_out(effects);
+                }
+                result = &mut publishing => break result?,
+                seen = watching.next() => self.take(&seen?),
+            }
+        };
+        while let Ok(revisions) = announced.try_recv() {
+            let effects = self.run.announce(revisions);
+            self.carry_out(effects);
+        }
+        let revision = self.run.change().ours().first().map(ToString::to_string);
+        self.tell(&Event::Published {
+            scenario,
+            canary,
+            revision: revision.unwrap_or_default(),
+            at: published.zero.latest,
+        });
+        let (sent, zero) = (published.sent, published.zero);
+        let effects = self.run.published(sent, zero, published.attempts);
+        self.carry_out(effects);
+        Ok(())
+    }
+
+    /// Takes in what is seen until nothing more can come.
+    async fn watch(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
+        while !self.run.is_over(self.now()) {
+            let wake = sleep_until(self.now(), self.run.wakes_at());
+            tokio::select! {
+                biased;
+                seen = watching.next() => self.take(&seen?),
+                Some((revision, ancestry)) = self.answers.next() => {
+                    let effects = self.run.answer(&revision, ancestry, self.now());
+                    self.carry_out(effects);
+                }
+                () = wake => {
+                    let effects = self.run.tick(self.now());
+                    let settle = effects.contains(&Effect::Settle);
+                    self.carry_out(effects);
+                    if settle {
+                        self.settle(watching).await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Proves the watches, and gives pending answers the same time (rule O2).
+    async fn settle(&mut self, watching: &mut dyn Watching) {
+        let limit = tokio::time::sleep(PROOF);
+        let unproven = watching.prove(PROOF).await;
+        self.drain(watching);
+        tokio::pin!(limit);
+        loop {
+            tokio::select! {
+                biased;
+                Some((revision, ancestry)) = self.answers.next(), if !self.answers.is_empty() => {
+                    let effects = self.run.answer(&revision, ancestry, self.now());
+                    self.carry_out(effects);
+                }
+                () = &mut limit, if !self.answers.is_empty() => break,
+                else => break,
+            }
+        }
+        let effects = self.run.settled(&unproven, self.now());
+        self.carry_out(effects);
+    }
+
+    fn drain(&mut self, watching: &mut dyn Watching) {
+        while let Some(seen) = watching.ready() {
+            self.take(&seen);
+        }
+    }
+
+    fn take(&mut self, seen: &Seen) {
+        let effects = self.run.seen(seen);
+        self.carry_out(effects);
+        self.tell_failures();
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let scenario = &self.job.plan.scenario;
+        for effect in effects {
+            match effect {
+                Effect::Ask(revision) => {
+                    let trigger = &self.job.trigger;
+                    self.answers.push(Box::pin(async move {
+                        let ancestry = trigger.ancestry(&revision).await;
+                        (revision, ancestry)
+                    }));
+                }
+                Effect::Reached(hop) => {
+                    if let Some(passage) = self.run.passage(hop) {
+                        let hop = self.job.plan.hops[hop].name.clone();
+                        self.tell(&Event::Reached { scenario: scenario.clone(), hop, passage });
+                    }
+                }
+                Effect::Count(slo, verdict) => {
+                    self.tell(&Event::Decided { scenario: scenario.clone(), slo, verdict });
+                }
+                Effect::Ended => {
+                    if let Some(outcome) = self.run.outcome().cloned() {
+                        self.tell(&Event::Ended { scenario: scenario.clone(), outcome });
+                    }
+                }
+                Effect::Settle => (),
+            }
+        }
+    }
+
+    /// Says which hops have begun to fail, or have ceased to.
+    fn tell_failures(&mut self) {
+        self.failing.resize(self.job.plan.hops.len(), None);
+        for (index, hop) in self.job.plan.hops.iter().enumerate() {
+            let reason = self.run.failing(index).map(str::to_owned);
+            if reason != self.failing[index] {
+                self.failing[index].clone_from(&reason);
+                let (scenario, hop) = (self.job.plan.scenario.clone(), hop.name.clone());
+                self.tell(&Event::Failing { scenario, hop, reason });
+            }
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        self.around.observer.observe(event);
+    }
+
+    fn now(&self) -> Moment {
+        self.around.clock.now()
+    }
+}
+
+impl From<trigger::Error> for ProbeError {
+    fn from(error: trigger::Error) -> Self {
+        Self { reason: error.reason.to_owned(), message: error.message }
+    }
+}
+
+fn journal_error(message: String) -> ProbeError {
+    ProbeError { reason: "journal".to_owned(), message }
+}
+
+/// Sleeps from `now` until a moment; for ever if there is none.
+async fn sleep_until(now: Moment, moment: Option<Moment>) {
+    match moment {
+        Some(moment) => tokio::time::sleep(moment.since(now)).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,144 @@
+//! Turns instants into the lengths that are kept: stages, waits and the whole delivery (rules P2,
+//! P4, T1, T6 and T10).
+
+use crate::engine::machine::follower::Hold;
+use crate::engine::machine::objectives::Standing;
+use crate::engine::machine::{Effect, Run};
+use crate::model::{
+    Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord, Span,
+    When,
+};
+
+// === impl Run ===
+
+impl Run {
+    /// Ends the run and says what is kept of it. Whatever was not seen by now is not reached.
+    ///
+    /// A run that is ended before its outcome was fixed was stopped from outside, which is an
+    /// error of ours.
+    pub fn finish(&mut self, started: jiff::Timestamp, now: Moment) -> (RunRecord, Vec<Effect>) {
+        for index in 0..self.plan.hops.len() {
+            let (subject, detector) = self.member(index);
+            let states = &self.subjects[&subject];
+            self.followers[index].finish(&*detector, states, &self.change);
+        }
+        self.take_instants();
+        if self.push.is_some() {
+            self.tell_reached();
+        }
+        let stopped = ProbeError {
+            reason: "stopped".to_owned(),
+            message: "the run was stopped before its outcome was known".to_owned(),
+        };
+        self.end(Outcome::ProbeError(stopped), now);
+        self.decide_rest();
+        (self.record(started), std::mem::take(&mut self.effects))
+    }
+
+    /// How long after zero something was; none before the push is acknowledged.
+    pub(super) fn since_zero(&self, when: When) -> Option<Span> {
+        let zero = self.zero()?;
+        Some(between(zero, when))
+    }
+
+    fn record(&self, started: jiff::Timestamp) -> RunRecord {
+        RunRecord {
+            scenario: self.plan.scenario.clone(),
+            canary: self.change.canary().clone(),
+            started,
+            push: self.push.map(|it| Push {
+                revisions: self.change.ours().to_vec(),
+                took: between(When::at(it.sent), it.zero),
+                attempts: it.attempts,
+            }),
+            hops: (0..self.plan.hops.len()).map(|it| self.hop_record(it)).collect(),
+            outcome: self.outcome().cloned().unwrap_or(Outcome::Timeout),
+            push_to_apply: self.push_to_apply(),
+            tolerance: self.plan.tolerance(),
+            failing_since: self.failing_since(),
+            slo: self.slo_records(),
+        }
+    }
+
+    fn hop_record(&self, index: usize) -> HopRecord {
+        let hop = &self.plan.hops[index];
+        HopRecord {
+            hop: hop.name.clone(),
+            subject: hop.subject.to_string(),
+            target_cluster: hop.subject.cluster.0.clone(),
+            passage: match self.passage(index) {
+                Some(reached) => reached,
+                None if self.followers[index].passed || self.is_bypassed(index) => {
+                    Passage::Bypassed
+                }
+                None => Passage::Unreached,
+            },
+            reverted: self.followers[index].hold != Hold::Kept,
+        }
+    }
+
+    /// How a hop was reached, by its index; none if it was not, or nothing is pushed yet.
+    #[must_use]
+    pub fn passage(&self, index: usize) -> Option<Passage> {
+        let (when, zero) = (self.taken[index]?, self.zero()?);
+        let reached = self.followers[index].reached.as_ref()?;
+        let before = self.plan.before(index).filter_map(|it| self.taken[it]);
+        let start = before.max_by_key(|it| it.latest).filter(|it| it.latest > zero.latest);
+        let reordered = start.is_some_and(|it| when.latest < it.earliest);
+        let start = start.unwrap_or(zero);
+        let stage = (!reordered).then(|| between(start, when));
+        let wait = reached.started.and_then(|it| Some(shorter(between(start, it), stage?)));
+        Some(Passage::Reached {
+            at: between(zero, when),
+            stage,
+            wait,
+            early: when.latest <= zero.earliest,
+            reordered,
+            uncertain: !when.is_certain() || !start.is_certain(),
+            via: reached.via,
+            webhook: reached.webhook,
+            carried_by: match &reached.carried {
+                Carried::Ours => reached.canary.clone(),
+                Carried::By(revision) => Some(revision.id().to_owned()),
+            },
+        })
+    }
+
+    fn push_to_apply(&self) -> Option<Span> {
+        let zero = self.zero()?;
+        let (outcome, at) = self.ended.as_ref()?;
+        match outcome {
+            Outcome::Ok | Outcome::Slow => match self.delivery() {
+                Standing::Reached(at) => Some(at),
+                _ => (0..self.taken.len())
+                    .filter_map(|it| self.since_zero(self.taken[it]?))
+                    .max_by_key(|it| it.most),
+            },
+            Outcome::Timeout => Some(Span::exactly(self.plan.deadline)),
+            Outcome::Failed { .. } => {
+                Some(Span::exactly(at.since(zero.latest).min(self.plan.deadline)))
+            }
+            Outcome::Superseded { .. } | Outcome::Skipped(_) | Outcome::ProbeError(_) => None,
+        }
+    }
+
+    fn failing_since(&self) -> Option<FailureRecord> {
+        let failures = self.followers.iter().enumerate().filter_map(|(index, it)| {
+            let (reason, when) = it.first_failure.as_ref()?;
+            Some((index, reason, self.since_zero(*when)?))
+        });
+        let (index, reason, at) = failures.min_by_key(|it| it.2.most)?;
+        let subject = self.member(index).0.to_string();
+        Some(FailureRecord { reason: reason.clone(), at, subject })
+    }
+}
+
+/// The time from `start` to `end`, never negative.
+fn between(start: When, end: When) -> Span {
+    Span { least: end.earliest.since(start.latest), most: end.latest.since(start.earliest) }
+}
+
+/// The shorter of two lengths, bound by bound: a wait cannot outlast its stage.
+fn shorter(one: Span, other: Span) -> Span {
+    Span { least: one.least.min(other.least), most: one.most.min(other.most) }
+}

@@ -1,0 +1,1 @@
+//! Rules of the design that a run obeys, each by its number.

@@ -1,0 +1,170 @@
+//! Decides how a run ends: the outcome table of the design, rules P3, P5, P6, T3, T9 and O1.
+
+use crate::engine::machine::Run;
+use crate::engine::machine::follower::{Doing, Follower, Hold};
+use crate::engine::plan::Need;
+use crate::hop::Place;
+use crate::model::{Ancestry, FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
+use std::sync::Arc;
+
+// === impl Run ===
+
+impl Run {
+    /// A member of the path that is not there, though it has to be (rule P6).
+    pub(super) fn missing(&self) -> Option<Outcome> {
+        let mut members = (0..self.followers.len()).filter(|&it| !self.may_be_absent(it));
+        let index = members.find(|&it| !self.exists(it))?;
+        let subject = self.member(index).0;
+        Some(Outcome::ProbeError(ProbeError {
+            reason: "subject_missing".to_owned(),
+            message: format!(
+                "{subject} does not exist: create it, or name the right one in the scenario"
+            ),
+        }))
+    }
+
+    /// A member of the path that is suspended before anything is pushed (rule P5).
+    pub(super) fn suspended(&self) -> Option<Outcome> {
+        let index =
+            (0..self.followers.len()).find(|&it| self.followers[it].doing == Doing::Wait)?;
+        let subject = self.member(index).0.to_string();
+        Some(Outcome::Skipped(Skip::Suspended { subject }))
+    }
+
+    /// A hop that is reached before anything is pushed (rule T3).
+    pub(super) fn already_true(&self) -> Option<Outcome> {
+        let hop = (0..self.plan.hops.len()).find(|&it| self.followers[it].already_true)?;
+        let hop = &self.plan.hops[hop];
+        Some(Outcome::ProbeError(ProbeError {
+            reason: "already_true".to_owned(),
+            message: format!(
+                "hop `{}` is reached before anything was pushed: {} must not hold the canary yet",
+                hop.name, hop.subject
+            ),
+        }))
+    }
+
+    /// The outcome that follows from what has been seen, without regard to the deadline.
+    pub(super) fn outcome_now(&self, now: Moment) -> Option<Outcome> {
+        if self.is_delivered() {
+            return Some(if self.has_missed() { Outcome::Slow } else { Outcome::Ok });
+        }
+        let stalled = |it: &Follower| it.standing.as_ref().is_some_and(|it| it.stalled);
+        if let Some(index) = self.waited_for().find(|&it| stalled(&self.followers[it])) {
+            return self.failed_at(index);
+        }
+        if let Some(by) = self.superseded_by() {
+            return Some(Outcome::Superseded { by: by.id().to_owned() });
+        }
+        self.suspended_during(now)
+    }
+
+    /// The outcome at the deadline, if nothing ended the run before. Whoever could not be looked
+    /// at makes it an error of ours: we do not know.
+    pub(super) fn at_deadline(&self, unproven: &[Arc<Subject>], settled: bool) -> Outcome {
+        if let Some(failed) = self.standing_failure().and_then(|it| self.failed_at(it)) {
+            return failed;
+        }
+        if let Some(missing) = self.missing() {
+            return missing;
+        }
+        let blind = self.waited_for().map(|it| self.member(it).0).find(|it| unproven.contains(it));
+        let error = |reason: &str, message: String| {
+            Outcome::ProbeError(ProbeError { reason: reason.to_owned(), message })
+        };
+        match blind {
+            Some(subject) => error(
+                "watch_lost",
+                format!("{subject} cannot be watched: see whether the API server answers"),
+            ),
+            None if !settled => error(
+                "ancestry_unknown",
+                "another commit was delivered, and the repository did not say whether it brings \
+                 ours along: see whether it answers"
+                    .to_owned(),
+            ),
+            None => Outcome::Timeout,
+        }
+    }
+
+    /// Whether every watch that matters is proven alive and every question is answered.
+    pub(super) fn is_settled(&self, unproven: &[Arc<Subject>]) -> bool {
+        let answered = |it: &Option<Ancestry>| !matches!(it, None | Some(Ancestry::Unknown));
+        self.questions.values().all(answered)
+            && self.waited_for().all(|it| !unproven.contains(&self.member(it).0))
+    }
+
+    /// Whether the run waits for a follower: a hop while it is unreached, not bypassed and not
+    /// optional; a bystander while any hop is waited for.
+    pub(super) fn is_waited_for(&self, index: usize) -> bool {
+        let Some(hop) = self.plan.hops.get(index) else {
+            return (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
+        };
+        let follower = &self.followers[index];
+        let open = (follower.reached.is_none() || follower.hold == Hold::Lost) && !follower.passed;
+        match hop.need {
+            Need::Always => open,
+            Need::UntilBypassed => open && !self.is_bypassed(index),
+            Need::Never => false,
+        }
+    }
+
+    /// Whether a hop behind this one is reached, and this one is not (rule P3).
+    pub(super) fn is_bypassed(&self, hop: usize) -> bool {
+        let reached = |it: usize| self.followers[it].reached.is_some();
+        !reached(hop) && self.plan.behind(hop).any(reached)
+    }
+
+    fn waited_for(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.followers.len()).filter(|&it| self.is_waited_for(it))
+    }
+
+    /// Whether nothing is waited for any more, and something was reached.
+    fn is_delivered(&self) -> bool {
+        let any = (0..self.plan.hops.len()).any(|it| self.followers[it].reached.is_some());
+        any && self.waited_for().next().is_none()
+    }
+
+    fn failed_at(&self, index: usize) -> Option<Outcome> {
+        let reason = self.followers[index].standing.as_ref()?.reason.clone();
+        Some(Outcome::Failed { reason, subject: self.member(index).0.to_string() })
+    }
+
+    /// The follower whose failure tells most: one of our own revision before one of any, a hop
+    /// before a bystander.
+    fn standing_failure(&self) -> Option<usize> {
+        let sort = |it: usize| self.followers[it].standing.as_ref().map(|it| it.sort);
+        let of_ours = self.waited_for().find(|&it| sort(it) == Some(FailureSort::OfOurs));
+        of_ours.or_else(|| self.waited_for().find(|&it| sort(it).is_some()))
+    }
+
+    /// The revision that came instead of ours, at a hop that is still waited for (rule T9).
+    fn superseded_by(&self) -> Option<&Revision> {
+        let gone = self.questions.iter().filter(|(_, it)| **it == Some(Ancestry::Gone));
+        gone.map(|(revision, _)| revision).find(|revision| {
+            self.waited_for().filter(|&it| it < self.plan.hops.len()).any(|index| {
+                let (subject, detector) = self.member(index);
+                Follower::has_shown(&*detector, &self.subjects[&subject], &self.change, revision)
+            })
+        })
+    }
+
+    /// A member of the path that was suspended while the run waits and before the objective is
+    /// crossed (rule P5).
+    fn suspended_during(&self, now: Moment) -> Option<Outcome> {
+        let zero = self.zero()?;
+        let crossing = zero.latest + self.plan.within.unwrap_or(self.plan.deadline);
+        let index = self.waited_for().find(|&it| self.followers[it].doing == Doing::Wait)?;
+        let subject = self.member(index).0.to_string();
+        (now < crossing).then_some(Outcome::Skipped(Skip::SuspendedDuring { subject }))
+    }
+
+    fn may_be_absent(&self, index: usize) -> bool {
+        self.plan.hops.get(index).is_some_and(|it| it.place == Place::Live)
+    }
+
+    fn exists(&self, index: usize) -> bool {
+        let states = &self.subjects[&self.member(index).0];
+        states.last().is_some_and(crate::model::State::exists)
+    }
+}

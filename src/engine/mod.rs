@@ -1,0 +1,15 @@
+//! What a run waits for, the pure state machine that follows it, and what drives that.
+
+mod clock;
+mod drive;
+mod journal;
+mod machine;
+mod plan;
+mod watching;
+
+pub use crate::model::Ancestry;
+pub use clock::SystemClock;
+pub use drive::{Job, Surroundings, Watches, Watching, run_once};
+pub use journal::{Journal, Unwritten};
+pub use machine::{Effect, LINGER, Run, Start};
+pub use plan::{Need, Plan, PlannedBystander, PlannedHop};

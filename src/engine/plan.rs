@@ -1,0 +1,119 @@
+//! What one run waits for: the checked, resolved form of a scenario, with its detectors built.
+
+use crate::hop::{Bystander, Detector, Place};
+use crate::model::Subject;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one run waits for.
+///
+/// Invariant: `after` and `until` name hops of the same plan, and `after` has no cycle.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Time from zero after which a run is given up.
+    pub deadline: Duration,
+    /// Objective of the whole delivery, `slo.within`.
+    pub within: Option<Duration>,
+    /// Hop at which delivery ends, `slo.until`; none: where rule P4 says.
+    pub until: Option<usize>,
+    /// The hops, in the order of the scenario.
+    pub hops: Vec<PlannedHop>,
+    /// Members of the path without a hop of their own.
+    pub bystanders: Vec<PlannedBystander>,
+}
+
+/// A hop that a run waits for.
+#[derive(Clone, Debug)]
+pub struct PlannedHop {
+    /// Name, unique in the scenario.
+    pub name: String,
+    /// What is looked at.
+    pub subject: Arc<Subject>,
+    /// Where in the path the kind stands.
+    pub place: Place,
+    /// The hops that it comes after; empty: after the push.
+    pub after: Vec<usize>,
+    /// Its own objective, from zero.
+    pub within: Option<Duration>,
+    /// Whether the run waits for it.
+    pub need: Need,
+    /// Recognises the change.
+    pub detector: Arc<dyn Detector>,
+}
+
+/// A member of the path without a hop of its own.
+#[derive(Clone, Debug)]
+pub struct PlannedBystander {
+    /// What is looked at.
+    pub subject: Arc<Subject>,
+    /// What sort of member it is.
+    pub detector: Bystander,
+}
+
+/// Whether a run waits for a hop (rule P3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// `required: true`: waited for to the deadline, whatever is seen behind it.
+    Always,
+    /// Unsaid: waited for until a hop behind it is reached.
+    UntilBypassed,
+    /// Timed if reached; never delays or fails a run.
+    Never,
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Whether hop `other` is a transitive `after` of `hop`.
+    #[must_use]
+    pub fn comes_after(&self, hop: usize, other: usize) -> bool {
+        self.hops[hop].after.iter().any(|&it| it == other || self.comes_after(it, other))
+    }
+
+    /// The hops that come after `hop`, transitively.
+    pub fn behind(&self, hop: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.hops.len()).filter(move |&it| self.comes_after(it, hop))
+    }
+
+    /// The transitive `after`s of `hop`.
+    pub fn before(&self, hop: usize) -> impl Iterator<Item = usize> + '_ {
+        (0..self.hops.len()).filter(move |&it| self.comes_after(hop, it))
+    }
+
+    /// The hops at which delivery ends (rule P4): `slo.until`; else the required ones that are
+    /// live; else the required appliers; else all that are required.
+    #[must_use]
+    pub fn ends(&self) -> Vec<usize> {
+        if let Some(hop) = self.until {
+            return vec![hop];
+        }
+        let required = |place: Option<Place>| -> Vec<usize> {
+            let fits = |it: &PlannedHop| {
+                it.need != Need::Never && place.is_none_or(|place| it.place == place)
+            };
+            (0..self.hops.len()).filter(|&it| fits(&self.hops[it])).collect()
+        };
+        let choices = [Some(Place::Live), Some(Place::Apply), None].map(required);
+        choices.into_iter().find(|it| !it.is_empty()).unwrap_or_default()
+    }
+
+    /// How far apart the bounds of an uncertain time may be for its upper bound to be observed
+    /// (rule T6): a tenth of the objective, and a second where that is less.
+    #[must_use]
+    pub fn tolerance(&self) -> Duration {
+        self.within.map_or(Duration::ZERO, |it| it / 10).max(Duration::from_secs(1))
+    }
+
+    /// Every subject that has to be watched, each once.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<Arc<Subject>> {
+        let hops = self.hops.iter().map(|it| &it.subject);
+        let mut all: Vec<_> =
+            hops.chain(self.bystanders.iter().map(|it| &it.subject)).cloned().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}

@@ -1,0 +1,138 @@
+//! The installed pipeline as a graph: what feeds what, and who annotates whom.
+//!
+//! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
+//! the path (rule P5 looks for suspension on all of them).
+
+use crate::model::{GroupKind, Subject};
+use serde_json::Value;
+
+/// What sort of member of the path an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It holds what others apply.
+    Source,
+    /// It applies what a source holds.
+    Applier,
+}
+
+/// Whether a Receiver annotates an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It does not.
+    Misses,
+    /// It annotates this object and no other.
+    Only,
+    /// It annotates this object among others.
+    Among,
+}
+
+/// The role of a kind in the path; none for what is no member.
+#[must_use]
+pub fn role(kind: &GroupKind) -> Option<Role> {
+    match kind.group.as_str() {
+        "source.toolkit.fluxcd.io" => Some(Role::Source),
+        "kustomize.toolkit.fluxcd.io" => Some(Role::Applier),
+        _ => None,
+    }
+}
+
+/// What an object needs before it can do its part: its source, what it depends on, what it
+/// includes (Flux: `spec.sourceRef`, `spec.dependsOn`, `spec.include`). All in its own cluster.
+#[must_use]
+pub fn upstream_of(subject: &Subject, object: &Value) -> Vec<Subject> {
+    let spec = &object["spec"];
+    let named = |kind: GroupKind, reference: &Value| {
+        let name = reference["name"].as_str()?.to_owned();
+        let namespace = reference["namespace"].as_str().unwrap_or(&subject.namespace).to_owned();
+        Some(Subject { cluster: subject.cluster.clone(), kind, namespace, name })
+    };
+    let each = |list: &'_ Value| list.as_array().cloned().unwrap_or_default();
+    match role(&subject.kind) {
+        Some(Role::Applier) => {
+            let source = &spec["sourceRef"];
+            let kind = source["kind"].as_str().unwrap_or("GitRepository");
+            let source = named(GroupKind::new("source.toolkit.fluxcd.io", kind), source);
+            let depends = each(&spec["dependsOn"]);
+            let depends = depends.iter().filter_map(|it| named(subject.kind.clone(), it));
+            source.into_iter().chain(depends).collect()
+        }
+        Some(Role::Source) => {
+            let includes = each(&spec["include"]);
+            let repository = |it: &Value| named(GroupKind::git_repository(), &it["repository"]);
+            includes.iter().filter_map(repository).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Whether a Receiver annotates an object, by the `spec.resources` that it lists.
+#[must_use]
+pub fn reach(receiver: &Value, namespace: &str, subject: &Subject, object: &Value) -> Reach {
+    let resources = receiver["spec"]["resources"].as_array().map_or(&[][..], Vec::as_slice);
+    let by_name = |it: &Value| it["name"] == *subject.name;
+    let by_labels = |it: &Value| {
+        let labels = it["matchLabels"].as_object();
+        it["name"] == "*"
+            && labels.is_some_and(|all| {
+                all.iter().all(|(key, value)| object["metadata"]["labels"][key] == *value)
+            })
+    };
+    let fits = |it: &&Value| {
+        it["kind"] == *subject.kind.kind
+            && it["namespace"].as_str().unwrap_or(namespace) == subject.namespace
+            && (by_name(it) || by_labels(it))
+    };
+    match resources.iter().find(fits) {
+        None => Reach::Misses,
+        Some(it) if resources.len() == 1 && by_name(it) => Reach::Only,
+        Some(_) => Reach::Among,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn source() -> Subject {
+        Subject::local(GroupKind::git_repository(), "flux-system", "fleet")
+    }
+
+    #[test]
+    fn p5_an_applier_needs_its_source_and_what_it_depends_on() {
+        let apps = Subject::local(GroupKind::kustomization(), "flux-system", "apps");
+        let object = json!({"spec": {
+            "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+            "dependsOn": [{"name": "infra"}, {"name": "crds", "namespace": "base"}],
+        }});
+        let applier = |namespace: &str, name: &str| {
+            Subject::local(GroupKind::kustomization(), namespace, name)
+        };
+        let expected = [source(), applier("flux-system", "infra"), applier("base", "crds")];
+        assert_eq!(upstream_of(&apps, &object), expected);
+    }
+
+    #[test]
+    fn p5_a_source_needs_what_it_includes() {
+        let object = json!({"spec": {"include": [{"repository": {"name": "lib"}}]}});
+        let lib = Subject::local(GroupKind::git_repository(), "flux-system", "lib");
+        assert_eq!(upstream_of(&source(), &object), [lib]);
+    }
+
+    #[test]
+    fn t12_a_receiver_of_one_object_has_a_single_upstream() {
+        let receiver = |resources: Value| json!({"spec": {"resources": resources}});
+        let fleet = json!({"metadata": {"labels": {"app": "fleet"}}});
+        let of = |resources| reach(&receiver(resources), "flux-system", &source(), &fleet);
+        let (one, other) = (
+            json!({"kind": "GitRepository", "name": "fleet"}),
+            json!({"kind": "GitRepository", "name": "other"}),
+        );
+        assert_eq!(of(json!([one])), Reach::Only);
+        assert_eq!(of(json!([one, other])), Reach::Among);
+        assert_eq!(of(json!([other])), Reach::Misses);
+        let all = |app: &str| json!([{"kind": "GitRepository", "name": "*", "matchLabels": {"app": app}}]);
+        assert_eq!(of(all("fleet")), Reach::Among);
+        assert_eq!(of(all("other")), Reach::Misses);
+    }
+}

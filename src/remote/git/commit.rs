@@ -1,0 +1,129 @@
+//! Making the commit that a run will push, without asking the remote.
+
+use crate::remote::git::cache::{self, Cache};
+use crate::remote::git::{Error, Inner};
+use git2::build::TreeUpdateBuilder;
+use git2::{Commit, FileMode, ObjectType, Oid, Signature, Time, Tree};
+use std::path::{Component, Path};
+
+/// Who commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+/// What the new commit does to the branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Stands on the tip.
+    Append,
+    /// Stands on the base and takes the place of whatever canary stood there (design rule S2).
+    Replace {
+        /// A branch, or the 40 digits of a commit.
+        base: String,
+        /// The line that every commit above the base must carry at the end of its message.
+        trailer: String,
+    },
+}
+
+/// One file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// The file, relative to the root of the tree.
+    pub path: String,
+    /// Its whole new content.
+    pub content: Vec<u8>,
+    /// The commit's message, trailers included.
+    pub message: String,
+    /// Author and committer.
+    pub author: Author,
+    /// How the commit follows the others.
+    pub mode: Mode,
+}
+
+/// A commit that exists here and nowhere else yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// The commit, 40 digits.
+    pub commit: String,
+    /// The commit that it stands on.
+    pub parent: String,
+    /// What the branch must point to for the push to be made.
+    pub(super) expected: Oid,
+    pub(super) id: Oid,
+    pub(super) edit: Edit,
+}
+
+/// Makes the commit on what the cache knows of the remote.
+pub(super) fn make(inner: &Inner, cache: &Cache, edit: Edit) -> Result<Prepared, Error> {
+    let git = |error| inner.git_error(cache, &error);
+    let repository = cache.repository();
+    let missing = || inner.unknown_branch(Vec::new());
+    let expected = cache.commit(cache::TIP).ok_or_else(missing)?;
+    let parent = match &edit.mode {
+        Mode::Append => expected,
+        Mode::Replace { .. } => cache.commit(cache::BASE).ok_or_else(missing)?,
+    };
+    let parent = repository.find_commit(parent).map_err(git)?;
+    let tree = write_tree(inner, cache, &edit, &parent)?;
+    let before = repository.find_commit(expected).and_then(|tip| tip.tree()).map_err(git)?;
+    if tree.id() == before.id() {
+        return Err(Error::NothingChanges {
+            url: inner.remote.to_string(),
+            branch: inner.branch.clone(),
+            path: edit.path,
+        });
+    }
+    let time = Time::new(inner.clock.wall().as_second(), 0);
+    let who = Signature::new(&edit.author.name, &edit.author.email, &time).map_err(git)?;
+    let id = repository.commit(None, &who, &who, &edit.message, &tree, &[&parent]).map_err(git)?;
+    cache.point(cache::OUTGOING, id)?;
+    Ok(Prepared { commit: id.to_string(), parent: parent.id().to_string(), expected, id, edit })
+}
+
+fn write_tree<'c>(
+    inner: &Inner,
+    cache: &'c Cache,
+    edit: &Edit,
+    parent: &Commit<'c>,
+) -> Result<Tree<'c>, Error> {
+    let git = |error| inner.git_error(cache, &error);
+    let bad = |why: &str| Error::BadPath {
+        url: inner.remote.to_string(),
+        branch: inner.branch.clone(),
+        path: edit.path.clone(),
+        why: why.to_owned(),
+    };
+    let path = Path::new(&edit.path);
+    let plain =
+        |part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
+    if edit.path.is_empty() || edit.path.ends_with('/') || !path.components().all(plain) {
+        return Err(bad("it must be relative, without `..` or `.git`, and name a file"));
+    }
+    let base = parent.tree().map_err(git)?;
+    let mode = match base.get_path(path) {
+        Ok(entry) if entry.kind() != Some(ObjectType::Blob) => return Err(bad("it is a folder")),
+        Ok(entry) if entry.filemode() == i32::from(FileMode::Link) => {
+            return Err(bad("it is a symbolic link"));
+        }
+        Ok(entry) if entry.filemode() == i32::from(FileMode::BlobExecutable) => {
+            FileMode::BlobExecutable
+        }
+        _ => FileMode::Blob,
+    };
+    for folder in path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        let entry = base.get_path(folder).ok();
+        if entry.is_some_and(|entry| entry.kind() != Some(ObjectType::Tree)) {
+            return Err(bad("a part of it is a file"));
+        }
+    }
+    let repository = cache.repository();
+    let blob = repository.blob(&edit.content).map_err(git)?;
+    let mut change = TreeUpdateBuilder::new();
+    change.upsert(edit.path.as_str(), blob, mode);
+    let tree = change.create_updated(repository, &base).map_err(git)?;
+    repository.find_tree(tree).map_err(git)
+}

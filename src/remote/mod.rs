@@ -1,0 +1,3 @@
+//! Everything outside the cluster that hopclock talks to.
+
+pub mod git;
