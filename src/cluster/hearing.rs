@@ -22,8 +22,9 @@ pub(super) struct Hearing {
     /// The last sign of life: a byte, an orderly close, or a list's request.
     last: Moment,
     phase: Phase,
-    /// When the server will have closed the connection.
+    /// When the server will have closed the connection, and when at the latest if it was in time.
     due: Moment,
+    in_time: Moment,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +39,7 @@ impl Hearing {
     /// A watch that heard nothing yet.
     pub(super) fn new(timing: &Timing, now: Moment) -> Self {
         let phase = Phase::Burst { floor: now, torn: false, until: now };
-        Self { timing: timing.clone(), last: now, phase, due: now }
+        Self { timing: timing.clone(), last: now, phase, due: now, in_time: now }
     }
 
     /// The last sign of life.
@@ -62,9 +63,13 @@ impl Hearing {
 
     /// The server closed the connection in good order, having said everything.
     pub(super) fn closed(&mut self, at: Moment) {
-        self.settle(at, self.last);
+        // A server that is late with it may also be late with events, and never send them.
+        let in_time = at <= self.in_time;
+        if in_time {
+            self.settle(at, self.last);
+        }
         if matches!(self.phase, Phase::Settled) {
-            let floor = if at <= self.due { at } else { self.last };
+            let floor = if in_time { at } else { self.last };
             self.phase = Phase::Burst { floor, torn: false, until: at };
         }
     }
@@ -82,7 +87,7 @@ impl Hearing {
             self.phase = Phase::Burst { floor, torn, until: at + length };
         }
         self.last = self.last.max(at);
-        self.set_due(asked);
+        self.set_due(asked, at);
     }
 
     /// A new connection took over at `at` from one that was open until then.
@@ -92,7 +97,7 @@ impl Hearing {
             self.phase = Phase::Burst { floor: at, torn: false, until: at + SHORTEST_BURST };
         }
         self.last = self.last.max(at);
-        self.set_due(asked);
+        self.set_due(asked, at);
     }
 
     /// A bookmark stands behind everything that waited.
@@ -133,9 +138,10 @@ impl Hearing {
         }
     }
 
-    fn set_due(&mut self, asked: Moment) {
-        let slack = self.timing.margin.min(SHORTEST_BURST);
-        self.due = asked + Duration::from_secs(self.timing.watch_seconds()) + slack;
+    fn set_due(&mut self, asked: Moment, opened: Moment) {
+        let time = Duration::from_secs(self.timing.watch_seconds());
+        self.due = asked + time + self.timing.margin.min(SHORTEST_BURST);
+        self.in_time = opened + time + self.timing.quiet;
     }
 }
 
@@ -191,6 +197,14 @@ mod tests {
             hearing.opened(ms(second * 1_000 + 6), ms(second * 1_000 + 7));
         }
         assert_eq!(hearing.heard(ms(80_030), None), at(80_030));
+    }
+
+    #[test]
+    fn t6_a_close_that_comes_late_proves_nothing() {
+        let mut hearing = settled();
+        hearing.closed(ms(20_600));
+        hearing.opened(ms(20_601), ms(20_602));
+        assert_eq!(hearing.heard(ms(20_610), None), between(5_000, 20_610));
     }
 
     #[test]
