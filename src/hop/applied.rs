@@ -62,6 +62,10 @@ impl Detector for Applied {
             .filter_map(|it| Revision::of_git_source(now.value["status"][it].as_str()?))
             .collect()
     }
+
+    fn has_lost(&self, now: &State, change: &Change) -> bool {
+        change.is_lost_in(&now.value["status"]["lastAppliedRevision"])
+    }
 }
 
 /// What an applier says while it has not applied the change.

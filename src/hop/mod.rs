@@ -11,6 +11,9 @@ mod request;
 mod source_fetched;
 mod webhook_received;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use crate::model::{Change, Revision, Sighting, State, Subject};
 use schemars::JsonSchema;
 use serde::Deserialize;

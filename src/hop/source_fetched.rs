@@ -60,6 +60,10 @@ impl Detector for SourceFetched {
     fn revisions(&self, now: &State) -> Vec<Revision> {
         artifact_revision(now).as_str().and_then(Revision::of_git_source).into_iter().collect()
     }
+
+    fn has_lost(&self, now: &State, change: &Change) -> bool {
+        change.is_lost_in(artifact_revision(now))
+    }
 }
 
 /// What a source says while it does not hold the change. Its failures name no revision.

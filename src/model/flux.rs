@@ -79,12 +79,14 @@ pub fn is_stalled(object: &Value) -> bool {
     })
 }
 
-/// Whether Flux gave up in `now` and had not yet when publish began.
+/// Whether Flux gave up in `now`, and turned to that after publish began: a state that stood then
+/// or came since had not given up.
 #[must_use]
 pub fn has_stalled(past: &[State], now: &State, began: Option<crate::model::Moment>) -> bool {
     let Some(began) = began else { return false };
-    let before = past.iter().rfind(|it| it.when.latest < began);
-    is_stalled(&now.value) && !before.is_some_and(|it| is_stalled(&it.value))
+    let stood = past.iter().rposition(|it| it.when.latest < began);
+    is_stalled(&now.value)
+        && stood.is_none_or(|stood| past[stood..].iter().any(|it| !is_stalled(&it.value)))
 }
 
 /// Whether a text has the format in which a Receiver writes requests, Go's `time.Time.String()`:

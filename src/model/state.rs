@@ -64,6 +64,12 @@ impl When {
         Self { earliest: earliest.min(latest), latest }
     }
 
+    /// The later of two instants, bound by bound.
+    #[must_use]
+    pub fn later(self, other: Self) -> Self {
+        Self { earliest: self.earliest.max(other.earliest), latest: self.latest.max(other.latest) }
+    }
+
     /// Whether the instant is exact.
     #[must_use]
     pub fn is_certain(self) -> bool {
@@ -92,5 +98,13 @@ mod tests {
         assert!(When::at(one).is_certain());
         assert!(!When::between(one, two).is_certain());
         assert_eq!(When::between(two, one), When::at(one));
+    }
+
+    #[test]
+    fn the_later_of_two_instants_has_the_later_of_each_bound() {
+        let at = |seconds| Moment(Duration::from_secs(seconds));
+        let wide = When::between(at(1), at(5));
+        assert_eq!(wide.later(When::at(at(3))), When::between(at(3), at(5)));
+        assert_eq!(wide.later(When::at(at(7))), When::at(at(7)));
     }
 }
