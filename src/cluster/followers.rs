@@ -78,6 +78,11 @@ impl Followers {
         self.count();
     }
 
+    /// Whether somebody waits for first states.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.all.values().any(|it| it.ready.is_some())
+    }
+
     /// Tells those who wait whose first states are all shown and `covered` by the open watch.
     pub(super) fn greet(&mut self, track: &Track, covered: impl Fn(&str) -> bool) {
         for follower in self.all.values_mut().filter(|it| it.ready.is_some()) {

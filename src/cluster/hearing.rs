@@ -9,7 +9,7 @@
 //! is old as well. In doubt an event counts as one that waited.
 
 use crate::cluster::Timing;
-use crate::model::{Arrival, Moment, When};
+use crate::model::{Moment, When};
 use std::time::Duration;
 
 /// Shortest time after which a burst on a busy line is over.
@@ -100,6 +100,14 @@ impl Hearing {
         self.set_due(asked, at);
     }
 
+    /// When events will arrive as they occur, if nothing comes before; none if they do already.
+    pub(super) fn settles_at(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Settled => None,
+            Phase::Burst { until, .. } => Some(until.min(self.last + self.timing.quiet)),
+        }
+    }
+
     /// A bookmark stands behind everything that waited.
     pub(super) fn bookmark(&mut self) {
         if self.last <= self.due {
@@ -108,8 +116,9 @@ impl Hearing {
     }
 
     /// Bytes arrived at `at`; if the reader was held up, they may have lain there since `held`.
-    /// Says what the events that they complete are worth.
-    pub(super) fn heard(&mut self, at: Moment, held: Option<Moment>) -> (When, Arrival) {
+    /// Says when the events that they complete occurred. None is missing before them: a watch goes
+    /// on behind the last version that it showed.
+    pub(super) fn heard(&mut self, at: Moment, held: Option<Moment>) -> When {
         let previous = std::mem::replace(&mut self.last, at);
         if at > self.due && matches!(self.phase, Phase::Settled) {
             self.phase = Phase::Burst { floor: previous, torn: true, until: at };
@@ -119,11 +128,11 @@ impl Hearing {
             Phase::Burst { floor, torn, .. }
                 if torn || at.since(floor) > self.timing.certain_within =>
             {
-                (When::between(floor, at), Arrival::AfterGap)
+                When::between(floor, at)
             }
             _ => match held.filter(|it| at.since(*it) > self.timing.certain_within) {
-                Some(since) => (When::between(since, at), Arrival::AfterGap),
-                None => (When::at(at), Arrival::Next),
+                Some(since) => When::between(since, at),
+                None => When::at(at),
             },
         }
     }
@@ -153,12 +162,12 @@ mod tests {
         Moment(Duration::from_millis(millis))
     }
 
-    fn between(earliest: u64, latest: u64) -> (When, Arrival) {
-        (When::between(ms(earliest), ms(latest)), Arrival::AfterGap)
+    fn between(earliest: u64, latest: u64) -> When {
+        When::between(ms(earliest), ms(latest))
     }
 
-    fn at(millis: u64) -> (When, Arrival) {
-        (When::at(ms(millis)), Arrival::Next)
+    fn at(millis: u64) -> When {
+        When::at(ms(millis))
     }
 
     /// A watch listed at 0, open since 10 ms, that has heard an event at 5 s.

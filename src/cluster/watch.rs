@@ -24,6 +24,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Sleep, sleep};
 
@@ -55,6 +56,8 @@ pub(super) struct Watch {
     proof: Proof,
     pause: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// Until what is shown is exact.
+    settling: Option<Pin<Box<Sleep>>>,
     broken: bool,
     attempts: u32,
 }
@@ -85,6 +88,7 @@ enum Step {
     Listed(Purpose, Result<List, Error>),
     Retry,
     Lingered,
+    Settled,
     Overdue,
 }
 
@@ -109,6 +113,7 @@ impl Watch {
             proof: Proof::default(),
             pause: None,
             linger: None,
+            settling: None,
             broken: false,
             attempts: 0,
         }
@@ -139,12 +144,27 @@ impl Watch {
                     }
                 }
                 Step::Overdue => self.catch_up(),
+                Step::Settled => self.settling = None,
             }
             self.check_proof();
-            if let Some(stream) = &self.stream {
-                self.followers.greet(&self.track, |it| stream.scope.covers(it));
-            }
+            self.greet();
         }
+    }
+
+    /// Tells newcomers that all is shown, as soon as what is shown from now on is exact (rule T3).
+    fn greet(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let now = self.parts.api.clock.now();
+        self.settling = match self.hearing.settles_at().filter(|it| *it >= now) {
+            Some(at) if self.followers.are_waiting() => {
+                Some(Box::pin(sleep(at.since(now) + Duration::from_millis(1))))
+            }
+            Some(_) => None,
+            None => {
+                self.followers.greet(&self.track, |it| stream.scope.covers(it));
+                None
+            }
+        };
     }
 
     async fn step(&mut self) -> Step {
@@ -167,6 +187,7 @@ impl Watch {
             Some((purpose, list)) = self.lists.next() => Step::Listed(purpose, list),
             () = elapsed(&mut self.pause) => Step::Retry,
             () = elapsed(&mut self.linger) => Step::Lingered,
+            () = elapsed(&mut self.settling) => Step::Settled,
             () = elapsed(self.proof.grace()) => Step::Overdue,
         }
     }
@@ -315,15 +336,15 @@ impl Watch {
     }
 
     fn bytes(&mut self, at: Moment, held: Option<Moment>, bytes: &[u8]) -> Result<(), End> {
-        let (when, arrival) = self.hearing.heard(at, held);
+        let when = self.hearing.heard(at, held);
         let lines = self.stream.as_mut().and_then(|it| it.splitter.push(bytes));
         for line in lines.ok_or(End::Garbled)? {
-            self.line(&line, when, arrival)?;
+            self.line(&line, when)?;
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], when: When, arrival: Arrival) -> Result<(), End> {
+    fn line(&mut self, line: &[u8], when: When) -> Result<(), End> {
         match Line::parse(line).map_err(|_| End::Garbled)? {
             Line::Object { name, version, deleted } => {
                 self.attempts = 0;
@@ -333,7 +354,7 @@ impl Watch {
                 if wanted && self.track.is_news(&name, &version, deleted) {
                     let value = value(line, deleted).map_err(|_| End::Garbled)?;
                     let news = self.track.event(name, version, value);
-                    self.followers.deliver(&news, when, arrival);
+                    self.followers.deliver(&news, when, Arrival::Next);
                 }
                 Ok(())
             }

@@ -23,9 +23,10 @@ pub struct When {
 pub enum Arrival {
     /// From the list that opened the watch: it has been so for an unknown time.
     First,
-    /// A watch event, directly behind the one before it: nothing was missed in between.
+    /// A watch event, directly behind the one before it: nothing was missed in between, though
+    /// after a silent or broken connection it may come late.
     Next,
-    /// After a gap (relist, 410, silent or broken connection, poll): states may have been missed.
+    /// After a gap (a list after a 410, an overflow, a poll): states may have been missed.
     AfterGap,
 }
 

@@ -3,7 +3,6 @@
 use crate::hop::tests::objects::{canary, change, commit, config_map, next, nothing, reached};
 use crate::hop::{Detector, Live, LiveConfig};
 use crate::model::{Carried, Carrier, Change, Sighting};
-use base64::Engine;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -59,14 +58,6 @@ fn the_scenario_can_say_where_to_look() {
     assert!(!holds(&label("other"), &object));
     assert!(holds(&field("metadata.annotations"), &object) && !holds(&field("spec.x"), &object));
     assert!(holds(&image("app"), &object) && !holds(&image("init"), &object));
-}
-
-#[test]
-fn a_secrets_values_are_decoded() {
-    let hidden = base64::engine::general_purpose::STANDARD.encode(text());
-    let object = |kind: &str| json!({"kind": kind, "data": {"run": hidden}});
-    assert!(holds(&LiveConfig::default(), &object("Secret")));
-    assert!(!holds(&LiveConfig::default(), &object("ConfigMap")));
 }
 
 #[test]
