@@ -95,7 +95,7 @@ impl Run {
         self.take_first(self.questions.open.len())
     }
 
-    /// The first state of a hop's subject before `when` that shows a revision of which nobody
+    /// The first state of a hop's subject up to `when` that shows a revision of which nobody
     /// could tell anything.
     pub(super) fn first_doubt(&self, hop: usize, when: When) -> Option<When> {
         let (subject, detector) = self.member(hop);
@@ -104,7 +104,7 @@ impl Run {
             self.questions.answers.get(it).is_some_and(|it| is_doubtful(it.as_ref()))
         };
         let states = self.subjects[&subject].iter().map(|it| (it.when, detector.revisions(it)));
-        let mut before = states.filter(|it| it.0.latest >= began && it.0.latest < when.latest);
+        let mut before = states.filter(|it| it.0.latest >= began && it.0.latest <= when.latest);
         before.find(|it| it.1.iter().any(doubtful)).map(|it| it.0)
     }
 
