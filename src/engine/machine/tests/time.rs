@@ -9,7 +9,7 @@ use crate::engine::plan::Need;
 use crate::hop::tests::objects::{
     at, commit, config_map, first, gap, kustomization, next, revision, source, webhook,
 };
-use crate::model::{Outcome, ProbeError, When};
+use crate::model::{Outcome, Passage, ProbeError, Via, When};
 use std::time::Duration;
 
 #[test]
@@ -256,8 +256,11 @@ fn t8_what_was_forgotten_leaves_an_interval() {
         script.fetched(14.0, 'd');
     }
     script.answer(16.0, 'd', Ancestry::Carries(None));
-    let fetched = kept(&script.finish(17.0), SOURCE).unwrap();
+    let record = script.finish(17.0);
+    let fetched = kept(&record, SOURCE).unwrap();
     assert_eq!((fetched.at, fetched.uncertain), ((1.0, 3.0), true));
+    let Passage::Reached { via, .. } = &record.hops[SOURCE].passage else { panic!() };
+    assert_eq!(*via, Some(Via::Unknown), "the event that would tell is forgotten");
 }
 
 #[test]
