@@ -1,7 +1,7 @@
 //! Rules T9, T12 and P11: commits of others, webhooks, and changes that are lost again.
 
 use crate::engine::machine::tests::script::{
-    APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with,
+    APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with, plan_within,
 };
 use crate::engine::machine::{Ancestry, Effect};
 use crate::engine::plan::Need;
@@ -122,6 +122,20 @@ fn t9_what_could_not_be_found_out_is_asked_once_more_before_the_run_is_given_up(
     assert_eq!(effects, [Effect::Ask(commit('d')), Effect::Settle]);
     script.answer(71.5, 'd', Ancestry::Gone);
     assert_eq!(script.outcome(), "superseded");
+}
+
+#[test]
+fn t9_what_is_asked_once_more_keeps_its_place_before_what_was_shown_later() {
+    let mut script = Script::pushed(plan_within(30));
+    script.fetched(12.0, 'd');
+    script.answer(13.0, 'd', Ancestry::Unknown);
+    script.fetched(14.0, 'e');
+    script.fetched(15.0, 'f');
+    script.run.tick(at(41.0));
+    script.answer(41.1, 'd', Ancestry::Carries(None));
+    script.answer(41.2, 'e', Ancestry::Carries(None)); // `f` is never answered
+    let fetched = kept(&script.finish(42.0), SOURCE).unwrap();
+    assert_eq!((fetched.at, fetched.uncertain), ((1.0, 1.0), false));
 }
 
 #[test]
