@@ -4,10 +4,9 @@ use crate::engine::machine::tests::script::{
     APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with, plan_within,
 };
 use crate::engine::machine::{Ancestry, Effect};
-use crate::engine::plan::Need;
 use crate::hop::Bystander;
 use crate::hop::tests::objects::{at, canary, commit, first, next, source, webhook};
-use crate::model::{GroupKind, Passage, Via, When};
+use crate::model::{GroupKind, Passage, Requirement, Via, When};
 
 #[test]
 fn t9_a_revision_that_stood_there_before_the_push_is_not_asked_for() {
@@ -230,7 +229,7 @@ fn p11_replacement_by_a_later_canary_is_no_loss() {
 
 #[test]
 fn p11_a_source_that_goes_back_to_what_stood_before_has_lost_the_change() {
-    let mut script = Script::pushed(plan_with(APPLIED, Need::Always));
+    let mut script = Script::pushed(plan_with(APPLIED, Requirement::Waited));
     script.fetched(12.0, 'c');
     script.fetched(13.0, 'a');
     script.pass(80.0);

@@ -5,11 +5,10 @@ use crate::engine::machine::tests::script::{
     plan_within, source_subject,
 };
 use crate::engine::machine::{Ancestry, STATES_KEPT, Start};
-use crate::engine::plan::Need;
 use crate::hop::tests::objects::{
     at, commit, config_map, first, gap, kustomization, next, revision, source, webhook,
 };
-use crate::model::{Outcome, Passage, ProbeError, Via, When};
+use crate::model::{Outcome, Passage, ProbeError, Requirement, Via, When};
 use std::time::Duration;
 
 #[test]
@@ -292,7 +291,7 @@ fn t10_a_sign_before_the_stages_start_is_a_wait_of_nought() {
 
 #[test]
 fn t10_an_uncertain_sign_makes_an_uncertain_wait() {
-    let mut script = Script::pushed(plan_with(WEBHOOK, Need::Never));
+    let mut script = Script::pushed(plan_with(WEBHOOK, Requirement::Optional));
     script.fetched(12.0, 'c');
     script.see(&applier_subject(), gap(11.0, 14.0, kustomization().attempted('c')));
     script.see(&applier_subject(), next(15.0, kustomization().applied('c')));
