@@ -5,6 +5,9 @@
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod e2e;
+mod e2e_kit;
+mod e2e_push;
 mod git;
 mod git_errors;
 mod git_kit;
