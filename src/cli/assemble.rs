@@ -5,12 +5,9 @@ use crate::cli::credentials;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Need, Plan, PlannedBystander, PlannedHop};
-use crate::hop::{
-    Applied, Bystander, Detector, HopConfig, Live, SourceFetched, Upstream, WebhookReceived,
-    WebhookReceivedConfig,
-};
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Requirement, Subject};
-use crate::path::{self, Reach, Role};
+use crate::hop::{Bystander, HopConfig, Objects};
+use crate::model::{Clock, ObjectName, ProbeError, Requirement, Subject};
+use crate::path::{self, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::{Content, EditTemplate, GitCommit, GitCommitConfig, Trigger, TriggerConfig};
 use serde_json::Value;
@@ -45,7 +42,6 @@ impl Workshop {
             hops.push(self.plan_hop(scenario, hop).await?);
         }
         let bystanders = self.bystanders(&hops).await?;
-        let receivers = receivers(scenario);
         let slo = scenario.slo.as_ref();
         let until = slo.and_then(|it| it.until.as_ref());
         let plan = Plan {
@@ -54,7 +50,7 @@ impl Workshop {
             within: slo.map(|it| it.within),
             until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
             hops,
-            bystanders: bystanders.into_iter().chain(receivers).collect(),
+            bystanders: bystanders.into_iter().chain(needs(scenario)).collect(),
         };
         let TriggerConfig::GitCommit(config) = &scenario.trigger;
         Ok(Job {
@@ -73,52 +69,29 @@ impl Workshop {
                 hop.name, scenario.name, hop.cluster.0
             )));
         }
-        let (subject, detector): (Subject, Arc<dyn Detector>) = match &hop.kind {
-            HopConfig::WebhookReceived(config) => {
-                let source = webhook_source(scenario, config)?;
-                let upstream = self.upstream(config, &source).await?;
-                (source, Arc::new(WebhookReceived::new(upstream)))
-            }
-            HopConfig::SourceFetched(config) => (config.subject(), Arc::new(SourceFetched)),
-            HopConfig::Applied(config) => (config.subject(), Arc::new(Applied)),
-            HopConfig::Live(config) => {
-                let none = || unusable(format!("hop `{}` names no object", hop.name));
-                (config.subject().ok_or_else(none)?, Arc::new(Live::new(config)))
-            }
-        };
+        let kind = hop.kind.kind();
+        let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
+        let subject = kind.subject().ok_or_else(none)?;
+        let mut objects = Objects::new();
+        for needed in kind.needs() {
+            let object = self.cluster.get(&needed).await?;
+            objects.insert(needed, object);
+        }
+        if !objects.is_empty() {
+            let object = self.cluster.get(&subject).await?;
+            objects.insert(subject.clone(), object);
+        }
+        let detector = kind.detector(&objects).map_err(unusable)?;
         let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
         Ok(PlannedHop {
             name: hop.name.clone(),
             subject: Arc::new(subject),
-            place: hop.kind.traits().place,
+            place: kind.traits().place,
             after: hop.after.iter().filter_map(position).collect(),
             within: hop.within,
             need: need(hop.required),
             detector,
         })
-    }
-
-    /// Whether others can be behind the Receiver's requests (rule T12). A Receiver that does not
-    /// annotate the source would never be seen: that is said before anything is pushed.
-    async fn upstream(
-        &self,
-        config: &WebhookReceivedConfig,
-        source: &Subject,
-    ) -> Result<Upstream, ProbeError> {
-        let receiver = self.cluster.get(&config.receiver_subject()).await?;
-        let object = self.cluster.get(source).await?;
-        match path::reach(&receiver, &config.receiver.namespace, source, &object) {
-            Reach::Only => Ok(Upstream::Single),
-            Reach::Among => Ok(Upstream::Shared),
-            Reach::Misses => Err(ProbeError {
-                reason: "receiver_misses_source".to_owned(),
-                message: format!(
-                    "Receiver {} does not annotate {source}: add it to the Receiver's \
-                     `spec.resources`, or name the right Receiver",
-                    config.receiver
-                ),
-            }),
-        }
     }
 
     /// The members of the path that have no hop of their own (rule P5).
@@ -186,33 +159,10 @@ impl Workshop {
     }
 }
 
-/// The Receivers of a scenario: they have to be there (rule P6).
-fn receivers(scenario: &Scenario) -> Vec<PlannedBystander> {
-    let webhook = |it: &Hop| match &it.kind {
-        HopConfig::WebhookReceived(config) => Some(config.receiver_subject()),
-        _ => None,
-    };
-    let subjects = scenario.hops.iter().filter_map(webhook);
-    let plan = |it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other };
-    subjects.map(plan).collect()
-}
-
-/// The object that a Receiver annotates when the change is pushed.
-fn webhook_source(
-    scenario: &Scenario,
-    config: &WebhookReceivedConfig,
-) -> Result<Subject, ProbeError> {
-    let TriggerConfig::GitCommit(trigger) = &scenario.trigger;
-    let name = config.git_repository.as_ref().or(trigger.source.as_ref());
-    let subject =
-        |it: &ObjectName| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name);
-    name.map(subject).ok_or_else(|| {
-        unusable(format!(
-            "scenario `{}` does not say what Receiver {} annotates: give the hop a \
-             `git_repository`",
-            scenario.name, config.receiver
-        ))
-    })
+/// What the hops need beside their subjects: it has to be there (rule P6).
+fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
+    let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
+    subjects.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
 }
 
 fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {

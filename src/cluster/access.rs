@@ -9,11 +9,12 @@ use crate::cluster::{Error, Timing};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Which cluster to talk to, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ClusterOptions {
     /// The kubeconfigs, merged, the first one that says something wins; of several, those that do
     /// not exist are passed over. None: the one at its usual place, else the pod's account.
@@ -32,6 +33,19 @@ pub struct ClusterOptions {
 pub(super) struct Access {
     pub(super) server: String,
     pub(super) config: Config,
+}
+
+// === impl ClusterOptions ===
+
+/// Without the proxy, whose address may hold a password.
+impl fmt::Debug for ClusterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterOptions")
+            .field("kubeconfigs", &self.kubeconfigs)
+            .field("context", &self.context)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Finds the API server and our credentials.
@@ -128,8 +142,10 @@ fn finished(
 fn proxy_for(server: &http::Uri, options: &ClusterOptions) -> Option<String> {
     let proxy = options.https_proxy.as_ref().filter(|it| !it.is_empty())?;
     let except = options.no_proxy.clone().unwrap_or_default();
-    let matcher = Matcher::builder().https(proxy.clone()).no(except).build();
-    matcher.intercept(server).map(|_| proxy.clone())
+    // Only asked whether the server is excepted: it takes no notice of a proxy it does not like.
+    let matcher = Matcher::builder().https("http://proxy").no(except).build();
+    let scheme = if proxy.contains("://") { "" } else { "http://" };
+    matcher.intercept(server).map(|_| format!("{scheme}{proxy}"))
 }
 
 fn own_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
@@ -209,4 +225,37 @@ fn unusable(error: &KubeconfigError, path: String) -> Error {
         _ => "something that its context needs is missing".to_owned(),
     };
     Error::KubeconfigUnusable { path, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(server: &str, no_proxy: &str) -> Option<String> {
+        let options = ClusterOptions {
+            https_proxy: Some("http://proxy.corp:3128".to_owned()),
+            no_proxy: Some(no_proxy.to_owned()),
+            ..ClusterOptions::default()
+        };
+        proxy_for(&server.parse().unwrap(), &options)
+    }
+
+    #[test]
+    fn a_proxy_is_passed_by_for_the_hosts_that_no_proxy_names() {
+        let way = Some("http://proxy.corp:3128".to_owned());
+        assert_eq!(proxy("https://10.1.2.3:6443", ""), way);
+        assert_eq!(proxy("https://10.1.2.3:6443", "proxy.corp"), way);
+        assert_eq!(proxy("https://10.1.2.3:6443", "10.0.0.0/8"), None);
+        assert_eq!(proxy("https://api.lab.example", ".lab.example"), None);
+        assert_eq!(proxy("http://10.1.2.3:8080", ""), None, "HTTPS_PROXY is for https");
+    }
+
+    #[test]
+    fn credentials_in_an_address_are_not_shown() {
+        let url = "https://user:planted@api.example:6443/k8s/".parse().unwrap();
+        assert_eq!(shown(&url), "https://api.example:6443/k8s");
+        let https_proxy = Some("http://user:planted@proxy:3128".to_owned());
+        let options = ClusterOptions { https_proxy, ..ClusterOptions::default() };
+        assert!(!format!("{options:?}").contains("planted"));
+    }
 }

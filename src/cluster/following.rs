@@ -4,7 +4,7 @@ use crate::cluster::hub::{Hub, Subscription, Told};
 use crate::cluster::queue::Queue;
 use crate::cluster::{Error, WatchName};
 use crate::model::{GroupKind, Moment, Seen, Subject};
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -78,9 +78,7 @@ impl Following {
             .unzip();
         let following = Self { server: hub.api.server.clone(), queue, subscriptions };
         let limit = hub.api.timing.first_state;
-        for answer in following.answers(told, limit).await {
-            answer?;
-        }
+        try_join_all(following.answers(told, limit)).await?;
         Ok(following)
     }
 
@@ -103,7 +101,7 @@ impl Following {
     /// after a gap. Returns the subjects for which there is no proof.
     pub async fn prove(&self, limit: Duration) -> Vec<Unproven> {
         let told = self.subscriptions.iter().map(Subscription::prove).collect();
-        let answers = self.answers(told, limit.min(LONGEST_PROOF)).await;
+        let answers = join_all(self.answers(told, limit.min(LONGEST_PROOF))).await;
         let failed = self.subscriptions.iter().zip(answers).filter_map(|(subscription, answer)| {
             answer.err().map(|error| (&subscription.subjects, error))
         });
@@ -117,16 +115,19 @@ impl Following {
             .collect()
     }
 
-    async fn answers(&self, told: Vec<Told>, limit: Duration) -> Vec<Result<(), Error>> {
-        let answers = told.into_iter().zip(&self.subscriptions).map(|(told, it)| async move {
+    fn answers(
+        &self,
+        told: Vec<Told>,
+        limit: Duration,
+    ) -> impl Iterator<Item = impl Future<Output = Result<(), Error>>> {
+        told.into_iter().zip(&self.subscriptions).map(move |(told, it)| async move {
             let (server, watch) = (self.server.clone(), it.watch.to_string());
             match timeout(limit, told).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Err(Error::Ended { watch }),
                 Err(_) => Err(Error::NoFirstState { server, watch, limit }),
             }
-        });
-        join_all(answers).await
+        })
     }
 }
 

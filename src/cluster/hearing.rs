@@ -9,7 +9,7 @@
 //! is old as well. In doubt an event counts as one that waited.
 
 use crate::cluster::Timing;
-use crate::model::{Arrival, Moment, When};
+use crate::model::{Moment, When};
 use std::time::Duration;
 
 /// Shortest time after which a burst on a busy line is over.
@@ -22,8 +22,9 @@ pub(super) struct Hearing {
     /// The last sign of life: a byte, an orderly close, or a list's request.
     last: Moment,
     phase: Phase,
-    /// When the server will have closed the connection.
+    /// When the server will have closed the connection, and when at the latest if it was in time.
     due: Moment,
+    in_time: Moment,
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +39,7 @@ impl Hearing {
     /// A watch that heard nothing yet.
     pub(super) fn new(timing: &Timing, now: Moment) -> Self {
         let phase = Phase::Burst { floor: now, torn: false, until: now };
-        Self { timing: timing.clone(), last: now, phase, due: now }
+        Self { timing: timing.clone(), last: now, phase, due: now, in_time: now }
     }
 
     /// The last sign of life.
@@ -62,9 +63,13 @@ impl Hearing {
 
     /// The server closed the connection in good order, having said everything.
     pub(super) fn closed(&mut self, at: Moment) {
-        self.settle(at, self.last);
+        // A server that is late with it may also be late with events, and never send them.
+        let in_time = at <= self.in_time;
+        if in_time {
+            self.settle(at, self.last);
+        }
         if matches!(self.phase, Phase::Settled) {
-            let floor = if at <= self.due { at } else { self.last };
+            let floor = if in_time { at } else { self.last };
             self.phase = Phase::Burst { floor, torn: false, until: at };
         }
     }
@@ -82,7 +87,7 @@ impl Hearing {
             self.phase = Phase::Burst { floor, torn, until: at + length };
         }
         self.last = self.last.max(at);
-        self.set_due(asked);
+        self.set_due(asked, at);
     }
 
     /// A new connection took over at `at` from one that was open until then.
@@ -92,7 +97,15 @@ impl Hearing {
             self.phase = Phase::Burst { floor: at, torn: false, until: at + SHORTEST_BURST };
         }
         self.last = self.last.max(at);
-        self.set_due(asked);
+        self.set_due(asked, at);
+    }
+
+    /// When events will arrive as they occur, if nothing comes before; none if they do already.
+    pub(super) fn settles_at(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Settled => None,
+            Phase::Burst { until, .. } => Some(until.min(self.last + self.timing.quiet)),
+        }
     }
 
     /// A bookmark stands behind everything that waited.
@@ -103,8 +116,9 @@ impl Hearing {
     }
 
     /// Bytes arrived at `at`; if the reader was held up, they may have lain there since `held`.
-    /// Says what the events that they complete are worth.
-    pub(super) fn heard(&mut self, at: Moment, held: Option<Moment>) -> (When, Arrival) {
+    /// Says when the events that they complete occurred. None is missing before them: a watch goes
+    /// on behind the last version that it showed.
+    pub(super) fn heard(&mut self, at: Moment, held: Option<Moment>) -> When {
         let previous = std::mem::replace(&mut self.last, at);
         if at > self.due && matches!(self.phase, Phase::Settled) {
             self.phase = Phase::Burst { floor: previous, torn: true, until: at };
@@ -114,11 +128,11 @@ impl Hearing {
             Phase::Burst { floor, torn, .. }
                 if torn || at.since(floor) > self.timing.certain_within =>
             {
-                (When::between(floor, at), Arrival::AfterGap)
+                When::between(floor, at)
             }
             _ => match held.filter(|it| at.since(*it) > self.timing.certain_within) {
-                Some(since) => (When::between(since, at), Arrival::AfterGap),
-                None => (When::at(at), Arrival::Next),
+                Some(since) => When::between(since, at),
+                None => When::at(at),
             },
         }
     }
@@ -133,9 +147,10 @@ impl Hearing {
         }
     }
 
-    fn set_due(&mut self, asked: Moment) {
-        let slack = self.timing.margin.min(SHORTEST_BURST);
-        self.due = asked + Duration::from_secs(self.timing.watch_seconds()) + slack;
+    fn set_due(&mut self, asked: Moment, opened: Moment) {
+        let time = Duration::from_secs(self.timing.watch_seconds());
+        self.due = asked + time + self.timing.margin.min(SHORTEST_BURST);
+        self.in_time = opened + time + self.timing.quiet;
     }
 }
 
@@ -147,12 +162,12 @@ mod tests {
         Moment(Duration::from_millis(millis))
     }
 
-    fn between(earliest: u64, latest: u64) -> (When, Arrival) {
-        (When::between(ms(earliest), ms(latest)), Arrival::AfterGap)
+    fn between(earliest: u64, latest: u64) -> When {
+        When::between(ms(earliest), ms(latest))
     }
 
-    fn at(millis: u64) -> (When, Arrival) {
-        (When::at(ms(millis)), Arrival::Next)
+    fn at(millis: u64) -> When {
+        When::at(ms(millis))
     }
 
     /// A watch listed at 0, open since 10 ms, that has heard an event at 5 s.
@@ -191,6 +206,14 @@ mod tests {
             hearing.opened(ms(second * 1_000 + 6), ms(second * 1_000 + 7));
         }
         assert_eq!(hearing.heard(ms(80_030), None), at(80_030));
+    }
+
+    #[test]
+    fn t6_a_close_that_comes_late_proves_nothing() {
+        let mut hearing = settled();
+        hearing.closed(ms(20_600));
+        hearing.opened(ms(20_601), ms(20_602));
+        assert_eq!(hearing.heard(ms(20_610), None), between(5_000, 20_610));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Who watches what: one watch per kind and namespace, started when the first follower comes.
 
 use crate::cluster::api::Api;
+use crate::cluster::followers::Follower;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::queue::Queue;
-use crate::cluster::watch::{Command, Follower, Parts, Watch};
+use crate::cluster::watch::{Command, Parts, Watch};
 use crate::cluster::{Error, WatchName};
 use crate::model::Subject;
 use std::collections::{BTreeMap, HashMap};

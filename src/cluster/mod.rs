@@ -8,6 +8,7 @@
 mod access;
 mod api;
 mod error;
+mod followers;
 mod following;
 mod hearing;
 mod hub;

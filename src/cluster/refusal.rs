@@ -81,10 +81,8 @@ pub(super) fn credentials(error: &kube::client::AuthError) -> String {
     use kube::client::AuthError as Auth;
     match error {
         Auth::AuthExecStart(problem) => format!("their plugin cannot be started ({problem})"),
-        Auth::AuthExecRun { cmd, out, .. } => {
-            let program = cmd.split_whitespace().next().unwrap_or_default();
-            format!("their plugin `{program}` failed ({})", out.status)
-        }
+        // Not even its command line, which holds its environment.
+        Auth::AuthExecRun { out, .. } => format!("their plugin failed ({})", out.status),
         Auth::AuthExecParse(_) | Auth::ExecPluginFailed | Auth::AuthExec(_) => {
             "their plugin printed no credentials".to_owned()
         }
@@ -107,8 +105,9 @@ fn io_error(server: &str, layer: &(dyn StdError + 'static)) -> Option<Error> {
         return Some(tls_error(server, tls));
     }
     let error = layer.downcast_ref::<io::Error>()?;
-    if let Some(tls) = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>()) {
-        return Some(tls_error(server, tls));
+    // What an I/O error wraps is not its source.
+    if let Some(known) = error.get_ref().and_then(|inner| io_error(&server, inner)) {
+        return Some(known);
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Some(Error::Refused { server }),

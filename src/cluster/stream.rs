@@ -52,6 +52,8 @@ pub(super) enum Piece {
 /// A watch that was opened, and the list that it begins with if it could not be resumed.
 pub(super) struct Opened {
     pub(super) list: Option<List>,
+    /// The version that it goes on behind.
+    pub(super) from: Version,
     pub(super) stream: Stream,
 }
 
@@ -86,12 +88,12 @@ pub(super) async fn open(
             Err(Error::Answered { status: 400 | 404 | 410 | 504, .. }) => {
                 api.restarted(&watch.kind, "gone");
             }
-            stream => return Ok(Opened { list: None, stream: stream? }),
+            stream => return Ok(Opened { list: None, from: version, stream: stream? }),
         }
     }
     let (served, list) = list(api, kinds, watch, &scope).await?;
     let stream = watch_from(api, &served, watch, &scope, &list.version).await?;
-    Ok(Opened { list: Some(list), stream })
+    Ok(Opened { from: list.version.clone(), list: Some(list), stream })
 }
 
 async fn watch_from(

@@ -66,7 +66,7 @@ impl Track {
         News { name, first, value }
     }
 
-    /// Takes in a list that is read instead of a watch: it is right, whatever was known.
+    /// Takes in a list of these `names`, read instead of a watch: it is right, whatever was known.
     pub(super) fn relist<'a>(
         &mut self,
         list: &List,
@@ -77,14 +77,17 @@ impl Track {
                 || (!now.value.is_null() && known.version != now.version)
                 || known.value["apiVersion"] != now.value["apiVersion"]
         };
-        let news = self.take(list, names, changed);
-        for (name, known) in &mut self.known {
-            known.version = list.get(name).version;
+        let names: Vec<_> = names.collect();
+        let news = self.take(list, names.iter().copied(), changed);
+        for name in names {
+            if let Some(known) = self.known.get_mut(name) {
+                known.version = list.get(name).version;
+            }
         }
         news
     }
 
-    /// Takes in a list that is read beside a watch: only what the watch has not yet told.
+    /// Takes in a list of these `names`, read beside a watch: only what that has not yet told.
     pub(super) fn catch_up<'a>(
         &mut self,
         list: &List,

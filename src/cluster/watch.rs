@@ -5,25 +5,27 @@
 //! watch of the whole namespace behind the same place while the old one is still read, so that
 //! the followers of the first notice nothing; resource versions drop what comes twice.
 
+use crate::cluster::api::Api;
+use crate::cluster::followers::{Follower, Followers};
 use crate::cluster::hub::Hub;
+use crate::cluster::kinds::Kinds;
 use crate::cluster::lines::Line;
 use crate::cluster::list::{List, Scope, list};
 use crate::cluster::proof::{Proof, Prover};
-use crate::cluster::queue::Queue;
 use crate::cluster::stream::{Opened, Piece, Stream, open};
-use crate::cluster::track::{News, Track};
+use crate::cluster::track::Track;
 use crate::cluster::trim::trim;
 use crate::cluster::version::Version;
 use crate::cluster::{Error, Event, WatchName, hearing::Hearing};
-use crate::model::{Arrival, Moment, Seen, State, Subject, When};
+use crate::model::{Arrival, Moment, When};
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 /// What a watch is asked to do.
@@ -36,22 +38,12 @@ pub(super) enum Command {
     Prove(Prover),
 }
 
-/// Somebody who wants the states of some objects.
-pub(super) struct Follower {
-    pub(super) subjects: BTreeMap<String, Arc<Subject>>,
-    pub(super) queue: Arc<Queue>,
-    /// Told once the first states are in the queue.
-    pub(super) ready: Option<oneshot::Sender<Result<(), Error>>>,
-}
-
 /// The watch.
 pub(super) struct Watch {
     hub: Weak<Hub>,
     parts: Parts,
     commands: UnboundedReceiver<Command>,
-    followers: BTreeMap<u64, Follower>,
-    /// Names of all objects that somebody follows.
-    followed: BTreeSet<String>,
+    followers: Followers,
     track: Track,
     hearing: Hearing,
     /// Behind which version to go on; none if only a list can tell.
@@ -64,6 +56,8 @@ pub(super) struct Watch {
     proof: Proof,
     pause: Option<Pin<Box<Sleep>>>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// Until what is shown is exact.
+    settling: Option<Pin<Box<Sleep>>>,
     broken: bool,
     attempts: u32,
 }
@@ -71,8 +65,8 @@ pub(super) struct Watch {
 /// What every request of the watch needs.
 #[derive(Clone)]
 pub(super) struct Parts {
-    pub(super) api: Arc<crate::cluster::api::Api>,
-    pub(super) kinds: Arc<crate::cluster::kinds::Kinds>,
+    pub(super) api: Arc<Api>,
+    pub(super) kinds: Arc<Kinds>,
     pub(super) name: WatchName,
 }
 
@@ -94,6 +88,7 @@ enum Step {
     Listed(Purpose, Result<List, Error>),
     Retry,
     Lingered,
+    Settled,
     Overdue,
 }
 
@@ -107,8 +102,7 @@ impl Watch {
             hub,
             parts,
             commands,
-            followers: BTreeMap::new(),
-            followed: BTreeSet::new(),
+            followers: Followers::default(),
             track: Track::default(),
             hearing,
             position: None,
@@ -119,6 +113,7 @@ impl Watch {
             proof: Proof::default(),
             pause: None,
             linger: None,
+            settling: None,
             broken: false,
             attempts: 0,
         }
@@ -149,10 +144,27 @@ impl Watch {
                     }
                 }
                 Step::Overdue => self.catch_up(),
+                Step::Settled => self.settling = None,
             }
             self.check_proof();
             self.greet();
         }
+    }
+
+    /// Tells newcomers that all is shown, as soon as what is shown from now on is exact (rule T3).
+    fn greet(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let now = self.parts.api.clock.now();
+        self.settling = match self.hearing.settles_at().filter(|it| *it >= now) {
+            Some(at) if self.followers.are_waiting() => {
+                Some(Box::pin(sleep(at.since(now) + Duration::from_millis(1))))
+            }
+            Some(_) => None,
+            None => {
+                self.followers.greet(&self.track, |it| stream.scope.covers(it));
+                None
+            }
+        };
     }
 
     async fn step(&mut self) -> Step {
@@ -175,6 +187,7 @@ impl Watch {
             Some((purpose, list)) = self.lists.next() => Step::Listed(purpose, list),
             () = elapsed(&mut self.pause) => Step::Retry,
             () = elapsed(&mut self.linger) => Step::Lingered,
+            () = elapsed(&mut self.settling) => Step::Settled,
             () = elapsed(self.proof.grace()) => Step::Overdue,
         }
     }
@@ -188,18 +201,18 @@ impl Watch {
         }
         self.linger = None;
         if self.opening.is_none() && self.pause.is_none() {
-            let covered = self
-                .stream
-                .as_ref()
-                .is_some_and(|stream| self.followed.iter().all(|it| stream.scope.covers(it)));
+            let covered = self.stream.as_ref().is_some_and(|stream| {
+                self.followers.names().iter().all(|it| stream.scope.covers(it))
+            });
             if !covered {
-                let all: BTreeSet<_> = self.followed.iter().chain(self.track.names()).collect();
+                let all: BTreeSet<_> =
+                    self.followers.names().iter().chain(self.track.names()).collect();
                 let scope = Scope::of(all.into_iter());
                 self.open(scope);
             }
         }
         if self.position.is_some() {
-            for name in &self.followed {
+            for name in self.followers.names() {
                 if self.track.get(name).is_none() && self.admitting.insert(name.clone()) {
                     let name = name.clone();
                     self.list(Scope::One(name.clone()), Purpose::Admit(name));
@@ -209,7 +222,7 @@ impl Watch {
         if let Some(provers) = self.proof.begin() {
             let scope = match &self.stream {
                 Some(stream) => stream.scope.clone(),
-                None => Scope::of(self.followed.iter()),
+                None => Scope::of(self.followers.names().iter()),
             };
             self.list(scope, Purpose::Prove(provers));
         }
@@ -243,82 +256,53 @@ impl Watch {
                     self.position = None;
                 }
                 let now = self.parts.api.clock.now();
-                for (name, subject) in &follower.subjects {
-                    if let Some(known) = self.track.get(name) {
-                        let when = When::between(Moment::default(), now);
-                        let value = Arc::clone(&known.value);
-                        let state = State { when, arrival: Arrival::First, value };
-                        let subject = Arc::clone(subject);
-                        follower.queue.push(Event::Seen(Seen { subject, state }));
-                    }
-                }
-                self.followed.extend(follower.subjects.keys().cloned());
-                self.followers.insert(id, follower);
+                self.followers.add(id, follower, &self.track, now);
                 // Whoever comes during a pause does not want to wait for it.
                 self.pause = None;
             }
-            Command::Leave(id) => {
-                self.followers.remove(&id);
-                self.count();
-            }
+            Command::Leave(id) => self.followers.remove(id),
             Command::Prove(prover) => self.proof.wanted(prover),
         }
     }
 
     fn opened(&mut self, opened: Opened) {
-        let Opened { list, stream } = opened;
+        let Opened { list, from, stream } = opened;
         let (asked, at) = (stream.asked, stream.opened);
         self.track.retain(|name| stream.scope.covers(name));
         match list {
             Some(list) => {
                 let when = When::between(self.hearing.floor(), list.answered);
-                let news = self.track.relist(&list, self.followed.iter());
+                let known = self.track.names().cloned();
+                let names: BTreeSet<_> =
+                    self.followers.names().iter().cloned().chain(known).collect();
+                let covered = names.iter().filter(|it| stream.scope.covers(it));
+                let news = self.track.relist(&list, covered);
                 for it in news {
-                    self.deliver(it, when, Arrival::AfterGap);
+                    self.followers.deliver(&it, when, Arrival::AfterGap);
                 }
                 self.hearing.listed(list.sent);
                 self.hearing.opened(asked, at);
-                self.position = Some(list.version);
+                self.position = None;
             }
             None if self.stream.is_some() => self.hearing.handed_over(asked, at),
             None => self.hearing.opened(asked, at),
         }
+        self.position.get_or_insert(from);
         self.stream = Some(stream);
         if std::mem::take(&mut self.broken) {
             tracing::info!(watch = %self.parts.name, "the watch is restored");
-            self.tell(&Event::Restored { watch: self.parts.name.clone(), at });
+            self.followers.tell(&Event::Restored { watch: self.parts.name.clone(), at });
         }
     }
 
     /// A watch could not be opened: newcomers are told why, the others that it is broken.
     fn refused(&mut self, error: &Error) {
-        if error.status().is_some() {
-            self.position = None;
-        }
-        self.dismiss(error);
+        self.followers.dismiss(error);
         if self.stream.is_none() {
             self.hearing.torn();
             self.failed("refused", error);
         }
         self.rest();
-    }
-
-    /// Sends away those who wait for a first state.
-    fn dismiss(&mut self, error: &Error) {
-        self.followers.retain(|_, follower| match follower.ready.take() {
-            Some(ready) => {
-                let _ = ready.send(Err(error.clone()));
-                false
-            }
-            None => true,
-        });
-        self.count();
-    }
-
-    /// Finds out anew which names are followed.
-    fn count(&mut self) {
-        let names = self.followers.values().flat_map(|it| it.subjects.keys().cloned());
-        self.followed = names.collect();
     }
 
     fn heard(&mut self, piece: Piece) {
@@ -352,24 +336,25 @@ impl Watch {
     }
 
     fn bytes(&mut self, at: Moment, held: Option<Moment>, bytes: &[u8]) -> Result<(), End> {
-        let (when, arrival) = self.hearing.heard(at, held);
+        let when = self.hearing.heard(at, held);
         let lines = self.stream.as_mut().and_then(|it| it.splitter.push(bytes));
         for line in lines.ok_or(End::Garbled)? {
-            self.line(&line, when, arrival)?;
+            self.line(&line, when)?;
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &[u8], when: When, arrival: Arrival) -> Result<(), End> {
+    fn line(&mut self, line: &[u8], when: When) -> Result<(), End> {
         match Line::parse(line).map_err(|_| End::Garbled)? {
             Line::Object { name, version, deleted } => {
                 self.attempts = 0;
                 self.position = Some(version.clone());
-                let wanted = self.track.get(&name).is_some() || self.followed.contains(&name);
+                let wanted =
+                    self.track.get(&name).is_some() || self.followers.names().contains(&name);
                 if wanted && self.track.is_news(&name, &version, deleted) {
                     let value = value(line, deleted).map_err(|_| End::Garbled)?;
                     let news = self.track.event(name, version, value);
-                    self.deliver(news, when, arrival);
+                    self.followers.deliver(&news, when, Arrival::Next);
                 }
                 Ok(())
             }
@@ -415,7 +400,7 @@ impl Watch {
         if !std::mem::replace(&mut self.broken, true) {
             tracing::warn!(watch = %self.parts.name, %error, "the watch is broken");
             let (watch, since) = (self.parts.name.clone(), self.hearing.last());
-            self.tell(&Event::Broken { watch, since, error: error.clone() });
+            self.followers.tell(&Event::Broken { watch, since, error: error.clone() });
         }
     }
 
@@ -432,13 +417,13 @@ impl Watch {
                 if self.track.get(&name).is_none() {
                     let when = When::between(Moment::default(), list.answered);
                     for it in self.track.relist(&list, std::iter::once(&name)) {
-                        self.deliver(it, when, Arrival::First);
+                        self.followers.deliver(&it, when, Arrival::First);
                     }
                 }
             }
             (Purpose::Admit(name), Err(error)) => {
                 self.admitting.remove(&name);
-                self.dismiss(&error);
+                self.followers.dismiss(&error);
             }
             (Purpose::Prove(provers), Ok(list)) => {
                 let grace = self.parts.api.timing.grace;
@@ -451,7 +436,7 @@ impl Watch {
     /// Answers a proof as soon as the watch has told all that its list shows.
     fn check_proof(&mut self) {
         if let Some(list) = self.proof.list()
-            && !self.track.is_behind(list, self.followed.iter())
+            && !self.track.is_behind(list, self.followers.names().iter())
         {
             self.proof.done();
         }
@@ -461,9 +446,9 @@ impl Watch {
     fn catch_up(&mut self) {
         if let Some(list) = self.proof.list() {
             let when = When::between(self.hearing.floor(), list.answered);
-            let news = self.track.catch_up(list, self.followed.iter());
+            let news = self.track.catch_up(list, self.followers.names().iter());
             for it in news {
-                self.deliver(it, when, Arrival::AfterGap);
+                self.followers.deliver(&it, when, Arrival::AfterGap);
             }
             self.proof.done();
             if self.stream.take().is_some() {
@@ -471,41 +456,6 @@ impl Watch {
                 self.parts.api.distrust_connections();
                 self.hearing.torn();
             }
-        }
-    }
-
-    fn deliver(&self, news: News, when: When, arrival: Arrival) {
-        let News { name, first, value } = news;
-        let (when, arrival) = if first {
-            (When::between(Moment::default(), when.latest), Arrival::First)
-        } else {
-            (when, arrival)
-        };
-        for follower in self.followers.values() {
-            if let Some(subject) = follower.subjects.get(&name) {
-                let (subject, value) = (Arc::clone(subject), Arc::clone(&value));
-                let state = State { when, arrival, value };
-                follower.queue.push(Event::Seen(Seen { subject, state }));
-            }
-        }
-    }
-
-    /// Tells those whose watch is open and whose first states are all shown.
-    fn greet(&mut self) {
-        let Some(stream) = &self.stream else { return };
-        for follower in self.followers.values_mut().filter(|it| it.ready.is_some()) {
-            let shown = |it: &String| self.track.get(it).is_some() && stream.scope.covers(it);
-            if follower.subjects.keys().all(shown)
-                && let Some(ready) = follower.ready.take()
-            {
-                let _ = ready.send(Ok(()));
-            }
-        }
-    }
-
-    fn tell(&self, event: &Event) {
-        for follower in self.followers.values().filter(|it| it.ready.is_none()) {
-            follower.queue.push(event.clone());
         }
     }
 }

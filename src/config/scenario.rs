@@ -140,7 +140,7 @@ impl HopFile {
     pub(crate) fn requirement(&self) -> Requirement {
         match self.shared.required {
             Some(true) => Requirement::Waited,
-            None if self.config.traits().required => Requirement::Required,
+            None if self.config.kind().traits().required => Requirement::Required,
             Some(false) | None => Requirement::Optional,
         }
     }
@@ -189,10 +189,10 @@ fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
 
 /// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
 fn upstream<'a>(hop: &HopFile, hops: &'a [HopFile]) -> Option<&'a HopFile> {
-    match hop.config.traits().place {
+    match hop.config.kind().traits().place {
         Place::Request | Place::Fetch => None,
         Place::Apply | Place::Live => {
-            let is_fetch = |it: &&HopFile| it.config.traits().place == Place::Fetch;
+            let is_fetch = |it: &&HopFile| it.config.kind().traits().place == Place::Fetch;
             let is_near = |it: &&HopFile| it.shared.cluster == hop.shared.cluster;
             let fetches = || hops.iter().rev().filter(is_fetch);
             fetches().find(is_near).or_else(|| fetches().next())

@@ -1,12 +1,13 @@
 //! A Flux applier reports the change as applied.
 
-use crate::hop::{Detector, Place, Traits};
+use crate::hop::{Detector, Kind, Objects, Place, Traits};
 use crate::model::{
     Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
     Subject, Via, When, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// Reasons of an applier that speak of what it waits for, and of no revision.
 const OF_NO_REVISION: [&str; 3] = ["DependencyNotReady", "ArtifactFailed", "SourceNotReady"];
@@ -25,15 +26,18 @@ pub struct Applied;
 
 // === impl AppliedConfig ===
 
-impl AppliedConfig {
-    pub(super) const TRAITS: Traits =
-        Traits { kind: "applied", place: Place::Apply, required: true };
+impl Kind for AppliedConfig {
+    fn traits(&self) -> Traits {
+        Traits { kind: "applied", place: Place::Apply, required: true }
+    }
 
-    /// The applier.
-    #[must_use]
-    pub fn subject(&self) -> Subject {
+    fn subject(&self) -> Option<Subject> {
         let Self::Kustomization(it) = self;
-        Subject::local(GroupKind::kustomization(), &it.namespace, &it.name)
+        Some(Subject::local(GroupKind::kustomization(), &it.namespace, &it.name))
+    }
+
+    fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
+        Ok(Arc::new(Applied))
     }
 }
 
@@ -57,6 +61,10 @@ impl Detector for Applied {
             .into_iter()
             .filter_map(|it| Revision::of_git_source(now.value["status"][it].as_str()?))
             .collect()
+    }
+
+    fn has_lost(&self, now: &State, change: &Change) -> bool {
+        change.is_lost_in(&now.value["status"]["lastAppliedRevision"])
     }
 }
 

@@ -3,12 +3,12 @@
 //! Looked for as a whole token of spec, data, labels or annotations; never as a substring, and
 //! never in status, which says what was asked for and not what is there.
 
-use crate::hop::{self, Detector, Traits};
+use crate::hop::{self, Detector, Kind, Objects, Traits};
 use crate::model::{CanaryId, Change, GroupKind, ObjectName, Reached, Sighting, State, Subject};
-use base64::Engine;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The object that carries the change once it is live, and where in it to look.
 ///
@@ -84,13 +84,16 @@ enum Place {
 
 // === impl LiveConfig ===
 
-impl LiveConfig {
-    pub(super) const TRAITS: Traits =
-        Traits { kind: "live", place: hop::Place::Live, required: true };
+impl Kind for LiveConfig {
+    fn traits(&self) -> Traits {
+        Traits { kind: "live", place: hop::Place::Live, required: true }
+    }
 
-    /// The object; none if the scenario names none.
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject> {
+    fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
+        Ok(Arc::new(Live::new(self)))
+    }
+
+    fn subject(&self) -> Option<Subject> {
         let named = [
             (&self.config_map, "", "ConfigMap"),
             (&self.secret, "", "Secret"),
@@ -149,7 +152,7 @@ impl Live {
         };
         let mut found = Vec::new();
         for root in roots {
-            collect(root, object["kind"] == "Secret", &mut found);
+            collect(root, &mut found);
         }
         found
     }
@@ -184,17 +187,12 @@ fn images<'a>(object: &'a Value, container: &str) -> Vec<&'a Value> {
     all.filter(|it| it["name"] == container).map(|it| &it["image"]).collect()
 }
 
-/// Collects the canary ids in a tree of values. A Secret's values are in base64.
-fn collect(value: &Value, decode: bool, found: &mut Vec<CanaryId>) {
+/// Collects the canary ids in a tree of values.
+fn collect(value: &Value, found: &mut Vec<CanaryId>) {
     match value {
-        Value::String(text) => {
-            found.extend(CanaryId::find_in(text));
-            if decode && let Ok(plain) = base64::engine::general_purpose::STANDARD.decode(text) {
-                found.extend(CanaryId::find_in(&String::from_utf8_lossy(&plain)));
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|it| collect(it, decode, found)),
-        Value::Object(fields) => fields.values().for_each(|it| collect(it, decode, found)),
+        Value::String(text) => found.extend(CanaryId::find_in(text)),
+        Value::Array(items) => items.iter().for_each(|it| collect(it, found)),
+        Value::Object(fields) => fields.values().for_each(|it| collect(it, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) => (),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A detector never waits, reads a clock or asks the cluster: it is shown states and answers. To
 //! add a kind: write `hop/<kind>.rs` with its config and its `impl Detector`, then add its variant
-//! to [`HopConfig`] and its arm to the methods of [`HopConfig`]. The compiler finds the rest.
+//! to [`HopConfig`] and its arm to [`HopConfig::kind`]. Nothing else knows the kinds.
 
 mod applied;
 mod bystander;
@@ -11,10 +11,16 @@ mod request;
 mod source_fetched;
 mod webhook_received;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use crate::model::{Change, Revision, Sighting, State, Subject};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 pub use applied::{Applied, AppliedConfig};
 pub use bystander::Bystander;
@@ -44,6 +50,29 @@ pub trait Detector: Send + Sync + fmt::Debug {
     }
 }
 
+/// A kind of hop, as a scenario asks for it.
+pub trait Kind {
+    /// What the engine has to know of the kind, beside its detector.
+    fn traits(&self) -> Traits;
+
+    /// What is looked at; none if the scenario does not say.
+    fn subject(&self) -> Option<Subject>;
+
+    /// Further objects that have to be there (rule P6).
+    fn needs(&self) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// Builds the detector. `objects` holds the needs and, if there are any, the subject.
+    ///
+    /// # Errors
+    /// One sentence that says why the change could never be seen, and what would mend that.
+    fn detector(&self, objects: &Objects) -> Result<Arc<dyn Detector>, String>;
+}
+
+/// Objects of the cluster.
+pub type Objects = BTreeMap<Subject, Value>;
+
 /// What recognises the change: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -58,7 +87,7 @@ pub enum HopConfig {
     Live(Box<LiveConfig>),
 }
 
-/// What the engine has to know of a kind of hop, beside its detector.
+/// What the engine has to know of a kind of hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traits {
     /// The kind's name, as in scenarios.
@@ -86,25 +115,14 @@ pub enum Place {
 // === impl HopConfig ===
 
 impl HopConfig {
-    /// What the engine has to know of the kind.
+    /// The kind that the scenario asks for.
     #[must_use]
-    pub fn traits(&self) -> Traits {
+    pub fn kind(&self) -> &dyn Kind {
         match self {
-            Self::WebhookReceived(_) => WebhookReceivedConfig::TRAITS,
-            Self::SourceFetched(_) => SourceFetchedConfig::TRAITS,
-            Self::Applied(_) => AppliedConfig::TRAITS,
-            Self::Live(_) => LiveConfig::TRAITS,
-        }
-    }
-
-    /// The object that the scenario names, which need not be the one that is looked at.
-    #[must_use]
-    pub fn subject(&self) -> Option<Subject> {
-        match self {
-            Self::WebhookReceived(config) => Some(config.receiver_subject()),
-            Self::SourceFetched(config) => Some(config.subject()),
-            Self::Applied(config) => Some(config.subject()),
-            Self::Live(config) => config.subject(),
+            Self::WebhookReceived(config) => config,
+            Self::SourceFetched(config) => config,
+            Self::Applied(config) => config,
+            Self::Live(config) => &**config,
         }
     }
 }

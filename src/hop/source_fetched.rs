@@ -3,7 +3,7 @@
 //! Keyed on `status.artifact.revision`: `Ready=True` is written in an earlier patch than the
 //! revision it is ready for (rule T5).
 
-use crate::hop::{Detector, Place, Traits, request};
+use crate::hop::{Detector, Kind, Objects, Place, Traits, request};
 use crate::model::{
     Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
     Subject, flux,
@@ -11,6 +11,7 @@ use crate::model::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The source whose artifact carries the change: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -26,15 +27,18 @@ pub struct SourceFetched;
 
 // === impl SourceFetchedConfig ===
 
-impl SourceFetchedConfig {
-    pub(super) const TRAITS: Traits =
-        Traits { kind: "source_fetched", place: Place::Fetch, required: true };
+impl Kind for SourceFetchedConfig {
+    fn traits(&self) -> Traits {
+        Traits { kind: "source_fetched", place: Place::Fetch, required: true }
+    }
 
-    /// The source.
-    #[must_use]
-    pub fn subject(&self) -> Subject {
+    fn subject(&self) -> Option<Subject> {
         let Self::GitRepository(it) = self;
-        Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)
+        Some(Subject::local(GroupKind::git_repository(), &it.namespace, &it.name))
+    }
+
+    fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
+        Ok(Arc::new(SourceFetched))
     }
 }
 
@@ -55,6 +59,10 @@ impl Detector for SourceFetched {
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
         artifact_revision(now).as_str().and_then(Revision::of_git_source).into_iter().collect()
+    }
+
+    fn has_lost(&self, now: &State, change: &Change) -> bool {
+        change.is_lost_in(artifact_revision(now))
     }
 }
 

@@ -3,12 +3,14 @@
 //! Which of several requests was ours is known only from the fetch, which echoes the one that it
 //! answered. So the detector watches the annotated source, and looks back when that has fetched.
 
-use crate::hop::{Detector, Place, Traits, request, source_fetched};
+use crate::hop::{Detector, Kind, Objects, Place, Traits, request, source_fetched};
 use crate::model::{
     Change, GroupKind, ObjectName, Reached, Sighting, State, Subject, Webhook, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// The Receiver that is called when the change is pushed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -38,16 +40,60 @@ pub enum Upstream {
     Shared,
 }
 
+/// Whether a Receiver annotates an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// It does not.
+    Misses,
+    /// It annotates this object and no other.
+    Only,
+    /// It annotates this object among others.
+    Among,
+}
+
 // === impl WebhookReceivedConfig ===
 
 impl WebhookReceivedConfig {
-    pub(super) const TRAITS: Traits =
-        Traits { kind: "webhook_received", place: Place::Request, required: false };
-
     /// The Receiver, which has to be there but is not what is looked at.
-    #[must_use]
-    pub fn receiver_subject(&self) -> Subject {
+    fn receiver_subject(&self) -> Subject {
         Subject::local(GroupKind::receiver(), &self.receiver.namespace, &self.receiver.name)
+    }
+}
+
+impl Kind for WebhookReceivedConfig {
+    fn traits(&self) -> Traits {
+        Traits { kind: "webhook_received", place: Place::Request, required: false }
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        let it = self.git_repository.as_ref()?;
+        Some(Subject::local(GroupKind::git_repository(), &it.namespace, &it.name))
+    }
+
+    fn needs(&self) -> Vec<Subject> {
+        vec![self.receiver_subject()]
+    }
+
+    /// A Receiver that does not annotate the source would never be seen.
+    fn detector(&self, objects: &Objects) -> Result<Arc<dyn Detector>, String> {
+        let none = Value::Null;
+        let object = |it: &Subject| objects.get(it).unwrap_or(&none);
+        let receiver = object(&self.receiver_subject());
+        let Some(source) = self.subject() else {
+            return Err(format!(
+                "nothing says what Receiver {} annotates: give the hop a `git_repository`",
+                self.receiver
+            ));
+        };
+        match reach(receiver, &self.receiver.namespace, &source, object(&source)) {
+            Reach::Only => Ok(Arc::new(WebhookReceived::new(Upstream::Single))),
+            Reach::Among => Ok(Arc::new(WebhookReceived::new(Upstream::Shared))),
+            Reach::Misses => Err(format!(
+                "Receiver {} does not annotate {source}: add it to the Receiver's \
+                 `spec.resources`, or name the right Receiver",
+                self.receiver
+            )),
+        }
     }
 }
 
@@ -129,4 +175,51 @@ fn is_open(past: &[State], now: &State, change: &Change, request: &str) -> bool 
             && change.carried_in(revision).is_none()
             && request::echo(pair[0], pair[1]) == Some(request)
     })
+}
+
+/// Whether a Receiver annotates an object, by the `spec.resources` that it lists.
+fn reach(receiver: &Value, namespace: &str, subject: &Subject, object: &Value) -> Reach {
+    let resources = receiver["spec"]["resources"].as_array().map_or(&[][..], Vec::as_slice);
+    let by_name = |it: &Value| it["name"] == *subject.name;
+    let by_labels = |it: &Value| {
+        let labels = it["matchLabels"].as_object();
+        it["name"] == "*"
+            && labels.is_some_and(|all| {
+                all.iter().all(|(key, value)| object["metadata"]["labels"][key] == *value)
+            })
+    };
+    let fits = |it: &&Value| {
+        it["kind"] == *subject.kind.kind
+            && it["namespace"].as_str().unwrap_or(namespace) == subject.namespace
+            && (by_name(it) || by_labels(it))
+    };
+    match resources.iter().find(fits) {
+        None => Reach::Misses,
+        Some(it) if resources.len() == 1 && by_name(it) => Reach::Only,
+        Some(_) => Reach::Among,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn t12_a_receiver_of_one_object_has_a_single_upstream() {
+        let source = Subject::local(GroupKind::git_repository(), "flux-system", "fleet");
+        let receiver = |resources: Value| json!({"spec": {"resources": resources}});
+        let fleet = json!({"metadata": {"labels": {"app": "fleet"}}});
+        let of = |resources| reach(&receiver(resources), "flux-system", &source, &fleet);
+        let (one, other) = (
+            json!({"kind": "GitRepository", "name": "fleet"}),
+            json!({"kind": "GitRepository", "name": "other"}),
+        );
+        assert_eq!(of(json!([one])), Reach::Only);
+        assert_eq!(of(json!([one, other])), Reach::Among);
+        assert_eq!(of(json!([other])), Reach::Misses);
+        let all = |app: &str| json!([{"kind": "GitRepository", "name": "*", "matchLabels": {"app": app}}]);
+        assert_eq!(of(all("fleet")), Reach::Among);
+        assert_eq!(of(all("other")), Reach::Misses);
+    }
 }

@@ -6,6 +6,7 @@
 use crate::model::{CanaryId, Moment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A version of something that can carry the change.
@@ -41,6 +42,7 @@ pub struct Change {
     began: Option<Moment>,
     ours: Vec<Revision>,
     carriers: Vec<Carrier>,
+    strangers: BTreeSet<Revision>,
 }
 
 // === impl Revision ===
@@ -82,7 +84,13 @@ impl Change {
     /// A change that has not been made yet.
     #[must_use]
     pub fn new(canary: CanaryId) -> Self {
-        Self { canary, began: None, ours: Vec::new(), carriers: Vec::new() }
+        Self {
+            canary,
+            began: None,
+            ours: Vec::new(),
+            carriers: Vec::new(),
+            strangers: BTreeSet::new(),
+        }
     }
 
     /// The mark that the change leaves.
@@ -121,6 +129,18 @@ impl Change {
         }
     }
 
+    /// Says that a revision does not carry the change: it stood there before, or its tree or
+    /// ancestry tells.
+    pub fn dismiss(&mut self, revision: Revision) {
+        self.strangers.insert(revision);
+    }
+
+    /// Whether a revision is known not to carry the change; false while nobody knows.
+    #[must_use]
+    pub fn is_stranger(&self, revision: &Revision) -> bool {
+        self.carried(revision).is_none() && self.strangers.contains(revision)
+    }
+
     /// Whose revision this is, if it carries the change.
     #[must_use]
     pub fn carried(&self, revision: &Revision) -> Option<Carried> {
@@ -135,6 +155,14 @@ impl Change {
     #[must_use]
     pub fn carried_in(&self, field: &Value) -> Option<Carried> {
         self.carried(&Revision::of_git_source(field.as_str()?)?)
+    }
+
+    /// Whether a field of a git source or of its applier shows a revision that is known not to
+    /// carry the change.
+    #[must_use]
+    pub fn is_lost_in(&self, field: &Value) -> bool {
+        let revision = field.as_str().and_then(Revision::of_git_source);
+        revision.is_some_and(|it| self.is_stranger(&it))
     }
 
     /// Whether text names a revision that carries the change.

@@ -79,12 +79,14 @@ pub fn is_stalled(object: &Value) -> bool {
     })
 }
 
-/// Whether Flux gave up in `now` and had not yet when publish began.
+/// Whether Flux gave up in `now`, and turned to that after publish began: a state that stood then
+/// or came since had not given up.
 #[must_use]
 pub fn has_stalled(past: &[State], now: &State, began: Option<crate::model::Moment>) -> bool {
     let Some(began) = began else { return false };
-    let before = past.iter().rfind(|it| it.when.latest < began);
-    is_stalled(&now.value) && !before.is_some_and(|it| is_stalled(&it.value))
+    let stood = past.iter().rposition(|it| it.when.latest < began);
+    is_stalled(&now.value)
+        && stood.is_none_or(|stood| past[stood..].iter().any(|it| !is_stalled(&it.value)))
 }
 
 /// Whether a text has the format in which a Receiver writes requests, Go's `time.Time.String()`:
@@ -108,12 +110,10 @@ pub fn is_receiver_format(request: &str) -> bool {
         && seconds.is_some_and(|it| it.split('.').all(digits))
 }
 
-/// The field manager that last wrote the request, where the object shows field managers.
+/// The field manager that last wrote the request, where the object shows field managers. The
+/// cluster layer leaves of them only those who own the request.
 fn writer_of_request(object: &Value) -> Option<&str> {
-    let field = format!("f:{REQUESTED_AT}");
-    let entries = object["metadata"]["managedFields"].as_array()?;
-    let wrote = |it: &&Value| !it["fieldsV1"]["f:metadata"]["f:annotations"][&field].is_null();
-    entries.iter().rfind(wrote)?["manager"].as_str()
+    object["metadata"]["managedFields"].as_array()?.last()?["manager"].as_str()
 }
 
 #[cfg(test)]
@@ -145,11 +145,9 @@ mod tests {
     fn t11_a_request_in_the_receivers_format_written_by_somebody_else_is_no_webhook() {
         let request = "2026-11-21 02:19:09.1941574 +0000 UTC m=+116.907177509";
         let written_by = |manager: &str| {
-            let mut fields = json!({});
-            fields[format!("f:{REQUESTED_AT}")] = json!({});
             json!({"metadata": {
                 "annotations": {REQUESTED_AT: request},
-                "managedFields": [{"manager": manager, "fieldsV1": {"f:metadata": {"f:annotations": fields}}}],
+                "managedFields": [{"manager": manager}],
             }})
         };
         assert!(is_from_receiver(&written_by("notification-controller")));

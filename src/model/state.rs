@@ -23,9 +23,10 @@ pub struct When {
 pub enum Arrival {
     /// From the list that opened the watch: it has been so for an unknown time.
     First,
-    /// A watch event, directly behind the one before it: nothing was missed in between.
+    /// A watch event, directly behind the one before it: nothing was missed in between, though
+    /// after a silent or broken connection it may come late.
     Next,
-    /// After a gap (relist, 410, silent or broken connection, poll): states may have been missed.
+    /// After a gap (a list after a 410, an overflow, a poll): states may have been missed.
     AfterGap,
 }
 
@@ -64,6 +65,12 @@ impl When {
         Self { earliest: earliest.min(latest), latest }
     }
 
+    /// The later of two instants, bound by bound.
+    #[must_use]
+    pub fn later(self, other: Self) -> Self {
+        Self { earliest: self.earliest.max(other.earliest), latest: self.latest.max(other.latest) }
+    }
+
     /// Whether the instant is exact.
     #[must_use]
     pub fn is_certain(self) -> bool {
@@ -92,5 +99,13 @@ mod tests {
         assert!(When::at(one).is_certain());
         assert!(!When::between(one, two).is_certain());
         assert_eq!(When::between(two, one), When::at(one));
+    }
+
+    #[test]
+    fn the_later_of_two_instants_has_the_later_of_each_bound() {
+        let at = |seconds| Moment(Duration::from_secs(seconds));
+        let wide = When::between(at(1), at(5));
+        assert_eq!(wide.later(When::at(at(3))), When::between(at(3), at(5)));
+        assert_eq!(wide.later(When::at(at(7))), When::at(at(7)));
     }
 }

@@ -1,4 +1,4 @@
-//! The installed pipeline as a graph: what feeds what, and who annotates whom.
+//! The installed pipeline as a graph: what feeds what.
 //!
 //! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
 //! the path (rule P5 looks for suspension on all of them).
@@ -13,17 +13,6 @@ pub enum Role {
     Source,
     /// It applies what a source holds.
     Applier,
-}
-
-/// Whether a Receiver annotates an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// It does not.
-    Misses,
-    /// It annotates this object and no other.
-    Only,
-    /// It annotates this object among others.
-    Among,
 }
 
 /// The role of a kind in the path; none for what is no member.
@@ -65,30 +54,6 @@ pub fn upstream_of(subject: &Subject, object: &Value) -> Vec<Subject> {
     }
 }
 
-/// Whether a Receiver annotates an object, by the `spec.resources` that it lists.
-#[must_use]
-pub fn reach(receiver: &Value, namespace: &str, subject: &Subject, object: &Value) -> Reach {
-    let resources = receiver["spec"]["resources"].as_array().map_or(&[][..], Vec::as_slice);
-    let by_name = |it: &Value| it["name"] == *subject.name;
-    let by_labels = |it: &Value| {
-        let labels = it["matchLabels"].as_object();
-        it["name"] == "*"
-            && labels.is_some_and(|all| {
-                all.iter().all(|(key, value)| object["metadata"]["labels"][key] == *value)
-            })
-    };
-    let fits = |it: &&Value| {
-        it["kind"] == *subject.kind.kind
-            && it["namespace"].as_str().unwrap_or(namespace) == subject.namespace
-            && (by_name(it) || by_labels(it))
-    };
-    match resources.iter().find(fits) {
-        None => Reach::Misses,
-        Some(it) if resources.len() == 1 && by_name(it) => Reach::Only,
-        Some(_) => Reach::Among,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,22 +82,5 @@ mod tests {
         let object = json!({"spec": {"include": [{"repository": {"name": "lib"}}]}});
         let lib = Subject::local(GroupKind::git_repository(), "flux-system", "lib");
         assert_eq!(upstream_of(&source(), &object), [lib]);
-    }
-
-    #[test]
-    fn t12_a_receiver_of_one_object_has_a_single_upstream() {
-        let receiver = |resources: Value| json!({"spec": {"resources": resources}});
-        let fleet = json!({"metadata": {"labels": {"app": "fleet"}}});
-        let of = |resources| reach(&receiver(resources), "flux-system", &source(), &fleet);
-        let (one, other) = (
-            json!({"kind": "GitRepository", "name": "fleet"}),
-            json!({"kind": "GitRepository", "name": "other"}),
-        );
-        assert_eq!(of(json!([one])), Reach::Only);
-        assert_eq!(of(json!([one, other])), Reach::Among);
-        assert_eq!(of(json!([other])), Reach::Misses);
-        let all = |app: &str| json!([{"kind": "GitRepository", "name": "*", "matchLabels": {"app": app}}]);
-        assert_eq!(of(all("fleet")), Reach::Among);
-        assert_eq!(of(all("other")), Reach::Misses);
     }
 }

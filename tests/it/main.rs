@@ -12,3 +12,4 @@ mod git;
 mod git_errors;
 mod git_kit;
 mod replay;
+mod watch;

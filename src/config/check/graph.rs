@@ -107,7 +107,7 @@ fn end(file: &ScenarioFile, known: &[String], findings: &mut Findings<'_>) {
         Some(_) => {}
         None => {
             let ends = |it: &HopFile| {
-                matches!(it.config.traits().place, Place::Apply | Place::Live)
+                matches!(it.config.kind().traits().place, Place::Apply | Place::Live)
                     && it.requirement().is_needed()
             };
             if !file.hops.is_empty() && !file.hops.iter().any(ends) {

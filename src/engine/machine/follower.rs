@@ -97,7 +97,7 @@ impl Follower {
     }
 
     /// Looks at all states again, because more is known of the change. Nothing that was taken
-    /// moves.
+    /// moves; but a subject may turn out to have lost what it had.
     pub(super) fn look_again(
         &mut self,
         detector: &dyn Detector,
@@ -105,6 +105,7 @@ impl Follower {
         change: &Change,
     ) {
         if self.reached.is_some() {
+            self.look(detector, states, change);
             return;
         }
         *self = Self { already_true: self.already_true, ..Self::default() };

@@ -9,6 +9,7 @@
 
 mod follower;
 mod objectives;
+mod questions;
 mod record;
 mod verdict;
 
@@ -17,11 +18,12 @@ mod tests;
 
 use crate::engine::machine::follower::{Doing, Follower};
 use crate::engine::machine::objectives::Objective;
+use crate::engine::machine::questions::Questions;
 use crate::engine::plan::Plan;
 use crate::hop::{Detector, Place};
 use crate::model::{
-    Ancestry, CanaryId, Carried, Carrier, Change, Moment, Outcome, ProbeError, Reached, Revision,
-    Seen, SloVerdict, State, Subject, When,
+    Ancestry, Arrival, CanaryId, Carried, Change, Moment, Outcome, ProbeError, Reached, Revision,
+    Seen, SloVerdict, Span, State, Subject, When,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,19 +48,20 @@ pub struct Run {
     taken: Vec<Option<When>>,
     /// The hops whose passage was told.
     told: BTreeSet<usize>,
-    /// Revisions that stood there before we pushed: they cannot carry the change.
-    old: BTreeSet<Revision>,
-    questions: BTreeMap<Revision, Option<Ancestry>>,
+    questions: Questions,
     objectives: Vec<Objective>,
     settling: Settling,
     ended: Option<(Outcome, Moment)>,
+    /// How long delivery took, fixed together with the outcome.
+    took: Option<Span>,
     effects: Vec<Effect>,
 }
 
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Find out whether this revision carries the change, and call [`Run::answer`] (rule T9).
+    /// Find out whether this revision carries the change, and call [`Run::answer`] (rule T9). What
+    /// could not be found out is asked once more with each [`Effect::Settle`].
     Ask(Revision),
     /// Prove that the watches are alive, show what they had missed, and call [`Run::settled`]
     /// (rule O2).
@@ -109,10 +112,10 @@ impl Run {
             objectives: objectives::of(&plan),
             change: Change::new(canary),
             push: None,
-            old: BTreeSet::new(),
-            questions: BTreeMap::new(),
+            questions: Questions::default(),
             settling: Settling::Idle,
             ended: None,
+            took: None,
             effects: Vec::new(),
             plan,
         }
@@ -158,7 +161,7 @@ impl Run {
     pub fn seen(&mut self, seen: &Seen) -> Vec<Effect> {
         let Some(states) = self.subjects.get_mut(&seen.subject) else { return Vec::new() };
         if states.len() >= STATES_KEPT {
-            states.remove(1); // the first stays: it tells what stood there before we pushed
+            forget_one(states, self.change.began());
         }
         states.push(seen.state.clone());
         for index in self.followers_of(&seen.subject) {
@@ -203,6 +206,7 @@ impl Run {
     /// T2).
     pub fn published(&mut self, sent: Moment, zero: When, attempts: u32) -> Vec<Effect> {
         self.push = Some(Published { sent, zero, attempts });
+        self.ask_what_is_open();
         self.conclude(zero.latest)
     }
 
@@ -214,9 +218,7 @@ impl Run {
 
     /// Answers [`Effect::Ask`].
     pub fn answer(&mut self, revision: &Revision, ancestry: Ancestry, now: Moment) -> Vec<Effect> {
-        self.questions.insert(revision.clone(), Some(ancestry.clone()));
-        if let Ancestry::Carries(canary) = ancestry {
-            self.change.learn(Carrier { revision: revision.clone(), canary });
+        if self.take_answer(revision, ancestry) {
             self.look_again();
         }
         self.conclude(now)
@@ -226,6 +228,10 @@ impl Run {
     pub fn settled(&mut self, unproven: &[Arc<Subject>], now: Moment) -> Vec<Effect> {
         let Settling::Asked { for_deadline } = self.settling else { return Vec::new() };
         self.settling = Settling::Idle;
+        if for_deadline && self.take_answers_that_wait() {
+            self.look_again();
+            self.take_instants();
+        }
         let settled = self.is_settled(unproven);
         self.decide_crossed(now, settled);
         if for_deadline && self.ended.is_none() {
@@ -238,10 +244,11 @@ impl Run {
     /// Takes in that time has passed.
     pub fn tick(&mut self, now: Moment) -> Vec<Effect> {
         let Some(zero) = self.zero() else { return Vec::new() };
-        if self.ended.is_none() && self.settling == Settling::Idle {
-            let for_deadline = now >= zero.latest + self.plan.deadline;
+        if self.settling == Settling::Idle && (self.ended.is_none() || self.lingers_at(now)) {
+            let for_deadline = self.ended.is_none() && now >= zero.latest + self.plan.deadline;
             if for_deadline || self.has_crossed(now) {
                 self.settling = Settling::Asked { for_deadline };
+                self.ask_once_more();
                 self.effects.push(Effect::Settle);
             }
         }
@@ -252,23 +259,32 @@ impl Run {
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let zero = self.zero()?;
-        let deadline = zero.latest + self.plan.deadline;
-        match &self.ended {
-            Some((_, at)) => Some((*at + LINGER).min(deadline)),
-            None if self.settling != Settling::Idle => None,
-            None => Some(self.next_crossing().map_or(deadline, |it| it.min(deadline))),
-        }
+        let crossing = self.next_crossing().filter(|_| self.settling == Settling::Idle);
+        let last = match &self.ended {
+            Some((_, at)) => self.end_of_linger(*at),
+            None if self.settling != Settling::Idle => return None,
+            None => zero.latest + self.plan.deadline,
+        };
+        Some(crossing.map_or(last, |it| it.min(last)))
     }
 
     /// Whether nothing more can come of the run.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
-        let Some((outcome, at)) = &self.ended else { return false };
-        let lingers = matches!(outcome, Outcome::Ok | Outcome::Slow);
+        self.ended.is_some() && !self.lingers_at(now)
+    }
+
+    /// Whether the outcome is fixed, and hops that were not seen may still be (rule P3).
+    fn lingers_at(&self, now: Moment) -> bool {
+        let Some((Outcome::Ok | Outcome::Slow, at)) = &self.ended else { return false };
         let complete = (0..self.plan.hops.len())
             .all(|it| self.followers[it].reached.is_some() || self.followers[it].passed);
-        let end = self.zero().map_or(*at, |it| (*at + LINGER).min(it.latest + self.plan.deadline));
-        !lingers || complete || now >= end
+        !complete && now < self.end_of_linger(*at)
+    }
+
+    fn end_of_linger(&self, ended: Moment) -> Moment {
+        let end = ended + LINGER;
+        self.zero().map_or(ended, |it| end.min(it.latest + self.plan.deadline))
     }
 
     fn zero(&self) -> Option<When> {
@@ -277,6 +293,9 @@ impl Run {
 
     fn end(&mut self, outcome: Outcome, now: Moment) {
         if self.ended.is_none() {
+            if matches!(outcome, Outcome::Ok | Outcome::Slow) {
+                self.took = self.delivered_in();
+            }
             self.ended = Some((outcome, now));
             self.effects.push(Effect::Ended);
         }
@@ -295,23 +314,6 @@ impl Run {
         let hops = self.plan.hops.iter().map(|it| &it.subject);
         let all = hops.chain(self.plan.bystanders.iter().map(|it| &it.subject));
         all.enumerate().filter(|(_, it)| ***it == *subject).map(|(index, _)| index).collect()
-    }
-
-    /// Keeps or asks for the revisions that a state shows (rule T9).
-    fn note(&mut self, revisions: Vec<Revision>) {
-        for revision in revisions {
-            if self.change.began().is_none() {
-                self.old.insert(revision);
-                continue;
-            }
-            let known = self.change.carried(&revision).is_some() || self.old.contains(&revision);
-            let waiting = (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
-            let may_ask = !self.change.ours().is_empty() && self.ended.is_none() && waiting;
-            if !known && may_ask && !self.questions.contains_key(&revision) {
-                self.questions.insert(revision.clone(), None);
-                self.effects.push(Effect::Ask(revision));
-            }
-        }
     }
 
     /// Shows all kept states again to whoever has not been reached (rule T8).
@@ -341,20 +343,24 @@ impl Run {
         self.told.extend(hops);
     }
 
-    /// The instant of a hop; no later than that of a hop behind it, where it was reached by a
-    /// revision that had to be learned (rule T8).
+    /// The instant of a hop. Where it was reached by what had to be learned, it was no later than
+    /// a hop behind it (rule T8), and may have come with an earlier revision that nobody could
+    /// tell anything of (rule T6).
     fn capped(&self, hop: usize, reached: &Reached) -> When {
+        let when = reached.when;
         if reached.carried == Carried::Ours {
-            return reached.when;
+            return when;
         }
-        let instant = |it: usize| self.followers[it].reached.as_ref().map(|it| it.when);
+        let doubt = self.first_doubt(hop, when).map(|it| When::between(it.earliest, when.latest));
+        let instant = |it: usize| self.followers[it].reached.as_ref().map(|it| it.when.latest);
         let behind = self.plan.behind(hop).filter(|&it| self.plan.hops[it].place != Place::Request);
-        match behind.filter_map(instant).map(|it| it.latest).min() {
-            Some(cap) if cap < reached.when.latest => {
-                let before = self.plan.before(hop).filter_map(instant).map(|it| it.earliest).max();
-                When::between(before.or(self.change.began()).unwrap_or(cap), cap)
+        match behind.filter_map(instant).min() {
+            Some(cap) if cap < when.latest => {
+                let known = doubt.unwrap_or(when).earliest;
+                let began = self.change.began().unwrap_or(cap);
+                When::between(if known < cap { known } else { began }, cap)
             }
-            _ => reached.when,
+            _ => doubt.unwrap_or(when),
         }
     }
 
@@ -371,5 +377,22 @@ impl Run {
             }
         }
         std::mem::take(&mut self.effects)
+    }
+}
+
+/// Drops the state that tells least: one that was followed by another before publish began, else
+/// the first one since. What comes behind it is then no longer known to be the next.
+fn forget_one(states: &mut Vec<State>, began: Option<Moment>) {
+    let before = states.iter().take_while(|it| began.is_none_or(|began| it.when.latest < began));
+    let index = match before.count() {
+        before if before > 1 => 0,
+        before => before,
+    };
+    let gone = states.remove(index);
+    if index > 0
+        && let Some(next) = states.get_mut(index)
+    {
+        next.when = When::between(gone.when.earliest, next.when.latest);
+        next.arrival = Arrival::AfterGap;
     }
 }

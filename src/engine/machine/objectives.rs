@@ -65,11 +65,13 @@ impl Objective {
 // === impl Run ===
 
 impl Run {
-    /// The first crossing of an objective that is not decided.
+    /// The first crossing of an objective that is not decided. Delivery that was seen in time is
+    /// not crossed, though it counts only once the outcome is known.
     pub(super) fn next_crossing(&self) -> Option<Moment> {
         let zero = self.zero()?;
         let open = self.objectives.iter().filter(|it| it.verdict.is_none());
-        open.map(|it| zero.latest + it.limit).min()
+        let waiting = open.filter(|it| !matches!(self.standing(it.hop), Standing::Reached(_)));
+        waiting.map(|it| zero.latest + it.limit).min()
     }
 
     /// Whether an objective that is not decided is crossed.
@@ -77,14 +79,26 @@ impl Run {
         self.next_crossing().is_some_and(|it| now >= it)
     }
 
-    /// Whether an objective was missed.
+    /// Whether an objective was missed: it was counted as bad, or was reached too late though
+    /// nobody could say so when it was crossed.
     pub(super) fn has_missed(&self) -> bool {
-        self.objectives.iter().any(|it| it.verdict == Some(SloVerdict::Bad))
+        self.objectives.iter().any(|it| {
+            let late = it.verdict_of(self.standing(it.hop)) == Some(SloVerdict::Bad);
+            late || it.verdict == Some(SloVerdict::Bad)
+        })
     }
 
     /// Decides what was reached.
     pub(super) fn decide_reached(&mut self) {
-        self.decide(|run, it| it.verdict_of(run.standing(it.hop)));
+        self.decide(Self::verdict_now);
+    }
+
+    /// What can be said of an objective now. A change that is delivered can still be rolled back
+    /// or fail its checks, which is bad; so delivery is good only with all that is required.
+    fn verdict_now(&self, objective: &Objective) -> Option<SloVerdict> {
+        let verdict = objective.verdict_of(self.standing(objective.hop))?;
+        let open = objective.hop.is_none() && verdict != SloVerdict::Bad && !self.is_delivered();
+        (!open).then_some(verdict)
     }
 
     /// Decides what was crossed; only if everything is `settled` can it be bad.
@@ -92,8 +106,9 @@ impl Run {
         let Some(zero) = self.zero() else { return };
         self.decide(|run, it| {
             let standing = run.standing(it.hop);
-            let crossed = now >= zero.latest + it.limit;
-            it.verdict_of(standing).or_else(|| {
+            let reached = matches!(standing, Standing::Reached(_));
+            let crossed = !reached && now >= zero.latest + it.limit;
+            run.verdict_now(it).or_else(|| {
                 let bad = settled && standing == Standing::Waiting;
                 crossed.then_some(if bad { SloVerdict::Bad } else { SloVerdict::Unknown })
             })
@@ -110,9 +125,10 @@ impl Run {
         };
         self.decide(|run, it| {
             let standing = run.standing(it.hop);
-            let bad = failed && standing == Standing::Waiting;
+            let bad = failed && (it.hop.is_none() || standing == Standing::Waiting);
             let rest = if bad { SloVerdict::Bad } else { SloVerdict::Unknown };
-            it.verdict_of(standing).or(Some(rest))
+            let total_failed = failed && it.hop.is_none();
+            it.verdict_of(standing).filter(|_| !total_failed).or(Some(rest))
         });
     }
 

@@ -8,6 +8,7 @@ use crate::model::{
     Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord, Span,
     When,
 };
+use std::time::Duration;
 
 // === impl Run ===
 
@@ -82,10 +83,9 @@ impl Run {
     pub fn passage(&self, index: usize) -> Option<Passage> {
         let (when, zero) = (self.taken[index]?, self.zero()?);
         let reached = self.followers[index].reached.as_ref()?;
-        let before = self.plan.before(index).filter_map(|it| self.taken[it]);
-        let start = before.max_by_key(|it| it.latest).filter(|it| it.latest > zero.latest);
-        let reordered = start.is_some_and(|it| when.latest < it.earliest);
-        let start = start.unwrap_or(zero);
+        let before = || self.plan.before(index).filter_map(|it| self.taken[it]);
+        let reordered = before().any(|it| when.latest < it.earliest);
+        let start = before().fold(zero, When::later);
         let stage = (!reordered).then(|| between(start, when));
         let wait = reached.started.and_then(|it| Some(shorter(between(start, it), stage?)));
         Some(Passage::Reached {
@@ -108,12 +108,7 @@ impl Run {
         let zero = self.zero()?;
         let (outcome, at) = self.ended.as_ref()?;
         match outcome {
-            Outcome::Ok | Outcome::Slow => match self.delivery() {
-                Standing::Reached(at) => Some(at),
-                _ => (0..self.taken.len())
-                    .filter_map(|it| self.since_zero(self.taken[it]?))
-                    .max_by_key(|it| it.most),
-            },
+            Outcome::Ok | Outcome::Slow => self.took.or_else(|| self.delivered_in()),
             Outcome::Timeout => Some(Span::exactly(self.plan.deadline)),
             Outcome::Failed { .. } => {
                 Some(Span::exactly(at.since(zero.latest).min(self.plan.deadline)))
@@ -122,10 +117,27 @@ impl Run {
         }
     }
 
+    /// How long delivery took (rule P4). Where its end went by unseen, it came no later than
+    /// what was seen behind it.
+    pub(super) fn delivered_in(&self) -> Option<Span> {
+        match self.delivery() {
+            Standing::Reached(at) => Some(at),
+            Standing::Unseen => {
+                let seen = self.taken.iter().filter_map(|it| self.since_zero((*it)?));
+                seen.map(|it| Span { least: Duration::ZERO, most: it.most })
+                    .max_by_key(|it| it.most)
+            }
+            Standing::Waiting | Standing::Missed => None,
+        }
+    }
+
+    /// The first failure that counted; what fails once the outcome is fixed does not.
     fn failing_since(&self) -> Option<FailureRecord> {
+        let end = self.ended.as_ref().map(|it| it.1);
         let failures = self.followers.iter().enumerate().filter_map(|(index, it)| {
             let (reason, when) = it.first_failure.as_ref()?;
-            Some((index, reason, self.since_zero(*when)?))
+            let counts = end.is_none_or(|end| when.latest <= end);
+            Some((index, reason, self.since_zero(*when)?)).filter(|_| counts)
         });
         let (index, reason, at) = failures.min_by_key(|it| it.2.most)?;
         let subject = self.member(index).0.to_string();

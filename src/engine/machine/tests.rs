@@ -1,1 +1,8 @@
 //! Rules of the design that a run obeys, each by its number.
+
+mod failures;
+mod objectives;
+mod others;
+mod path;
+mod script;
+mod time;

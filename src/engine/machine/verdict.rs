@@ -4,7 +4,7 @@ use crate::engine::machine::Run;
 use crate::engine::machine::follower::{Doing, Follower, Hold};
 use crate::engine::plan::Need;
 use crate::hop::Place;
-use crate::model::{Ancestry, FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
+use crate::model::{FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
 use std::sync::Arc;
 
 // === impl Run ===
@@ -62,49 +62,51 @@ impl Run {
     /// The outcome at the deadline, if nothing ended the run before. Whoever could not be looked
     /// at makes it an error of ours: we do not know.
     pub(super) fn at_deadline(&self, unproven: &[Arc<Subject>], settled: bool) -> Outcome {
+        let error = |reason: &str, message: String| {
+            Outcome::ProbeError(ProbeError { reason: reason.to_owned(), message })
+        };
+        let mut members = self.waited_for().map(|it| self.member(it).0);
+        if let Some(blind) = members.find(|it| unproven.contains(it)) {
+            return error(
+                "watch_lost",
+                format!("{blind} cannot be watched: see whether the API server answers"),
+            );
+        }
         if let Some(failed) = self.standing_failure().and_then(|it| self.failed_at(it)) {
             return failed;
         }
         if let Some(missing) = self.missing() {
             return missing;
         }
-        let blind = self.waited_for().map(|it| self.member(it).0).find(|it| unproven.contains(it));
-        let error = |reason: &str, message: String| {
-            Outcome::ProbeError(ProbeError { reason: reason.to_owned(), message })
-        };
-        match blind {
-            Some(subject) => error(
-                "watch_lost",
-                format!("{subject} cannot be watched: see whether the API server answers"),
-            ),
-            None if !settled => error(
+        if !settled {
+            return error(
                 "ancestry_unknown",
                 "another commit was delivered, and the repository did not say whether it brings \
                  ours along: see whether it answers"
                     .to_owned(),
-            ),
-            None => Outcome::Timeout,
+            );
         }
+        Outcome::Timeout
     }
 
     /// Whether every watch that matters is proven alive and every question is answered.
     pub(super) fn is_settled(&self, unproven: &[Arc<Subject>]) -> bool {
-        let answered = |it: &Option<Ancestry>| !matches!(it, None | Some(Ancestry::Unknown));
-        self.questions.values().all(answered)
+        self.questions.are_answered()
             && self.waited_for().all(|it| !unproven.contains(&self.member(it).0))
     }
 
-    /// Whether the run waits for a follower: a hop while it is unreached, not bypassed and not
-    /// optional; a bystander while any hop is waited for.
+    /// Whether the run waits for a follower: a hop while it is unreached and neither bypassed nor
+    /// optional, one that is required explicitly even then; a bystander while any hop is waited
+    /// for.
     pub(super) fn is_waited_for(&self, index: usize) -> bool {
         let Some(hop) = self.plan.hops.get(index) else {
             return (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
         };
         let follower = &self.followers[index];
-        let open = (follower.reached.is_none() || follower.hold == Hold::Lost) && !follower.passed;
+        let open = follower.reached.is_none() || follower.hold == Hold::Lost;
         match hop.need {
             Need::Always => open,
-            Need::UntilBypassed => open && !self.is_bypassed(index),
+            Need::UntilBypassed => open && !follower.passed && !self.is_bypassed(index),
             Need::Never => false,
         }
     }
@@ -120,7 +122,7 @@ impl Run {
     }
 
     /// Whether nothing is waited for any more, and something was reached.
-    fn is_delivered(&self) -> bool {
+    pub(super) fn is_delivered(&self) -> bool {
         let any = (0..self.plan.hops.len()).any(|it| self.followers[it].reached.is_some());
         any && self.waited_for().next().is_none()
     }
@@ -140,8 +142,7 @@ impl Run {
 
     /// The revision that came instead of ours, at a hop that is still waited for (rule T9).
     fn superseded_by(&self) -> Option<&Revision> {
-        let gone = self.questions.iter().filter(|(_, it)| **it == Some(Ancestry::Gone));
-        gone.map(|(revision, _)| revision).find(|revision| {
+        self.questions.gone().find(|revision| {
             self.waited_for().filter(|&it| it < self.plan.hops.len()).any(|index| {
                 let (subject, detector) = self.member(index);
                 Follower::has_shown(&*detector, &self.subjects[&subject], &self.change, revision)
@@ -150,11 +151,14 @@ impl Run {
     }
 
     /// A member of the path that was suspended while the run waits and before the objective is
-    /// crossed (rule P5).
+    /// crossed (rule P5). An optional hop stands in the way as well as any other.
     fn suspended_during(&self, now: Moment) -> Option<Outcome> {
         let zero = self.zero()?;
         let crossing = zero.latest + self.plan.within.unwrap_or(self.plan.deadline);
-        let index = self.waited_for().find(|&it| self.followers[it].doing == Doing::Wait)?;
+        self.waited_for().next()?;
+        let bypassed = |it: usize| it < self.plan.hops.len() && self.is_bypassed(it);
+        let index = (0..self.followers.len())
+            .find(|&it| self.followers[it].doing == Doing::Wait && !bypassed(it))?;
         let subject = self.member(index).0.to_string();
         (now < crossing).then_some(Outcome::Skipped(Skip::SuspendedDuring { subject }))
     }

@@ -1,0 +1,62 @@
+//! The numbers of the README, measured in one run against the sandbox, which knows the truth.
+//!
+//! `cargo bench --bench numbers` prints one table. Everything is a distribution or a ratio of this
+//! one run on this one machine; nothing is asserted.
+
+#![allow(clippy::cast_precision_loss, reason = "numbers for people have few digits")]
+
+mod accuracy;
+mod fleet;
+mod memory;
+mod push;
+
+use std::time::Duration;
+
+/// Spread of something that was measured often.
+pub(crate) struct Spread {
+    sorted: Vec<Duration>,
+}
+
+// === impl Spread ===
+
+impl Spread {
+    pub(crate) fn of(mut all: Vec<Duration>) -> Self {
+        all.sort();
+        Self { sorted: all }
+    }
+
+    /// The value below which that share lies; nearest rank.
+    pub(crate) fn quantile(&self, percent: usize) -> Duration {
+        let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
+        self.sorted.get(rank - 1).copied().unwrap_or_default()
+    }
+
+    /// Median, 99th percentile and maximum, as cells of a table.
+    pub(crate) fn cells(&self) -> String {
+        let cell = |it: Duration| format!("{:.2} ms", it.as_secs_f64() * 1e3);
+        let values = [50, 99, 100].map(|it| cell(self.quantile(it)));
+        format!("{} | {} | {} | n = {}", values[0], values[1], values[2], self.sorted.len())
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|it| it != "--bench");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime can be built");
+    match arguments.next().as_deref() {
+        // A process of its own, so that only hopclock's memory is measured.
+        Some("hold") => {
+            let kubeconfig = arguments.next().expect("a kubeconfig");
+            let runs = arguments.next().and_then(|it| it.parse().ok()).expect("a number of runs");
+            runtime.block_on(memory::hold(kubeconfig.into(), runs));
+        }
+        _ => runtime.block_on(measure()),
+    }
+}
+
+async fn measure() {
+    println!("| what | p50 | p99 | max | |\n|---|---|---|---|---|");
+    accuracy::measure().await;
+    push::measure().await;
+    memory::measure().await;
+}
