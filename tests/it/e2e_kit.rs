@@ -420,3 +420,34 @@ impl Trigger for Meddled {
 impl<F: Fn(&Event) + Send + Sync> Observer for Notes<F> {
     fn observe(&self, event: &Event) {
         self.events.lock().unwrap().push(event.clone());
+        (self.then)(event);
+    }
+}
+
+/// What a lane is waited for with: webhook, fetch, applied, live, and its Receiver.
+fn plan(name: &str) -> Plan {
+    let flux = |kind| Subject::local(kind, FLUX_NAMESPACE, name);
+    let source = flux(GroupKind::git_repository());
+    let live = Subject::local(GroupKind::new("", "ConfigMap"), CANARY_NAMESPACE, name);
+    let hop = |name: &str, subject: &Subject, place, after, detector: Arc<dyn Detector>| {
+        let need = if place == Place::Request { Need::Never } else { Need::UntilBypassed };
+        let (name, subject) = (name.to_owned(), Arc::new(subject.clone()));
+        PlannedHop { name, subject, place, after, within: None, need, detector }
+    };
+    let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
+    let applier = flux(GroupKind::kustomization());
+    let receiver = Arc::new(flux(GroupKind::receiver()));
+    Plan {
+        scenario: name.to_owned(),
+        deadline: Duration::from_secs(30),
+        within: None,
+        until: None,
+        hops: vec![
+            hop("webhook_received", &source, Place::Request, vec![], webhook),
+            hop("source_fetched", &source, Place::Fetch, vec![], Arc::new(SourceFetched)),
+            hop("applied", &applier, Place::Apply, vec![1], Arc::new(Applied)),
+            hop("live", &live, Place::Live, vec![1], Arc::new(Live::new(&LiveConfig::default()))),
+        ],
+        bystanders: vec![PlannedBystander { subject: receiver, detector: Bystander::Other }],
+    }
+}
