@@ -346,6 +346,12 @@ impl Measured {
         (found.at, of.next().map(|it| it.at))
     }
 
+    /// When the cluster was told first that an object of the lane is so.
+    pub(crate) fn shown_at(&self, kind: &str, is: impl Fn(&Value) -> bool) -> Option<Instant> {
+        let mut of = self.changes.iter().filter(|it| self.is_of(it, kind));
+        of.find(|it| is(&it.object)).map(|it| it.at)
+    }
+
     fn is_of(&self, change: &Change, kind: &str) -> bool {
         change.key.kind == kind && change.key.name == self.name
     }
