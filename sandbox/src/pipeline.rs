@@ -40,6 +40,8 @@ pub struct Sandbox {
 pub struct SandboxOptions {
     /// How long everything takes.
     pub speeds: Speeds,
+    /// How the git host is to be.
+    pub git: GitHostOptions,
 }
 
 /// A way for changes from a repository into the cluster.
@@ -114,7 +116,7 @@ impl Sandbox {
         let tls = Some(Tls::self_signed()?);
         let api = api::serve(store.clone(), api::Options { tls, ..Default::default() }).await?;
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
-        let git = GitHost::start(GitHostOptions::default()).await?;
+        let git = GitHost::start(options.git).await?;
         let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {

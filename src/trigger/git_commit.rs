@@ -245,14 +245,18 @@ impl Trigger for GitCommit {
             reason: "not_prepared",
             message: "a change must be prepared before it is published".to_owned(),
         })?;
-        let mut last = prepared.clone();
-        let sent = self
-            .remote
-            .publish(prepared, |again| {
+        let (mut last, mut lane) = (prepared.clone(), Ok(()));
+        let agree = |again: &git::Prepared| {
+            lane = self.check_lane(&canary, again.replaced.as_deref().and_then(latest_in));
+            if lane.is_ok() {
                 announce(revisions_of(again));
                 last = again.clone();
-            })
-            .await;
+            }
+            lane.is_ok()
+        };
+        let sent = self.remote.publish_if(prepared, agree).await;
+        // Somebody who moved the branch may have been on our lane.
+        lane?;
         let published = match sent {
             Ok(it) => {
                 Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: it.attempts }
@@ -263,6 +267,10 @@ impl Trigger for GitCommit {
                 Published { sent, zero, attempts: 1 }
             }
             Err(git::PublishError::Failed(error)) => return Err(error.into()),
+            Err(withdrawn @ git::PublishError::Withdrawn) => {
+                let (reason, message) = (withdrawn.reason(), withdrawn.to_string());
+                return Err(Error { reason, message });
+            }
         };
         *slot = Some((canary, last));
         Ok(published)

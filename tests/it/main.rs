@@ -5,6 +5,11 @@
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod e2e;
+mod e2e_ancestry;
+mod e2e_failures;
+mod e2e_kit;
+mod e2e_push;
 mod git;
 mod git_errors;
 mod git_kit;

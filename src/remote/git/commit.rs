@@ -1,7 +1,7 @@
 //! Making the commit that a run will push, without asking the remote.
 
 use crate::remote::git::cache::{self, Cache};
-use crate::remote::git::{Error, Inner};
+use crate::remote::git::{Error, Inner, history};
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, FileMode, ObjectType, Oid, Signature, Time, Tree};
 use std::path::{Component, Path};
@@ -51,6 +51,8 @@ pub struct Prepared {
     pub commit: String,
     /// The commit that it stands on.
     pub parent: String,
+    /// What the file held at the branch's tip, on which or in whose place the commit is made.
+    pub replaced: Option<Vec<u8>>,
     /// What the branch must point to for the push to be made.
     pub(super) expected: Oid,
     pub(super) id: Oid,
@@ -77,11 +79,13 @@ pub(super) fn make(inner: &Inner, cache: &Cache, edit: Edit) -> Result<Prepared,
             path: edit.path,
         });
     }
+    let replaced = history::file(repository, expected, &edit.path).map_err(git)?;
     let time = Time::new(inner.clock.wall().as_second(), 0);
     let who = Signature::new(&edit.author.name, &edit.author.email, &time).map_err(git)?;
     let id = repository.commit(None, &who, &who, &edit.message, &tree, &[&parent]).map_err(git)?;
     cache.point(cache::OUTGOING, id)?;
-    Ok(Prepared { commit: id.to_string(), parent: parent.id().to_string(), expected, id, edit })
+    let (commit, parent) = (id.to_string(), parent.id().to_string());
+    Ok(Prepared { commit, parent, replaced, expected, id, edit })
 }
 
 fn write_tree<'c>(

@@ -247,6 +247,9 @@ pub enum PublishError {
         /// What happened instead of an answer.
         why: Box<Error>,
     },
+    /// What was made anew was not agreed to: nothing was published.
+    #[error("the commit that was made anew was withdrawn before it was sent")]
+    Withdrawn,
     /// Nothing was published.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -291,6 +294,7 @@ impl PublishError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NoAnswer { .. } => "git_no_answer",
+            Self::Withdrawn => "git_withdrawn",
             Self::Failed(error) => error.reason(),
         }
     }

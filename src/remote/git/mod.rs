@@ -142,6 +142,22 @@ impl GitRemote {
         prepared: Prepared,
         mut announce: impl FnMut(&Prepared) + Send,
     ) -> Result<Published, PublishError> {
+        let agree = |again: &Prepared| {
+            announce(again);
+            true
+        };
+        self.publish_if(prepared, agree).await
+    }
+
+    /// The same, but what was made anew is sent only if `agree` says so.
+    ///
+    /// # Errors
+    /// As [`GitRemote::publish`], and [`PublishError::Withdrawn`].
+    pub async fn publish_if(
+        &self,
+        prepared: Prepared,
+        mut agree: impl FnMut(&Prepared) -> bool + Send,
+    ) -> Result<Published, PublishError> {
         let mut prepared = prepared;
         for attempts in 1..=ATTEMPTS {
             let this = prepared.clone();
@@ -158,7 +174,9 @@ impl GitRemote {
                 prepared = self
                     .with_cache(move |inner, cache| inner.rebase(cache, prepared, refusal))
                     .await?;
-                announce(&prepared);
+                if !agree(&prepared) {
+                    return Err(PublishError::Withdrawn);
+                }
             }
         }
         let (url, branch) = (self.inner.remote.to_string(), self.inner.branch.clone());
