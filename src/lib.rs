@@ -1,7 +1,7 @@
 //! A stopwatch for GitOps pipelines.
 //!
 //! A [`trigger`] makes a change; [`hop`] detectors recognise it in the states they are shown; the
-//! [`engine`] times one run; [`export`] counts what happens.
+//! [`engine`] times one run; [`export`] counts what happens and [`web`] shows it.
 
 pub mod model; // start reading here
 
@@ -9,3 +9,4 @@ pub mod engine;
 pub mod export;
 pub mod hop;
 pub mod trigger;
+pub mod web;
