@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The kind of hop that is the arrival of a webhook.
+const WEBHOOK: &str = "webhook_received";
+
 /// Counts what happens, and says it when asked.
 pub struct Metrics {
     clock: Arc<dyn Clock>,
@@ -61,9 +64,6 @@ pub struct WatchRestarts {
 
 /// Says how often watches were opened again; asked at each scrape.
 pub type RestartSource = Box<dyn Fn() -> Vec<WatchRestarts> + Send + Sync>;
-
-/// The kind of hop that is the arrival of a webhook.
-const WEBHOOK: &str = "webhook_received";
 
 #[derive(Debug, Default)]
 struct State {

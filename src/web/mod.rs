@@ -13,7 +13,8 @@ pub use private::{private_pages, serve_metrics};
 pub enum Error {
     /// Somebody else listens there.
     #[error(
-        "cannot listen on `{address}`: the port is in use by another program; stop that one or choose another port"
+        "cannot listen on `{address}`: the port is in use by another program; \
+         stop that one or choose another port"
     )]
     PortInUse {
         /// The address.

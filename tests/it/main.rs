@@ -13,5 +13,6 @@ mod e2e_push;
 mod git;
 mod git_errors;
 mod git_kit;
+mod metrics;
+mod prometheus;
 mod replay;
-mod watch;

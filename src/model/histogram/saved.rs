@@ -30,7 +30,8 @@ pub(super) struct Saved {
 pub enum NotAHistogram {
     /// Another version wrote it.
     #[error(
-        "saved histogram has version {0}, but this hopclock reads version {VERSION}: upgrade it, or start from an empty state"
+        "saved histogram has version {0}, but this hopclock reads version {VERSION}: \
+         upgrade it, or start from an empty state"
     )]
     Version(u32),
     /// It contradicts itself.
