@@ -1,7 +1,7 @@
 //! Credentials and certificates from Secrets in Flux's layout: they work, and they never show.
 
 use crate::e2e_command::{Said, hopclock, scenario, scenario_of_source};
-use crate::e2e_kit::Bench;
+use crate::e2e_kit::{Bench, Course};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hopclock::model::Outcome;
@@ -172,4 +172,19 @@ async fn a_host_behind_an_authority_of_its_own_is_trusted_only_if_that_is_given(
     std::fs::write(&file, right).unwrap();
     let more = format!("source: flux-system/private\nca_file: {}", file.display());
     assert_ok(&hopclock(&bench, &scenario("private", &more)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_in_an_address_works_and_is_in_no_event_and_no_record() {
+    let bench = Bench::new().await;
+    let url = locked(&bench, "addressed").await;
+    let right = password(&bench, "addressed");
+    for (word, outcome) in [(right.as_str(), "ok"), ("planted-wrong", "probe_error")] {
+        let url = url.replace("http://", &format!("http://hopclock:{word}@"));
+        let measured = Course::new(bench.clone(), "addressed".to_owned(), url).run(|_| ()).await;
+        assert_eq!(measured.outcome(), outcome, "{}", measured.record.outcome);
+        let shown = format!("{:?} {:?}", measured.events, measured.record);
+        assert!(!shown.contains(word), "a secret shows");
+        assert_absent(bench.caches.path(), word);
+    }
 }
