@@ -167,7 +167,7 @@ impl Bench {
 // === impl Course ===
 
 impl Course {
-    fn new(bench: Bench, name: String, url: String) -> Self {
+    pub(crate) fn new(bench: Bench, name: String, url: String) -> Self {
         let plan = plan(&name);
         let content = Content::ConfigMap(ObjectName::new(CANARY_NAMESPACE, &name));
         let edit = EditTemplate {
