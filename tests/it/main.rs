@@ -21,3 +21,4 @@ mod git_kit;
 mod metrics;
 mod prometheus;
 mod replay;
+mod watch;
