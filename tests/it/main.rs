@@ -10,6 +10,7 @@ mod e2e_ancestry;
 mod e2e_failures;
 mod e2e_kit;
 mod e2e_push;
+mod eventually;
 mod git;
 mod git_errors;
 mod git_kit;
