@@ -15,6 +15,7 @@ mod e2e_push;
 mod e2e_secrets;
 mod e2e_shared;
 mod e2e_start;
+mod eventually;
 mod git;
 mod git_errors;
 mod git_kit;
