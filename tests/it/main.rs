@@ -20,6 +20,7 @@ mod git;
 mod git_errors;
 mod git_kit;
 mod metrics;
+mod metrics_table;
 mod prometheus;
 mod replay;
 mod watch;

@@ -57,7 +57,7 @@ impl Prometheus {
     }
 
     /// The value of the one series that a query yields, as soon as it yields one.
-    async fn value(&mut self, query: &str) -> f64 {
+    async fn eventually_value(&mut self, query: &str) -> f64 {
         for _ in 0..LOOKS {
             assert_eq!(self.child.try_wait().unwrap(), None, "prometheus has ended");
             if let Some(value) = self.look(query).await {
@@ -69,7 +69,7 @@ impl Prometheus {
     }
 
     /// The run that an exemplar of a series names, as soon as there is one.
-    async fn exemplar(&self, series: &str) -> String {
+    async fn eventually_exemplar(&self, series: &str) -> String {
         for _ in 0..LOOKS {
             let answer = self.get("query_exemplars?start=0&end=2000000000&", series).await;
             let answer = answer.unwrap_or_default();
@@ -130,17 +130,20 @@ async fn a_prometheus_without_native_histograms_computes_the_quantiles() {
     let mut prometheus = Prometheus::start(server.address, "exemplar-storage");
     for q in QUANTILES {
         let bucket = r#"hopclock_push_to_apply_seconds_bucket{outcome="ok"}"#;
-        let computed = prometheus.value(&format!("histogram_quantile({q}, {bucket})")).await;
+        let computed =
+            prometheus.eventually_value(&format!("histogram_quantile({q}, {bucket})")).await;
         let upper = BOUNDS.into_iter().find(|it| truth(q) <= *it).unwrap();
         let lower = BOUNDS.into_iter().rev().find(|it| *it < truth(q)).unwrap();
         assert!(lower < computed && computed <= upper, "{q}: {computed} is not {}", truth(q));
     }
-    let sum = prometheus.value(r#"hopclock_push_to_apply_seconds_sum{outcome="ok"}"#).await;
+    let sum =
+        prometheus.eventually_value(r#"hopclock_push_to_apply_seconds_sum{outcome="ok"}"#).await;
     assert!((sum - DELIVERED.iter().sum::<f64>()).abs() < 1e-9);
-    let run = prometheus.exemplar(r#"hopclock_push_to_apply_seconds_bucket{le="60.0"}"#).await;
+    let run =
+        prometheus.eventually_exemplar(r#"hopclock_push_to_apply_seconds_bucket{le="60.0"}"#).await;
     assert_eq!(run, "hopclock-1a1fbe67007");
-    assert_eq!(prometheus.value("hopclock_runs_total{outcome='ok'}").await, 8.0);
-    assert_eq!(prometheus.value("hopclock_runs_total{outcome='slow'}").await, 0.0);
+    assert_eq!(prometheus.eventually_value("hopclock_runs_total{outcome='ok'}").await, 8.0);
+    assert_eq!(prometheus.eventually_value("hopclock_runs_total{outcome='slow'}").await, 0.0);
 }
 
 #[tokio::test]
@@ -156,7 +159,8 @@ async fn a_prometheus_with_native_histograms_computes_the_quantiles() {
     }
     for q in QUANTILES {
         let native = r#"hopclock_push_to_apply_seconds{outcome="ok"}"#;
-        let computed = prometheus.value(&format!("histogram_quantile({q}, {native})")).await;
+        let computed =
+            prometheus.eventually_value(&format!("histogram_quantile({q}, {native})")).await;
         let range = ours.native().ranges().find(|it| truth(q) <= it.1).unwrap();
         let rounding = 1.0 + 1e-9;
         assert!(
@@ -166,14 +170,14 @@ async fn a_prometheus_with_native_histograms_computes_the_quantiles() {
         );
     }
     let native = r#"histogram_count(hopclock_push_to_apply_seconds{outcome="ok"})"#;
-    assert_eq!(prometheus.value(native).await, 8.0);
+    assert_eq!(prometheus.eventually_value(native).await, 8.0);
     let empty = r#"histogram_count(hopclock_push_to_apply_seconds{outcome="timeout"})"#;
-    assert_eq!(prometheus.value(empty).await, 0.0);
-    let run = prometheus.exemplar("hopclock_push_to_apply_seconds").await;
+    assert_eq!(prometheus.eventually_value(empty).await, 0.0);
+    let run = prometheus.eventually_exemplar("hopclock_push_to_apply_seconds").await;
     assert!(run.starts_with("hopclock-1a1fbe6700"), "{run}");
     let stage = r#"histogram_sum(hopclock_stage_duration_seconds{hop="live"})"#;
     let half = DELIVERED.iter().sum::<f64>() / 2.0;
-    assert!((prometheus.value(stage).await - half).abs() < 1e-6);
+    assert!((prometheus.eventually_value(stage).await - half).abs() < 1e-6);
 }
 
 #[test]
