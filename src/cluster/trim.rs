@@ -2,13 +2,16 @@
 //!
 //! States are kept for as long as a run lasts (rule T8), so what nobody looks at goes at once:
 //! who owns which field, of which only the author of a webhook's annotation matters (rule T11),
-//! and the copy of the whole object that `kubectl apply` leaves in an annotation.
+//! the copy of the whole object that `kubectl apply` leaves in an annotation, and the lists of what a
+//! Kustomization has applied.
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 /// The annotation by which Flux's Receivers and people ask for a reconciliation.
 const REQUEST: &str = "f:reconcile.fluxcd.io/requestedAt";
+/// What grows with the number of applied objects and of runs, and says nothing of a revision.
+const KUSTOMIZATION_BULK: [&str; 2] = ["inventory", "history"];
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Drops what no detector reads.
@@ -22,6 +25,13 @@ pub(super) fn trim(object: &mut Value) {
     }
     if let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") {
         annotations.remove(LAST_APPLIED);
+    }
+    if object["kind"] == "Kustomization"
+        && let Some(Value::Object(status)) = object.get_mut("status")
+    {
+        for bulk in KUSTOMIZATION_BULK {
+            status.remove(bulk);
+        }
     }
     if object["kind"] == "Secret" && object["apiVersion"] == "v1" {
         for value in object["data"].as_object_mut().into_iter().flat_map(|it| it.values_mut()) {
@@ -70,6 +80,18 @@ mod tests {
         trim(&mut shown);
         assert_eq!(hidden, json!({"metadata": {}}));
         assert_eq!(shown, json!({"metadata": {"managedFields": []}}));
+    }
+
+    #[test]
+    fn t8_a_kustomizations_inventory_does_not_stay_for_as_long_as_a_run_lasts() {
+        let mut object = json!({"kind": "Kustomization", "status": {
+            "inventory": {"entries": [{"id": "default_app__ConfigMap", "v": "v1"}]},
+            "history": [{"digest": "sha256:1"}],
+            "lastAppliedRevision": "main@sha1:1",
+        }});
+        trim(&mut object);
+        let left = json!({"lastAppliedRevision": "main@sha1:1"});
+        assert_eq!(object, json!({"kind": "Kustomization", "status": left}));
     }
 
     #[test]
