@@ -139,6 +139,9 @@ impl Drive<'_> {
         let trigger = self.job.trigger.clone();
         let announce = move |revisions| drop(announce.send(revisions));
         let mut publishing = std::pin::pin!(async move { trigger.publish(&announce).await });
+        // A push that is under way is waited for, whatever becomes of the watches: it has to be
+        // accounted for.
+        let mut lost = None;
         let published = loop {
             tokio::select! {
                 biased;
@@ -147,7 +150,10 @@ impl Drive<'_> {
                     self.carry_out(effects);
                 }
                 result = &mut publishing => break result?,
-                seen = watching.next() => self.take(&seen?),
+                seen = watching.next(), if lost.is_none() => match seen {
+                    Ok(seen) => self.take(&seen),
+                    Err(error) => lost = Some(error),
+                },
             }
         };
         while let Ok(revisions) = announced.try_recv() {
@@ -164,7 +170,7 @@ impl Drive<'_> {
         let (sent, zero) = (published.sent, published.zero);
         let effects = self.run.published(sent, zero, published.attempts);
         self.carry_out(effects);
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 
     /// Takes in what is seen until nothing more can come.
@@ -193,10 +199,21 @@ impl Drive<'_> {
 
     /// Proves the watches, and gives pending answers the same time (rule O2).
     async fn settle(&mut self, watching: &mut dyn Watching) {
-        let limit = tokio::time::sleep(PROOF);
-        let unproven = watching.prove(PROOF).await;
+        let mut limit = std::pin::pin!(tokio::time::sleep(PROOF));
+        let unproven = {
+            let mut proving = watching.prove(PROOF);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some((revision, ancestry)) = self.answers.next() => {
+                        let effects = self.run.answer(&revision, ancestry, self.now());
+                        self.carry_out(effects);
+                    }
+                    unproven = &mut proving => break unproven,
+                }
+            }
+        };
         self.drain(watching);
-        tokio::pin!(limit);
         loop {
             tokio::select! {
                 biased;
