@@ -109,11 +109,11 @@ async fn s2_replace_keeps_one_canary_above_its_base_and_no_one_elses_commit() {
     let moves = git.ref_updates();
     let last = moves.iter().rfind(|it| it.by == UpdatedBy::Push).unwrap();
     assert_eq!((&last.old, &last.new), (&tips[0], &tips[1]), "the second took the first's place");
-    let bare = std::process::Command::new("git")
+    let listed = std::process::Command::new("git")
         .args(["ls-remote", &course.url, "refs/heads/base"])
         .output()
         .unwrap();
-    assert!(String::from_utf8(bare.stdout).unwrap().starts_with(&base), "the base stays");
+    assert!(String::from_utf8(listed.stdout).unwrap().starts_with(&base), "the base stays");
 
     let stranger = course.commit(&foreign());
     let measured = course.run(|_| ()).await;
