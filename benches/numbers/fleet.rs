@@ -1,10 +1,10 @@
 //! Runs in flight: a trigger that moves its own objects the way Flux does, and remembers when.
 
 use hopclock::cluster::Cluster;
-use hopclock::engine::{Job, Need, Plan, PlannedHop};
+use hopclock::engine::{Job, Plan, PlannedHop};
 use hopclock::hop::{Applied, Detector, Live, LiveConfig, Place, SourceFetched};
 use hopclock::model::{
-    Ancestry, CanaryId, Clock, Event, GroupKind, Observer, Revision, Subject, When,
+    Ancestry, CanaryId, Clock, Event, GroupKind, Observer, Requirement, Revision, Subject, When,
 };
 use hopclock::trigger::{Error, Published, Trigger};
 use hopclock_sandbox::store::{Key, Part, Store};
@@ -130,7 +130,7 @@ pub(crate) fn job(cluster: &Cluster, trigger: Arc<dyn Trigger>, name: &str, wait
         place,
         after,
         within: None,
-        need: Need::UntilBypassed,
+        need: Requirement::Required,
         detector,
     };
     let (source, applier) = (GroupKind::git_repository(), GroupKind::kustomization());

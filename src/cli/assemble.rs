@@ -4,9 +4,9 @@
 use crate::cli::credentials;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
-use crate::engine::{Job, Need, Plan, PlannedBystander, PlannedHop};
+use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, HopConfig, Objects};
-use crate::model::{Clock, ObjectName, ProbeError, Requirement, Subject};
+use crate::model::{Clock, ObjectName, ProbeError, Subject};
 use crate::path::{self, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::{Content, EditTemplate, GitCommit, GitCommitConfig, Trigger, TriggerConfig};
@@ -89,7 +89,7 @@ impl Workshop {
             place: kind.traits().place,
             after: hop.after.iter().filter_map(position).collect(),
             within: hop.within,
-            need: need(hop.required),
+            need: hop.required,
             detector,
         })
     }
@@ -174,12 +174,4 @@ fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {
 
 fn unusable(message: String) -> ProbeError {
     ProbeError { reason: "unusable_scenario".to_owned(), message }
-}
-
-fn need(required: Requirement) -> Need {
-    match required {
-        Requirement::Waited => Need::Always,
-        Requirement::Required => Need::UntilBypassed,
-        Requirement::Optional => Need::Never,
-    }
 }

@@ -3,10 +3,11 @@
 //! It goes the same way as `hopclock run`: scenario files, kubeconfig, sockets, real commits.
 
 use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output};
+use crate::cli::metrics::Page;
 use crate::cli::progress::Progress;
 use crate::cli::run::{All, run_scenario, show, workshop};
 use crate::cli::waterfall::length;
-use crate::cli::{Exit, complain, print};
+use crate::cli::{Exit, complain, metrics, print};
 use crate::config::{self, Scenario};
 use crate::engine::{Surroundings, SystemClock, Unwritten};
 use crate::model::{Clock, Passage, RunRecord, Span};
@@ -43,16 +44,24 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         sandbox.add_lane(&act.lane).await?;
         scenarios.push((prepare(&act, &folder)?, act));
     }
-    let result = play(&sandbox, &folder, &scenarios).await;
-    if arguments.keep && result.is_ok() {
-        print(&directions(&sandbox, &scenarios, &folder)?)?;
-        tokio::signal::ctrl_c().await?;
-    }
-    result
+    play(arguments, &sandbox, &folder, &scenarios).await
 }
 
-/// Runs every act.
-async fn play(sandbox: &Sandbox, folder: &Path, acts: &[(Scenario, Act)]) -> anyhow::Result<Exit> {
+/// Runs every act, and stays up afterwards if that is wanted.
+async fn play(
+    arguments: &DemoArguments,
+    sandbox: &Sandbox,
+    folder: &Path,
+    acts: &[(Scenario, Act)],
+) -> anyhow::Result<Exit> {
+    let listener = metrics::take_port(arguments.keep.then_some(arguments.listen)).await;
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let cluster = ClusterArguments { kubeconfig: Some(sandbox.kubeconfig()), context: None };
     let instance =
@@ -60,8 +69,9 @@ async fn play(sandbox: &Sandbox, folder: &Path, acts: &[(Scenario, Act)]) -> any
     let workshop = workshop(&cluster, &instance, clock.clone()).await;
     let workshop = workshop.map_err(|error| anyhow!(error.message))?;
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
-    let progress = Arc::new(Progress::new(&scenarios));
-    let observer = Arc::new(All(vec![progress]));
+    let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    let page = metrics::Page::open(listener, metrics.clone())?;
+    let observer = Arc::new(All(vec![metrics, Arc::new(Progress::new(&scenarios))]));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer };
     let mut exit = Exit::Delivered;
     for (number, (scenario, act)) in acts.iter().enumerate() {
@@ -74,6 +84,11 @@ async fn play(sandbox: &Sandbox, folder: &Path, acts: &[(Scenario, Act)]) -> any
             complain(&format!("this should have ended as `{}`", act.outcome));
             exit = Exit::Unmeasured;
         }
+    }
+    if let Some(page) = page {
+        print(&directions(sandbox, acts, folder, &page)?)?;
+        tokio::signal::ctrl_c().await?;
+        page.close().await;
     }
     Ok(exit)
 }
@@ -159,6 +174,7 @@ fn directions(
     sandbox: &Sandbox,
     acts: &[(Scenario, Act)],
     folder: &Path,
+    page: &Page,
 ) -> anyhow::Result<String> {
     let kubeconfig = sandbox.kubeconfig();
     let mut text =
@@ -172,6 +188,7 @@ fn directions(
     for (_, act) in acts {
         writeln!(text, "  git clone {}/{}.git", sandbox.git().base_url(), act.lane.name)?;
     }
+    writeln!(text, "  curl http://{}/metrics", page.address())?;
     let name = &acts[0].1.lane.name;
     writeln!(text, "  hopclock run {}", folder.join(format!("{name}.yaml")).display())?;
     Ok(text)

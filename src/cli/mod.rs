@@ -8,6 +8,7 @@ mod check;
 mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod metrics;
 mod progress;
 mod run;
 mod schema;

@@ -4,7 +4,7 @@ use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments
 use crate::cli::assemble::Workshop;
 use crate::cli::progress::Progress;
 use crate::cli::waterfall::{self, Paint};
-use crate::cli::{Exit, check, complain, print};
+use crate::cli::{Exit, check, complain, metrics, print};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::Scenario;
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_once};
@@ -20,6 +20,13 @@ pub(super) struct All(pub(super) Vec<Arc<dyn Observer>>);
 /// Runs the scenarios of all files.
 pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
+    let listener = match metrics::take_port(arguments.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let workshop = match workshop(&arguments.cluster, &arguments.instance, clock.clone()).await {
         Ok(workshop) => workshop,
@@ -28,16 +35,19 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Unmeasured);
         }
     };
-    let around = Surroundings {
-        clock,
-        journal: Arc::new(Unwritten),
-        observer: Arc::new(All(vec![Arc::new(Progress::new(&scenarios))])),
-    };
+    let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    let page = metrics::Page::open(listener, metrics.clone())?;
+    let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
+    let around =
+        Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut exit = Exit::Delivered;
     for scenario in &scenarios {
         let record = run_scenario(&workshop, scenario, &around).await;
         print(&show(&record, arguments.output)?)?;
         exit = exit.max(exit_of(&record.outcome));
+    }
+    if let Some(page) = page {
+        page.close().await;
     }
     Ok(exit)
 }

@@ -4,8 +4,7 @@
 //! line and handed in. Where no kubeconfig is named, kube looks for it itself, at its usual
 //! place, and for a pod's service account, whose address stands in variables of the pod.
 
-use crate::cluster::refusal;
-use crate::cluster::{Error, Timing};
+use crate::cluster::{Error, Timing, refusal};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};

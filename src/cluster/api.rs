@@ -5,8 +5,7 @@
 //! fresh pool.
 
 use crate::cluster::access::{self, Access};
-use crate::cluster::refusal;
-use crate::cluster::{Error, Target, Timing};
+use crate::cluster::{Error, Target, Timing, refusal};
 use crate::model::{Clock, GroupKind, Moment};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};

@@ -5,8 +5,7 @@
 //! retire a version while we watch it.
 
 use crate::cluster::api::{Api, Ask, Reply};
-use crate::cluster::refusal;
-use crate::cluster::{Error, Target};
+use crate::cluster::{Error, Target, refusal};
 use crate::model::GroupKind;
 use serde::Deserialize;
 use std::collections::HashMap;

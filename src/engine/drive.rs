@@ -139,9 +139,7 @@ impl Drive<'_> {
         let trigger = self.job.trigger.clone();
         let announce = move |revisions| drop(announce.send(revisions));
         let mut publishing = std::pin::pin!(async move { trigger.publish(&announce).await });
-        // A push that is under way is waited for, whatever becomes of the watches: it has to be
-        // accounted for.
-        let mut lost = None;
+        let mut blind = None;
         let published = loop {
             tokio::select! {
                 biased;
@@ -150,9 +148,11 @@ impl Drive<'_> {
                     self.carry_out(effects);
                 }
                 result = &mut publishing => break result?,
-                seen = watching.next(), if lost.is_none() => match seen {
+                // What is under way is brought to its end even if nobody can watch it: whether the
+                // change was made has to be known.
+                seen = watching.next(), if blind.is_none() => match seen {
                     Ok(seen) => self.take(&seen),
-                    Err(error) => lost = Some(error),
+                    Err(error) => blind = Some(error),
                 },
             }
         };
@@ -170,7 +170,7 @@ impl Drive<'_> {
         let (sent, zero) = (published.sent, published.zero);
         let effects = self.run.published(sent, zero, published.attempts);
         self.carry_out(effects);
-        lost.map_or(Ok(()), Err)
+        blind.map_or(Ok(()), Err)
     }
 
     /// Takes in what is seen until nothing more can come.

@@ -12,4 +12,4 @@ pub use clock::SystemClock;
 pub use drive::{Job, Surroundings, Watches, Watching, run_once};
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, Run, Start};
-pub use plan::{Need, Plan, PlannedBystander, PlannedHop};
+pub use plan::{Plan, PlannedBystander, PlannedHop};

@@ -1,7 +1,7 @@
 //! What one run waits for: the checked, resolved form of a scenario, with its detectors built.
 
 use crate::hop::{Bystander, Detector, Place};
-use crate::model::Subject;
+use crate::model::{Requirement, Subject};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub struct PlannedHop {
     /// Its own objective, from zero.
     pub within: Option<Duration>,
     /// Whether the run waits for it.
-    pub need: Need,
+    pub need: Requirement,
     /// Recognises the change.
     pub detector: Arc<dyn Detector>,
 }
@@ -50,17 +50,6 @@ pub struct PlannedBystander {
     pub subject: Arc<Subject>,
     /// What sort of member it is.
     pub detector: Bystander,
-}
-
-/// Whether a run waits for a hop (rule P3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// `required: true`: waited for to the deadline, whatever is seen behind it.
-    Always,
-    /// Unsaid: waited for until a hop behind it is reached.
-    UntilBypassed,
-    /// Timed if reached; never delays or fails a run.
-    Never,
 }
 
 // === impl Plan ===
@@ -91,7 +80,7 @@ impl Plan {
         }
         let required = |place: Option<Place>| -> Vec<usize> {
             let fits = |it: &PlannedHop| {
-                it.need != Need::Never && place.is_none_or(|place| it.place == place)
+                it.need != Requirement::Optional && place.is_none_or(|place| it.place == place)
             };
             (0..self.hops.len()).filter(|&it| fits(&self.hops[it])).collect()
         };

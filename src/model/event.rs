@@ -1,6 +1,7 @@
 //! What happens while hopclock works, for whoever records it: metrics, progress, history.
 
 use crate::model::{CanaryId, Moment, Outcome, Passage, RunRecord, SloVerdict};
+use serde::{Deserialize, Serialize};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +84,8 @@ pub enum Event {
 }
 
 /// Why a due run did not take place (rule O4). Its text is the label `reason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Missed {
     /// The run before it was still under way.
     Overlap,

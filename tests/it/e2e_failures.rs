@@ -185,7 +185,7 @@ async fn p11_an_object_that_loses_the_change_again_is_said_to() {
     let mut course = bench.lane("reverted", "10m", Hook::Right).await;
     course.plan.deadline = 3 * SECOND;
     // Nothing else is waited for once the object was live; the deadline looks at the last state.
-    course.hop("applied").need = hopclock::engine::Need::Always;
+    course.hop("applied").need = hopclock::model::Requirement::Waited;
     bench.sandbox.flux().set_speeds(Speeds { patch: SECOND / 5, ..quick() });
     let other = bench.clone();
     let measured = course.run(move |event: &Event| {

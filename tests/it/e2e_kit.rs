@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use hopclock::cluster::{Cluster, ClusterOptions, Timing};
 use hopclock::engine::{
-    Job, Need, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten, run_once,
+    Job, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten, run_once,
 };
 use hopclock::hop::{
     Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
 };
 use hopclock::model::{
-    Ancestry, CanaryId, Clock, Event, GroupKind, ObjectName, Observer, Outcome, Passage, Revision,
-    RunRecord, SloVerdict, Subject,
+    Ancestry, CanaryId, Clock, Event, GroupKind, ObjectName, Observer, Outcome, Passage,
+    Requirement, Revision, RunRecord, SloVerdict, Subject,
 };
 use hopclock::remote::git::{Credentials, GitRemote, GitRemoteOptions};
 use hopclock::trigger::{Content, EditTemplate, Error, GitCommit, Published, PushMode, Trigger};
@@ -436,7 +436,8 @@ pub(crate) fn plan(name: &str) -> Plan {
     let source = flux(GroupKind::git_repository());
     let live = Subject::local(GroupKind::new("", "ConfigMap"), CANARY_NAMESPACE, name);
     let hop = |name: &str, subject: &Subject, place, after, detector: Arc<dyn Detector>| {
-        let need = if place == Place::Request { Need::Never } else { Need::UntilBypassed };
+        let need =
+            if place == Place::Request { Requirement::Optional } else { Requirement::Required };
         let (name, subject) = (name.to_owned(), Arc::new(subject.clone()));
         PlannedHop { name, subject, place, after, within: None, need, detector }
     };

@@ -1,5 +1,6 @@
 //! Pushing canaries: what arrives, in how many requests, and what others do meanwhile.
 
+use crate::eventually::eventually;
 use crate::git_kit::{Bench, TRAILER, append, push, replace};
 use hopclock::remote::git::{Error, PublishError};
 use hopclock_sandbox::git::{Fault, FaultRule, NewCommit, RequestKind};
@@ -81,9 +82,7 @@ async fn a_branch_that_moves_between_the_two_requests_is_noticed_by_the_server()
     let host = (bench.host.clone(), bench.url.clone());
     let meanwhile = tokio::spawn(async move {
         let (host, url) = host;
-        while host.count(RequestKind::Push) == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        eventually("the push", || host.count(RequestKind::Push) > 0).await;
         host.commit(&url, &NewCommit::new("main", "Somebody else").file("other", "x")).unwrap()
     });
     let mut announced = Vec::new();

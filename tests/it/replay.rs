@@ -4,13 +4,13 @@
 //! `tests/recordings/` holds the streams; `expected.json` says per pushed commit when it passed
 //! which hop, who brought it, who woke the fetch, and how the run ends under which deadline.
 
-use hopclock::engine::{Ancestry, Effect, Need, Plan, PlannedHop, Run, Start};
+use hopclock::engine::{Ancestry, Effect, Plan, PlannedHop, Run, Start};
 use hopclock::hop::{
     Applied, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
 };
 use hopclock::model::{
-    Arrival, CanaryId, GroupKind, Moment, Passage, Revision, RunRecord, Seen, Span, State, Subject,
-    Via, When,
+    Arrival, CanaryId, GroupKind, Moment, Passage, Requirement, Revision, RunRecord, Seen, Span,
+    State, Subject, Via, When,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -354,7 +354,11 @@ fn plan(names: &Names, deadline: f64) -> Plan {
             place,
             after,
             within: None,
-            need: if place == Place::Request { Need::Never } else { Need::UntilBypassed },
+            need: if place == Place::Request {
+                Requirement::Optional
+            } else {
+                Requirement::Required
+            },
             detector,
         };
     let webhook = Arc::new(WebhookReceived::new(Upstream::Shared));

@@ -351,16 +351,16 @@ impl Run {
         if reached.carried == Carried::Ours {
             return when;
         }
-        let doubt = self.first_doubt(hop, when).map(|it| When::between(it.earliest, when.latest));
+        let doubt = self.first_doubt(hop, when).map_or(when.earliest, |it| it.earliest);
+        let when = When { earliest: when.earliest.min(doubt), ..when };
         let instant = |it: usize| self.followers[it].reached.as_ref().map(|it| it.when.latest);
         let behind = self.plan.behind(hop).filter(|&it| self.plan.hops[it].place != Place::Request);
         match behind.filter_map(instant).min() {
             Some(cap) if cap < when.latest => {
-                let known = doubt.unwrap_or(when).earliest;
                 let began = self.change.began().unwrap_or(cap);
-                When::between(if known < cap { known } else { began }, cap)
+                When::between(if when.earliest < cap { when.earliest } else { began }, cap)
             }
-            _ => doubt.unwrap_or(when),
+            _ => when,
         }
     }
 

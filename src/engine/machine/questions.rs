@@ -7,14 +7,26 @@
 
 use crate::engine::machine::{Ancestry, Effect, Run};
 use crate::model::{Carrier, Revision, When};
-use std::collections::BTreeMap;
 
-/// What was asked, and what is known.
+/// What was asked, in the order in which it was shown, and what is known.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
-    answers: BTreeMap<Revision, Option<Ancestry>>,
-    /// Those whose answers were not taken yet, in the order in which they were shown.
-    open: Vec<Revision>,
+pub(super) struct Questions(Vec<Question>);
+
+#[derive(Debug)]
+struct Question {
+    revision: Revision,
+    answer: Option<Ancestry>,
+    /// The change knows of the answer.
+    is_taken: bool,
+}
+
+// === impl Question ===
+
+impl Question {
+    /// Whether there is no answer that says something.
+    fn is_open(&self) -> bool {
+        matches!(self.answer, None | Some(Ancestry::Unknown))
+    }
 }
 
 // === impl Questions ===
@@ -22,12 +34,16 @@ pub(super) struct Questions {
 impl Questions {
     /// Whether everything was answered.
     pub(super) fn are_answered(&self) -> bool {
-        !self.answers.values().any(|it| is_doubtful(it.as_ref()))
+        !self.0.iter().any(Question::is_open)
     }
 
     /// The revisions that came instead of ours.
     pub(super) fn gone(&self) -> impl Iterator<Item = &Revision> {
-        self.answers.iter().filter(|it| *it.1 == Some(Ancestry::Gone)).map(|it| it.0)
+        self.0.iter().filter(|it| it.answer == Some(Ancestry::Gone)).map(|it| &it.revision)
+    }
+
+    fn of(&self, revision: &Revision) -> Option<&Question> {
+        self.0.iter().find(|it| it.revision == *revision)
     }
 }
 
@@ -43,15 +59,14 @@ impl Run {
             }
             let known = self.change.carried(&revision).is_some()
                 || self.change.is_stranger(&revision)
-                || self.questions.answers.contains_key(&revision);
+                || self.questions.of(&revision).is_some();
             let waiting = (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
             let may_ask = !self.change.ours().is_empty() && self.ended.is_none() && waiting;
             if !known && may_ask {
-                self.questions.answers.insert(revision.clone(), None);
-                self.questions.open.push(revision.clone());
                 if self.push.is_some() {
-                    self.effects.push(Effect::Ask(revision));
+                    self.effects.push(Effect::Ask(revision.clone()));
                 }
+                self.questions.0.push(Question { revision, answer: None, is_taken: false });
             }
         }
     }
@@ -59,21 +74,16 @@ impl Run {
     /// Asks what had to wait for the acknowledgement.
     pub(super) fn ask_what_is_open(&mut self) {
         let change = &self.change;
-        self.questions.open.retain(|it| change.carried(it).is_none());
-        let open = &self.questions.open;
-        self.questions.answers.retain(|it, answer| answer.is_some() || open.contains(it));
-        self.effects.extend(open.iter().cloned().map(Effect::Ask));
+        self.questions.0.retain(|it| change.carried(&it.revision).is_none());
+        self.effects.extend(self.questions.0.iter().map(|it| Effect::Ask(it.revision.clone())));
     }
 
     /// Asks once more what could not be found out.
     pub(super) fn ask_once_more(&mut self) {
-        for (revision, answer) in &mut self.questions.answers {
-            if *answer == Some(Ancestry::Unknown) {
-                *answer = None;
-                if !self.questions.open.contains(revision) {
-                    self.questions.open.push(revision.clone());
-                }
-                self.effects.push(Effect::Ask(revision.clone()));
+        for question in &mut self.questions.0 {
+            if question.answer == Some(Ancestry::Unknown) {
+                question.answer = None;
+                self.effects.push(Effect::Ask(question.revision.clone()));
             }
         }
     }
@@ -81,52 +91,45 @@ impl Run {
     /// Takes an answer; says whether more is known of the change. The first one that says
     /// something counts.
     pub(super) fn take_answer(&mut self, revision: &Revision, ancestry: Ancestry) -> bool {
-        let known = self.questions.answers.get_mut(revision).filter(|it| is_doubtful(it.as_ref()));
-        let Some(answer) = known else { return false };
-        *answer = Some(ancestry);
-        let is_open = |it: &Revision| matches!(self.questions.answers.get(it), Some(None));
-        let unanswered = self.questions.open.iter().position(is_open);
-        let ready = unanswered.unwrap_or(self.questions.open.len());
-        self.take_first(ready)
+        let mut asked = self.questions.0.iter_mut();
+        let Some(question) = asked.find(|it| it.revision == *revision && it.is_open()) else {
+            return false;
+        };
+        question.answer = Some(ancestry);
+        let unanswered = self.questions.0.iter().position(|it| it.answer.is_none());
+        self.take_first(unanswered.unwrap_or(self.questions.0.len()))
     }
 
     /// Takes the answers that wait for an earlier one which did not come.
     pub(super) fn take_answers_that_wait(&mut self) -> bool {
-        self.take_first(self.questions.open.len())
+        self.take_first(self.questions.0.len())
     }
 
-    /// The first state of a hop's subject before `when` that shows a revision of which nobody
+    /// The first state of a hop's subject up to `when` that shows a revision of which nobody
     /// could tell anything.
     pub(super) fn first_doubt(&self, hop: usize, when: When) -> Option<When> {
         let (subject, detector) = self.member(hop);
         let began = self.change.began()?;
-        let doubtful = |it: &Revision| {
-            self.questions.answers.get(it).is_some_and(|it| is_doubtful(it.as_ref()))
-        };
+        let doubtful = |it: &Revision| self.questions.of(it).is_some_and(|it| !it.is_taken);
         let states = self.subjects[&subject].iter().map(|it| (it.when, detector.revisions(it)));
-        let mut before = states.filter(|it| it.0.latest >= began && it.0.latest < when.latest);
+        let mut before = states.filter(|it| it.0.latest >= began && it.0.latest <= when.latest);
         before.find(|it| it.1.iter().any(doubtful)).map(|it| it.0)
     }
 
     fn take_first(&mut self, count: usize) -> bool {
         let mut learned = false;
-        for revision in self.questions.open.drain(..count) {
-            match self.questions.answers.get(&revision) {
-                Some(Some(Ancestry::Carries(canary))) => {
+        let first = self.questions.0.iter_mut().take(count);
+        for question in first.filter(|it| !it.is_taken && !it.is_open()) {
+            let revision = question.revision.clone();
+            match &question.answer {
+                Some(Ancestry::Carries(canary)) => {
                     self.change.learn(Carrier { revision, canary: canary.clone() });
-                    learned = true;
                 }
-                Some(Some(Ancestry::NotYet | Ancestry::Gone)) => {
-                    self.change.dismiss(revision);
-                    learned = true;
-                }
-                _ => (),
+                _ => self.change.dismiss(revision),
             }
+            question.is_taken = true;
+            learned = true;
         }
         learned
     }
-}
-
-fn is_doubtful(answer: Option<&Ancestry>) -> bool {
-    matches!(answer, None | Some(Ancestry::Unknown))
 }

@@ -4,5 +4,8 @@ mod failures;
 mod objectives;
 mod others;
 mod path;
+mod pipeline;
+mod properties;
 mod script;
 mod time;
+mod witness;

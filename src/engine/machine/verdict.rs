@@ -2,9 +2,10 @@
 
 use crate::engine::machine::Run;
 use crate::engine::machine::follower::{Doing, Follower, Hold};
-use crate::engine::plan::Need;
 use crate::hop::Place;
-use crate::model::{FailureSort, Moment, Outcome, ProbeError, Revision, Skip, Subject};
+use crate::model::{
+    FailureSort, Moment, Outcome, ProbeError, Requirement, Revision, Skip, Subject,
+};
 use std::sync::Arc;
 
 // === impl Run ===
@@ -105,9 +106,9 @@ impl Run {
         let follower = &self.followers[index];
         let open = follower.reached.is_none() || follower.hold == Hold::Lost;
         match hop.need {
-            Need::Always => open,
-            Need::UntilBypassed => open && !follower.passed && !self.is_bypassed(index),
-            Need::Never => false,
+            Requirement::Waited => open,
+            Requirement::Required => open && !follower.passed && !self.is_bypassed(index),
+            Requirement::Optional => false,
         }
     }
 

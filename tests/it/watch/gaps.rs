@@ -1,6 +1,7 @@
 //! Rule T6 over real sockets: whatever happens to a watch, no state is lost, and what could not
 //! be heard at once is said to lie between two instants.
 
+use crate::eventually::eventually;
 use crate::watch::{Lab, breakage, event, revision, settle, short, source, state};
 use hopclock::cluster::{Error, Event, Timing};
 use hopclock::model::{Arrival, GroupKind, Moment, State};
@@ -40,9 +41,9 @@ async fn t6_a_change_behind_a_410_is_bounded_and_no_change_is_no_state() {
     while lab.server.faults().relist(&Scope::all()) == 0 {
         tokio::task::yield_now().await;
     }
-    while lab.asked("list").len() == lists || lab.server.faults().open_watches(&Scope::all()) == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let relisted = || lab.asked("list").len() > lists;
+    let watched = || lab.server.faults().open_watches(&Scope::all()) > 0;
+    eventually("a list, and a watch from it on", || relisted() && watched()).await;
     lab.publish("apps", "main@sha1:2");
     assert_eq!(revision(&state(&mut following).await.value), "main@sha1:2");
     assert!(cluster.watch_restarts()[&(kind(), "gone")] >= 2);
@@ -116,13 +117,14 @@ async fn no_event_is_lost_or_shown_twice_while_the_server_closes_watches_in_good
     settle(&lab, &mut following, "apps").await;
 
     let mut number = 0;
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
     while cluster.watch_restarts().get(&(kind(), "closed")).is_none_or(|it| *it < 3) {
         let written = lab.publish("apps", &number.to_string());
         let next = state(&mut following).await;
         assert_eq!(revision(&next.value), number.to_string());
         assert!(next.when.earliest <= next.when.latest && written <= next.when.latest);
         number += 1;
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        pace.tick().await;
     }
     assert_eq!(lab.asked("list").len(), 1, "a closed watch goes on where it was");
 }
@@ -158,9 +160,8 @@ async fn an_api_server_that_goes_away_is_awaited_without_end_and_said_once() {
     lab.server.go_away().await;
     breakage(&mut following).await;
     let refused = (kind(), "refused");
-    while cluster.watch_restarts().get(&refused).is_none_or(|it| *it < 3) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let attempts = || cluster.watch_restarts().get(&refused).copied().unwrap_or_default();
+    eventually("a third refused attempt", || attempts() >= 3).await;
     assert!(following.try_next().is_none(), "said once");
     let unproven = following.prove(Duration::from_secs(1)).await;
     assert_eq!(unproven.len(), 1);

@@ -1,6 +1,7 @@
 //! One watch for all who follow something of a kind in a namespace.
 
-use crate::watch::{Lab, event, patient, revision, short, source, state};
+use crate::eventually::eventually;
+use crate::watch::{Lab, event, patient, revision, source, state};
 use hopclock::cluster::Event;
 use hopclock::model::{Arrival, GroupKind, Subject};
 use hopclock_sandbox::store::Key;
@@ -127,9 +128,7 @@ async fn a_watch_ends_a_while_after_its_last_follower_and_begins_anew() {
     let following = cluster.follow(&[source("apps")]).await.unwrap();
     assert_eq!(lab.server.faults().open_watches(&scope), 1);
     drop(following);
-    while lab.server.faults().open_watches(&scope) > 0 {
-        tokio::time::sleep(short().linger).await;
-    }
+    eventually("no watch", || lab.server.faults().open_watches(&scope) == 0).await;
     lab.publish("apps", "main@sha1:1");
     let mut following = cluster.follow(&[source("apps")]).await.unwrap();
     let Event::Seen(seen) = event(&mut following).await else { panic!("no state") };

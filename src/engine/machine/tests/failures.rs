@@ -4,10 +4,9 @@ use crate::engine::machine::Ancestry;
 use crate::engine::machine::tests::script::{
     LIVE, SOURCE, Script, applier_subject, live_subject, plan, plan_beside, source_subject,
 };
-use crate::engine::plan::Need;
 use crate::hop::Bystander;
 use crate::hop::tests::objects::{Object, at, config_map, first, kustomization, next, source};
-use crate::model::{GroupKind, RunRecord, When};
+use crate::model::{GroupKind, Requirement, RunRecord, When};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,7 +230,7 @@ fn o3_a_subject_that_cannot_be_watched_makes_no_timeout() {
 fn o3_a_run_without_required_hops_times_out_when_nothing_is_seen() {
     let mut plan = plan();
     for hop in [SOURCE, 2, LIVE] {
-        plan.hops[hop].need = Need::Never;
+        plan.hops[hop].need = Requirement::Optional;
     }
     let mut script = Script::pushed(plan);
     script.pass(80.0);

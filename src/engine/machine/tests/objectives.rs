@@ -5,9 +5,9 @@ use crate::engine::machine::tests::script::{
     plan_within,
 };
 use crate::engine::machine::{Ancestry, Effect};
-use crate::engine::plan::{Need, Plan};
+use crate::engine::plan::Plan;
 use crate::hop::tests::objects::{at, commit, config_map, gap, kustomization, source, webhook};
-use crate::model::When;
+use crate::model::{Requirement, When};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,7 +196,8 @@ fn o2_what_is_no_measurement_counts_nothing() {
 
 #[test]
 fn o2_an_optional_hop_that_is_still_waited_for_when_its_objective_is_crossed_is_bad() {
-    let mut script = Script::pushed(hop_within(plan_with(APPLIED, Need::Never), APPLIED, 5));
+    let mut script =
+        Script::pushed(hop_within(plan_with(APPLIED, Requirement::Optional), APPLIED, 5));
     script.fetched(12.0, 'c');
     script.live(13.0, 100);
     assert_eq!(script.run.wakes_at(), Some(at(16.0)));
@@ -209,7 +210,8 @@ fn o2_an_optional_hop_that_is_still_waited_for_when_its_objective_is_crossed_is_
 
 #[test]
 fn o2_an_optional_hop_that_nobody_waits_for_any_more_is_unknown() {
-    let mut script = Script::pushed(hop_within(plan_with(APPLIED, Need::Never), APPLIED, 40));
+    let mut script =
+        Script::pushed(hop_within(plan_with(APPLIED, Requirement::Optional), APPLIED, 40));
     script.fetched(12.0, 'c');
     script.live(13.0, 100);
     script.pass(23.0);

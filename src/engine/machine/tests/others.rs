@@ -1,13 +1,12 @@
 //! Rules T9, T12 and P11: commits of others, webhooks, and changes that are lost again.
 
 use crate::engine::machine::tests::script::{
-    APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with,
+    APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with, plan_within,
 };
 use crate::engine::machine::{Ancestry, Effect};
-use crate::engine::plan::Need;
 use crate::hop::Bystander;
 use crate::hop::tests::objects::{at, canary, commit, first, next, source, webhook};
-use crate::model::{GroupKind, Passage, Via, When};
+use crate::model::{GroupKind, Passage, Requirement, Via, When};
 
 #[test]
 fn t9_a_revision_that_stood_there_before_the_push_is_not_asked_for() {
@@ -125,6 +124,20 @@ fn t9_what_could_not_be_found_out_is_asked_once_more_before_the_run_is_given_up(
 }
 
 #[test]
+fn t9_what_is_asked_once_more_keeps_its_place_before_what_was_shown_later() {
+    let mut script = Script::pushed(plan_within(30));
+    script.fetched(12.0, 'd');
+    script.answer(13.0, 'd', Ancestry::Unknown);
+    script.fetched(14.0, 'e');
+    script.fetched(15.0, 'f');
+    script.run.tick(at(41.0));
+    script.answer(41.1, 'd', Ancestry::Carries(None));
+    script.answer(41.2, 'e', Ancestry::Carries(None)); // `f` is never answered
+    let fetched = kept(&script.finish(42.0), SOURCE).unwrap();
+    assert_eq!((fetched.at, fetched.uncertain), ((1.0, 1.0), false));
+}
+
+#[test]
 fn t9_an_answer_that_waits_for_another_is_taken_at_the_deadline() {
     let mut script = Script::pushed(plan());
     script.fetched(12.0, 'd');
@@ -216,7 +229,7 @@ fn p11_replacement_by_a_later_canary_is_no_loss() {
 
 #[test]
 fn p11_a_source_that_goes_back_to_what_stood_before_has_lost_the_change() {
-    let mut script = Script::pushed(plan_with(APPLIED, Need::Always));
+    let mut script = Script::pushed(plan_with(APPLIED, Requirement::Waited));
     script.fetched(12.0, 'c');
     script.fetched(13.0, 'a');
     script.pass(80.0);

@@ -5,12 +5,12 @@ use crate::engine::machine::tests::script::{
     plan_with, plan_within, source_subject,
 };
 use crate::engine::machine::{Effect, LINGER, Start};
-use crate::engine::plan::{Need, Plan};
+use crate::engine::plan::Plan;
 use crate::hop::Bystander;
 use crate::hop::tests::objects::{
     at, config_map, first, kustomization, next, nothing, source, webhook,
 };
-use crate::model::{GroupKind, Outcome, Passage, Skip, When};
+use crate::model::{GroupKind, Outcome, Passage, Requirement, Skip, When};
 use std::time::Duration;
 
 #[test]
@@ -96,7 +96,7 @@ fn p3_a_run_does_not_wait_for_a_hop_once_one_behind_it_is_reached() {
 
 #[test]
 fn p3_what_is_required_explicitly_is_waited_for_even_when_bypassed() {
-    let mut script = Script::pushed(plan_with(SOURCE, Need::Always));
+    let mut script = Script::pushed(plan_with(SOURCE, Requirement::Waited));
     script.applied(13.0, 'c');
     script.live(14.0, 100);
     assert_eq!(script.outcome(), "none");
@@ -106,7 +106,7 @@ fn p3_what_is_required_explicitly_is_waited_for_even_when_bypassed() {
 
 #[test]
 fn p3_a_required_webhook_that_went_by_is_not_delivered() {
-    let mut script = Script::pushed(plan_with(WEBHOOK, Need::Always));
+    let mut script = Script::pushed(plan_with(WEBHOOK, Requirement::Waited));
     script.fetched(12.0, 'c');
     script.applied(13.0, 'c');
     script.live(13.0, 100);
@@ -117,7 +117,7 @@ fn p3_a_required_webhook_that_went_by_is_not_delivered() {
 
 #[test]
 fn p3_what_is_optional_never_delays_or_fails_a_run() {
-    let mut script = Script::pushed(plan_with(APPLIED, Need::Never));
+    let mut script = Script::pushed(plan_with(APPLIED, Requirement::Optional));
     script.kustomization(12.0, kustomization().attempted('c').ready("False", "BuildFailed"));
     script.fetched(12.0, 'c');
     script.live(13.0, 100);
@@ -137,7 +137,7 @@ fn p3_a_dead_webhook_is_a_bypass_and_no_outage() {
 
 #[test]
 fn p3_a_run_lingers_ten_seconds_for_what_is_optional() {
-    let mut script = Script::pushed(plan_with(APPLIED, Need::Never));
+    let mut script = Script::pushed(plan_with(APPLIED, Requirement::Optional));
     script.fetched(12.0, 'c');
     script.live(13.0, 100);
     let end = at(13.0) + LINGER;
@@ -152,7 +152,7 @@ fn p3_a_run_lingers_ten_seconds_for_what_is_optional() {
 
 #[test]
 fn p3_a_run_never_lingers_past_its_deadline() {
-    let mut script = Script::pushed(plan_with(APPLIED, Need::Never));
+    let mut script = Script::pushed(plan_with(APPLIED, Requirement::Optional));
     script.fetched(12.0, 'c');
     script.live(68.0, 100);
     assert_eq!(script.run.wakes_at(), Some(at(71.0)));
@@ -170,10 +170,10 @@ fn p3_what_is_not_lingered_for_is_over_at_once() {
 #[test]
 fn p4_delivery_ends_at_the_latest_live_else_at_the_last_applied_unless_the_scenario_says() {
     assert_eq!(plan().ends(), [LIVE]);
-    assert_eq!(plan_with(LIVE, Need::Never).ends(), [APPLIED]);
+    assert_eq!(plan_with(LIVE, Requirement::Optional).ends(), [APPLIED]);
     assert_eq!(Plan { until: Some(SOURCE), ..plan() }.ends(), [SOURCE]);
-    let mut optional = plan_with(LIVE, Need::Never);
-    optional.hops[APPLIED].need = Need::Never;
+    let mut optional = plan_with(LIVE, Requirement::Optional);
+    optional.hops[APPLIED].need = Requirement::Optional;
     assert_eq!(optional.ends(), [SOURCE]);
     let mut script = Script::pushed(plan());
     script.fetched(12.0, 'c');
@@ -184,7 +184,8 @@ fn p4_delivery_ends_at_the_latest_live_else_at_the_last_applied_unless_the_scena
 
 #[test]
 fn p4_delivery_until_an_optional_hop_ends_there_if_it_is_still_seen_and_nowhere_else() {
-    let until_applied = || Plan { until: Some(APPLIED), ..plan_with(APPLIED, Need::Never) };
+    let until_applied =
+        || Plan { until: Some(APPLIED), ..plan_with(APPLIED, Requirement::Optional) };
     let mut script = Script::pushed(until_applied());
     script.fetched(12.0, 'c');
     script.live(13.0, 100);
@@ -240,7 +241,7 @@ fn p5_a_path_that_is_suspended_after_the_crossing_is_late_all_the_same() {
 
 #[test]
 fn p5_an_optional_hop_that_is_suspended_stands_in_the_way_of_the_others() {
-    let mut script = Script::pushed(plan_with(SOURCE, Need::Never));
+    let mut script = Script::pushed(plan_with(SOURCE, Requirement::Optional));
     script.source(20.0, source().suspended());
     assert_eq!(script.outcome(), "skipped");
 }

@@ -5,7 +5,7 @@
 //! brings commit `c` with canary 100 of the lane, under a deadline of 60 s.
 
 use crate::engine::machine::{Ancestry, Effect, Run, Start};
-use crate::engine::plan::{Need, Plan, PlannedBystander, PlannedHop};
+use crate::engine::plan::{Plan, PlannedBystander, PlannedHop};
 use crate::hop::tests::objects::{
     Object, at, canary, commit, config_map, first, gap, kustomization, next, source,
 };
@@ -13,7 +13,8 @@ use crate::hop::{
     Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
 };
 use crate::model::{
-    GroupKind, Outcome, Passage, RunRecord, Seen, SloVerdict, Span, State, Subject, When,
+    GroupKind, Outcome, Passage, Requirement, RunRecord, Seen, SloVerdict, Span, State, Subject,
+    When,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,7 +202,11 @@ pub(super) fn plan() -> Plan {
             place,
             after,
             within: None,
-            need: if place == Place::Request { Need::Never } else { Need::UntilBypassed },
+            need: if place == Place::Request {
+                Requirement::Optional
+            } else {
+                Requirement::Required
+            },
             detector,
         };
     let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
@@ -227,7 +232,7 @@ pub(super) fn plan_within(seconds: u64) -> Plan {
 }
 
 /// The same, with another need of one hop.
-pub(super) fn plan_with(hop: usize, need: Need) -> Plan {
+pub(super) fn plan_with(hop: usize, need: Requirement) -> Plan {
     let mut plan = plan();
     plan.hops[hop].need = need;
     plan

@@ -5,11 +5,10 @@ use crate::engine::machine::tests::script::{
     plan_within, source_subject,
 };
 use crate::engine::machine::{Ancestry, STATES_KEPT, Start};
-use crate::engine::plan::Need;
 use crate::hop::tests::objects::{
     at, commit, config_map, first, gap, kustomization, next, revision, source, webhook,
 };
-use crate::model::{Outcome, ProbeError, When};
+use crate::model::{Outcome, Passage, ProbeError, Requirement, Via, When};
 use std::time::Duration;
 
 #[test]
@@ -165,6 +164,21 @@ fn t6_an_earlier_revision_that_nobody_could_tell_of_makes_a_carried_hop_uncertai
 }
 
 #[test]
+fn t6_a_doubt_widens_bounds_and_never_narrows_them() {
+    let mut script = Script::pushed(plan());
+    script.see(&applier_subject(), gap(12.0, 15.0, kustomization().applied('d')));
+    script.kustomization(15.0, kustomization().applied('d').attempted('e'));
+    script.answer(16.0, 'd', Ancestry::Carries(None)); // of `e` nothing is known yet
+    assert_eq!(kept(&script.finish(17.0), APPLIED).unwrap().at, (1.0, 4.0));
+    let mut script = Script::pushed(plan());
+    script.fetched_between(12.0, 15.0, 'd');
+    script.fetched(15.0, 'e');
+    script.answer(16.0, 'd', Ancestry::Unknown);
+    script.answer(16.0, 'e', Ancestry::Carries(None));
+    assert_eq!(kept(&script.finish(17.0), SOURCE).unwrap().at, (1.0, 4.0));
+}
+
+#[test]
 fn t8_a_revision_that_is_learned_late_is_looked_up_in_what_was_seen() {
     let mut script = Script::pushed(plan());
     script.fetched(12.0, 'd');
@@ -241,8 +255,11 @@ fn t8_what_was_forgotten_leaves_an_interval() {
         script.fetched(14.0, 'd');
     }
     script.answer(16.0, 'd', Ancestry::Carries(None));
-    let fetched = kept(&script.finish(17.0), SOURCE).unwrap();
+    let record = script.finish(17.0);
+    let fetched = kept(&record, SOURCE).unwrap();
     assert_eq!((fetched.at, fetched.uncertain), ((1.0, 3.0), true));
+    let Passage::Reached { via, .. } = &record.hops[SOURCE].passage else { panic!() };
+    assert_eq!(*via, Some(Via::Unknown), "the event that would tell is forgotten");
 }
 
 #[test]
@@ -274,7 +291,7 @@ fn t10_a_sign_before_the_stages_start_is_a_wait_of_nought() {
 
 #[test]
 fn t10_an_uncertain_sign_makes_an_uncertain_wait() {
-    let mut script = Script::pushed(plan_with(WEBHOOK, Need::Never));
+    let mut script = Script::pushed(plan_with(WEBHOOK, Requirement::Optional));
     script.fetched(12.0, 'c');
     script.see(&applier_subject(), gap(11.0, 14.0, kustomization().attempted('c')));
     script.see(&applier_subject(), next(15.0, kustomization().applied('c')));

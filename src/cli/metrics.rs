@@ -1,0 +1,95 @@
+//! Metrics of runs that a command makes: registered, declared and served.
+
+use crate::cluster::Cluster;
+use crate::config::{Hop, Scenario};
+use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
+use crate::model::{Clock, Requirement};
+use crate::web::{self, Limits};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A metrics page that is up. Dropping it leaves it up; [`Page::close`] ends it.
+pub(super) struct Page {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+/// Metrics of these scenarios; every series is there from the first scrape.
+pub(super) fn of(scenarios: &[Scenario], cluster: &Cluster, clock: Arc<dyn Clock>) -> Arc<Metrics> {
+    let cluster = cluster.clone();
+    let restarts = move || {
+        let counts = cluster.watch_restarts().into_iter();
+        let one = |((kind, reason), count): ((crate::model::GroupKind, &'static str), u64)| {
+            let reason = reason.to_owned();
+            WatchRestarts { target_cluster: String::new(), kind: kind.kind, reason, count }
+        };
+        counts.map(one).collect()
+    };
+    let metrics = Metrics::new(clock, env!("CARGO_PKG_VERSION"), Box::new(restarts));
+    for scenario in scenarios {
+        metrics.declare(&series(scenario));
+    }
+    Arc::new(metrics)
+}
+
+// === impl Page ===
+
+impl Page {
+    /// Serves metrics on a port that was taken before, if one was.
+    pub(super) fn open(
+        listener: Option<TcpListener>,
+        metrics: Arc<Metrics>,
+    ) -> std::io::Result<Option<Self>> {
+        let Some(listener) = listener else { return Ok(None) };
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move { drop(stopped.await) };
+        let serving = web::serve_metrics(listener, metrics, Limits::default(), stopped);
+        Ok(Some(Self { address, stop, serving: tokio::spawn(serving) }))
+    }
+
+    /// Where it is.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets open requests end, then closes the port.
+    pub(super) async fn close(self) {
+        // If nobody listens for it, the page is closed already; so if its task has ended.
+        let _ = self.stop.send(());
+        let _ = self.serving.await;
+    }
+}
+
+/// Takes the port of a page, if one is wanted; before anything else is done.
+pub(super) async fn take_port(
+    address: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, web::Error> {
+    match address {
+        Some(address) => web::listen(address).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn series(scenario: &Scenario) -> ScenarioSeries {
+    let hop = |it: &Hop| HopSeries {
+        hop: it.name.clone(),
+        target_cluster: it.cluster.0.clone(),
+        kind: it.kind.kind().traits().kind.to_owned(),
+        optional: it.required == Requirement::Optional,
+    };
+    let clusters: BTreeSet<String> = scenario.hops.iter().map(|it| it.cluster.0.clone()).collect();
+    let total = scenario.slo.as_ref().map(|_| "total".to_owned());
+    let own = scenario.hops.iter().filter(|it| it.within.is_some()).map(|it| it.name.clone());
+    ScenarioSeries {
+        scenario: scenario.name.clone(),
+        hops: scenario.hops.iter().map(hop).collect(),
+        slos: total.into_iter().chain(own).collect(),
+        clusters: clusters.into_iter().collect(),
+    }
+}

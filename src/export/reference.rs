@@ -1,0 +1,176 @@
+//! Every metric, once: what registers it, what documents it and what explains it in a scrape all
+//! read the one list below, whose doc comments are the HELP texts.
+
+/// The stage from sending the change to its acknowledgement, beside those of the hops.
+pub const PUSH: &str = "push";
+
+/// The whole delivery, where others name a hop.
+pub const TOTAL: &str = "total";
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricDoc {
+    /// Full name, as in queries.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: MetricKind,
+    /// Names of its labels, in the order of the exposition.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// How a metric behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// A distribution, in classic and native buckets.
+    Histogram,
+}
+
+/// Writes the list down as an enum and as its documentation.
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $id:ident: $kind:ident $name:literal [$($label:ident),*];)+) => {
+        /// A metric that hopclock exposes.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Metric {
+            $($(#[doc = $help])+ $id,)+
+        }
+
+        impl Metric {
+            /// Every metric, in the order of the exposition.
+            pub const ALL: &'static [Self] = &[$(Self::$id),+];
+
+            /// What it is.
+            #[must_use]
+            pub const fn doc(self) -> MetricDoc {
+                match self {
+                    $(Self::$id => MetricDoc {
+                        name: $name,
+                        kind: MetricKind::$kind,
+                        labels: &[$(stringify!($label)),*],
+                        help: concat!($($help),+).trim_ascii_start(),
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Time from the hops before a hop to the hop, or of the push itself (hop push), of changes
+    /// that were delivered, late, undelivered or superseded.
+    StageDuration: Histogram "hopclock_stage_duration_seconds" [scenario, target_cluster, hop];
+
+    /// Part of the observed stages in which nobody had started to work yet, where Flux shows it.
+    StageWait: Counter "hopclock_stage_wait_seconds_total" [scenario, target_cluster, hop];
+
+    /// Changes that did not reach a hop and were not seen behind it either, by how their run ended;
+    /// superseded changes had no time to and are not counted.
+    StageUnreached: Counter "hopclock_stage_unreached_total"
+        [scenario, target_cluster, hop, outcome];
+
+    /// Time from the acknowledged push to the end of delivery; undelivered changes count with the
+    /// time at which that was certain, timeouts with the deadline.
+    PushToApply: Histogram "hopclock_push_to_apply_seconds" [scenario, target_cluster, outcome];
+
+    /// Hops reached, by who woke the subject.
+    HopWakes: Counter "hopclock_hop_wakes_total" [scenario, target_cluster, hop, via];
+
+    /// Webhooks by whose they were; none counts changes whose webhook never came.
+    Webhooks: Counter "hopclock_webhooks_total" [scenario, target_cluster, hop, webhook];
+
+    /// Changes that were not seen at a hop, though at one behind it.
+    HopBypassed: Counter "hopclock_hop_bypassed_total" [scenario, target_cluster, hop];
+
+    /// Changes that were seen at a hop before one that should come before it; not observed as a
+    /// stage.
+    HopReordered: Counter "hopclock_hop_reordered_total" [scenario, target_cluster, hop];
+
+    /// Changes that a subject lost again before the run ended.
+    HopReverted: Counter "hopclock_hop_reverted_total" [scenario, target_cluster, hop];
+
+    /// Times that stayed out of the histograms because they are known too vaguely: a stage's, the
+    /// push's (hop push) or the whole delivery's (hop total).
+    UncertainHops: Counter "hopclock_uncertain_hops_total" [scenario, target_cluster, hop];
+
+    /// Runs that were due.
+    ScheduledRuns: Counter "hopclock_scheduled_runs_total" [scenario];
+
+    /// Due runs that did not take place, by reason.
+    MissedRuns: Counter "hopclock_missed_runs_total" [scenario, reason];
+
+    /// Finished runs by outcome.
+    Runs: Counter "hopclock_runs_total" [scenario, outcome];
+
+    /// Finished runs by outcome, for each cluster that the run looked at.
+    ClusterRuns: Counter "hopclock_cluster_runs_total" [scenario, target_cluster, outcome];
+
+    /// Decisions on an objective, good or bad; counted when it is met or crossed.
+    SloEvents: Counter "hopclock_slo_events_total" [scenario, slo];
+
+    /// Decisions that an objective was missed.
+    SloBadEvents: Counter "hopclock_slo_bad_events_total" [scenario, slo];
+
+    /// Objectives on which a run could not decide; in neither of the other two.
+    SloUnknown: Counter "hopclock_slo_unknown_total" [scenario, slo];
+
+    /// Age of the oldest run that has not finished; 0 if there is none.
+    RunInFlight: Gauge "hopclock_run_in_flight_seconds" [scenario];
+
+    /// 1 while a run has pushed its change, waits for its outcome and has not seen it at the hop.
+    HopWaiting: Gauge "hopclock_hop_waiting" [scenario, hop];
+
+    /// When the last run finished, in seconds since 1970; absent until one has.
+    LastRun: Gauge "hopclock_last_run_timestamp_seconds" [scenario, target_cluster];
+
+    /// When the last run with the outcome ok finished, in seconds since 1970; absent until one has.
+    LastSuccess: Gauge "hopclock_last_success_timestamp_seconds" [scenario, target_cluster];
+
+    /// Runs that could not measure, by reason.
+    ProbeErrors: Counter "hopclock_probe_errors_total" [scenario, reason];
+
+    /// Watches of the Kubernetes API that had to be opened again, by reason.
+    WatchRestarts: Counter "hopclock_watch_restarts_total" [target_cluster, kind, reason];
+
+    /// Always 1; says which hopclock this is.
+    BuildInfo: Gauge "hopclock_build_info" [version];
+}
+
+/// Every metric that hopclock exposes, in the order of the exposition.
+#[must_use]
+pub fn reference() -> Vec<MetricDoc> {
+    Metric::ALL.iter().map(|it| it.doc()).collect()
+}
+
+// === impl MetricKind ===
+
+impl MetricKind {
+    /// The type's name, as in a scrape.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
+// === impl Metric ===
+
+impl Metric {
+    /// Whether the series belong to a scenario, which is then their first label.
+    pub(super) fn is_of_a_scenario(self) -> bool {
+        self.doc().labels.first() == Some(&"scenario")
+    }
+
+    /// The unit that the name ends in.
+    pub(super) fn unit(self) -> Option<&'static str> {
+        let name = self.doc().name;
+        name.strip_suffix("_total").unwrap_or(name).ends_with("_seconds").then_some("seconds")
+    }
+}

@@ -1,0 +1,212 @@
+//! Accounts for every tick of every schedule (rule O4): it becomes a run, or is missed.
+//!
+//! `scheduled = finished + in flight + missed` holds at every moment, because nothing but the
+//! parts is kept: the sum is never stored, so it cannot disagree. Runs are known by their canary,
+//! so that one that is finished twice, or was never started, is not counted.
+
+use crate::model::{CanaryId, Missed};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+/// Accounts for the ticks of one schedule.
+///
+/// Invariant: a run is in flight or finished, never both, and counted once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    finished: u64,
+    in_flight: HashSet<CanaryId>,
+    missed: BTreeMap<Missed, u64>,
+}
+
+/// What became of a tick.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tick {
+    /// The run of this canary.
+    Run(CanaryId),
+    /// Nothing, for this reason.
+    Missed(Missed),
+}
+
+/// What cannot be accounted for; the ledger is left as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// It was never started, or is finished already.
+    #[error("run `{0}` is not in flight: it was never started, or is finished already")]
+    NotInFlight(CanaryId),
+    /// Two ticks became the same run.
+    #[error("run `{0}` is in flight already: each tick needs a canary of its own")]
+    StartedTwice(CanaryId),
+}
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// A ledger of a schedule that never ticked.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Accounts for a tick.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::StartedTwice`] if the tick is said to have become a run that is in flight; then
+    /// nothing is counted.
+    pub fn tick(&mut self, tick: Tick) -> Result<(), AccountError> {
+        match tick {
+            Tick::Run(canary) => {
+                if self.in_flight.contains(&canary) {
+                    return Err(AccountError::StartedTwice(canary));
+                }
+                self.in_flight.insert(canary);
+            }
+            Tick::Missed(reason) => *self.missed.entry(reason).or_default() += 1,
+        }
+        Ok(())
+    }
+
+    /// Accounts for the end of a run, however it ended.
+    ///
+    /// # Errors
+    ///
+    /// [`AccountError::NotInFlight`] if it is not in flight; then nothing is counted.
+    pub fn finish(&mut self, canary: &CanaryId) -> Result<(), AccountError> {
+        if !self.in_flight.remove(canary) {
+            return Err(AccountError::NotInFlight(canary.clone()));
+        }
+        self.finished += 1;
+        Ok(())
+    }
+
+    /// How often the schedule ticked: the sum of all that became of it.
+    #[must_use]
+    pub fn scheduled(&self) -> u64 {
+        self.finished + self.in_flight() + self.missed.values().sum::<u64>()
+    }
+
+    /// Runs that are finished, with whatever outcome.
+    #[must_use]
+    pub fn finished(&self) -> u64 {
+        self.finished
+    }
+
+    /// Runs that are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.len() as u64
+    }
+
+    /// The runs that are under way, such as those that a killed process left behind.
+    pub fn runs(&self) -> impl Iterator<Item = &CanaryId> {
+        self.in_flight.iter()
+    }
+
+    /// Ticks that were missed for a reason.
+    #[must_use]
+    pub fn missed(&self, reason: Missed) -> u64 {
+        self.missed.get(&reason).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
+    use proptest::sample::select;
+
+    /// What a scheduler does, in any order, right or wrong.
+    #[derive(Clone, Debug)]
+    enum Deed {
+        Start(u64),
+        Miss(Missed),
+        Finish(u64),
+        Restart,
+    }
+
+    fn canary(sequence: u64) -> CanaryId {
+        CanaryId::new("lane", sequence)
+    }
+
+    /// Saves a ledger and reads it back, as a restart does.
+    fn reread(ledger: &Ledger) -> Ledger {
+        serde_json::from_str(&serde_json::to_string(ledger).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn o4_every_tick_is_a_run_or_missed_with_its_reason() {
+        let mut ledger = Ledger::new();
+        ledger.tick(Tick::Run(canary(1))).unwrap();
+        ledger.tick(Tick::Missed(Missed::Overlap)).unwrap();
+        ledger.tick(Tick::Missed(Missed::Overlap)).unwrap();
+        ledger.tick(Tick::Missed(Missed::Down)).unwrap();
+        assert_eq!((ledger.scheduled(), ledger.in_flight(), ledger.finished()), (4, 1, 0));
+        ledger.finish(&canary(1)).unwrap();
+        assert_eq!((ledger.scheduled(), ledger.in_flight(), ledger.finished()), (4, 0, 1));
+        let missed = Missed::ALL.map(|it| ledger.missed(it));
+        assert_eq!(missed, [2, 0, 0, 1]);
+    }
+
+    #[test]
+    fn o4_a_run_that_is_not_in_flight_cannot_finish() {
+        let mut ledger = Ledger::new();
+        assert_eq!(ledger.finish(&canary(1)), Err(AccountError::NotInFlight(canary(1))));
+        ledger.tick(Tick::Run(canary(1))).unwrap();
+        ledger.finish(&canary(1)).unwrap();
+        let error = ledger.finish(&canary(1)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "run `lane-00000000001` is not in flight: it was never started, or is finished already"
+        );
+        assert_eq!(ledger.scheduled(), 1);
+    }
+
+    #[test]
+    fn o4_two_ticks_are_not_the_same_run() {
+        let mut ledger = Ledger::new();
+        ledger.tick(Tick::Run(canary(1))).unwrap();
+        let again = ledger.tick(Tick::Run(canary(1)));
+        assert_eq!(again, Err(AccountError::StartedTwice(canary(1))));
+        assert_eq!(ledger.scheduled(), 1);
+    }
+
+    #[test]
+    fn o4_a_run_that_a_killed_process_left_behind_is_accounted_for_after_the_restart() {
+        let mut ledger = Ledger::new();
+        ledger.tick(Tick::Run(canary(7))).unwrap();
+        let mut ledger = reread(&ledger);
+        let left: Vec<_> = ledger.runs().cloned().collect();
+        assert_eq!(left, [canary(7)]);
+        ledger.finish(&left[0]).unwrap();
+        assert_eq!((ledger.scheduled(), ledger.finished()), (1, 1));
+    }
+
+    fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+        let deed = prop_oneof![
+            (0_u64..12).prop_map(Deed::Start),
+            (0_u64..12).prop_map(Deed::Finish),
+            select(&Missed::ALL[..]).prop_map(Deed::Miss),
+            select(&[Deed::Restart][..]),
+        ];
+        proptest::collection::vec(deed, 0..80)
+    }
+
+    proptest! {
+        #[test]
+        fn property_o4_no_tick_is_unaccounted(deeds in deeds()) {
+            let (mut ledger, mut ticks, mut ends) = (Ledger::new(), 0, 0);
+            for deed in deeds {
+                match deed {
+                    Deed::Start(it) => ticks += u64::from(ledger.tick(Tick::Run(canary(it))).is_ok()),
+                    Deed::Miss(it) => ticks += u64::from(ledger.tick(Tick::Missed(it)).is_ok()),
+                    Deed::Finish(it) => ends += u64::from(ledger.finish(&canary(it)).is_ok()),
+                    Deed::Restart => ledger = reread(&ledger),
+                }
+                let missed: u64 = Missed::ALL.iter().map(|it| ledger.missed(*it)).sum();
+                prop_assert_eq!(ledger.scheduled(), ticks);
+                prop_assert_eq!(ledger.finished(), ends);
+                prop_assert_eq!(ledger.finished() + ledger.in_flight() + missed, ticks);
+            }
+        }
+    }
+}
