@@ -83,7 +83,9 @@ async fn of_source(
     let secret =
         spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
-        Some(_) if config.push_auth.is_some() => (Credentials::None, None),
+        Some(secret) if config.push_auth.is_some() => {
+            (Credentials::None, ca_of_secret(cluster, secret, config).await)
+        }
         Some(secret) => of_secret(cluster, secret).await?,
         None => (Credentials::None, None),
     };
@@ -136,9 +138,26 @@ async fn of_secret(
             ),
         ));
     }
-    let ca = ["ca.crt", "caFile"].into_iter().find(|it| secret.has(it));
-    let ca = ca.map(|it| secret.bytes(it).map(|it| it.expose_secret().to_vec())).transpose()?;
-    Ok((of_keys(&secret)?, ca))
+    Ok((of_keys(&secret)?, ca_of(&secret)))
+}
+
+/// The authority of the host, which the push needs as well as Flux does. We may have no right to
+/// read Flux's Secret, and most hosts need none of their own: then there is none.
+async fn ca_of_secret(
+    cluster: &Cluster,
+    name: &ObjectName,
+    config: &GitCommitConfig,
+) -> Option<Vec<u8>> {
+    if config.ca_file.is_some() {
+        return None;
+    }
+    let secret = cluster.secret(&name.namespace, &name.name).await;
+    secret.as_ref().ok().and_then(ca_of)
+}
+
+fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
+    let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| secret.bytes(it).ok())?;
+    Some(bytes.expose_secret().to_vec())
 }
 
 fn of_keys(secret: &Secret) -> Result<Credentials, ProbeError> {

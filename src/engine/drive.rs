@@ -199,10 +199,21 @@ impl Drive<'_> {
 
     /// Proves the watches, and gives pending answers the same time (rule O2).
     async fn settle(&mut self, watching: &mut dyn Watching) {
-        let limit = tokio::time::sleep(PROOF);
-        let unproven = watching.prove(PROOF).await;
+        let mut limit = std::pin::pin!(tokio::time::sleep(PROOF));
+        let unproven = {
+            let mut proving = watching.prove(PROOF);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some((revision, ancestry)) = self.answers.next() => {
+                        let effects = self.run.answer(&revision, ancestry, self.now());
+                        self.carry_out(effects);
+                    }
+                    unproven = &mut proving => break unproven,
+                }
+            }
+        };
         self.drain(watching);
-        tokio::pin!(limit);
         loop {
             tokio::select! {
                 biased;

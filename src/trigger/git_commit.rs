@@ -245,12 +245,13 @@ impl Trigger for GitCommit {
             reason: "not_prepared",
             message: "a change must be prepared before it is published".to_owned(),
         })?;
-        let (mut last, mut lane) = (prepared.clone(), Ok(()));
+        let (mut last, mut lane, mut attempts) = (prepared.clone(), Ok(()), 1);
         let agree = |again: &git::Prepared| {
             lane = self.check_lane(&canary, again.replaced.as_deref().and_then(latest_in));
             if lane.is_ok() {
                 announce(revisions_of(again));
                 last = again.clone();
+                attempts += 1;
             }
             lane.is_ok()
         };
@@ -264,7 +265,7 @@ impl Trigger for GitCommit {
             Err(git::PublishError::NoAnswer { commit, sent, why, .. }) => {
                 self.after_no_answer(&commit, &why).await?;
                 let zero = When::between(sent, self.remote.now());
-                Published { sent, zero, attempts: 1 }
+                Published { sent, zero, attempts }
             }
             Err(git::PublishError::Failed(error)) => return Err(error.into()),
             Err(withdrawn @ git::PublishError::Withdrawn) => {

@@ -17,15 +17,15 @@ async fn with_another(
     let bench = Bench::new().await;
     let course = bench.lane("lane", "10m", Hook::Silent).await;
     let (other, before) = (course.share(), course.tip());
-    let made = Arc::new(Mutex::new(String::new()));
-    let kept = made.clone();
+    let theirs = Arc::new(Mutex::new(String::new()));
+    let kept = theirs.clone();
     let measured = course.run_and(move || {
         *kept.lock().unwrap() = other.commit(&make(&other, &before));
         other.bench.request("lane");
     });
     let measured = measured.await;
-    let made = made.lock().unwrap().clone();
-    (measured, made)
+    let theirs = theirs.lock().unwrap().clone();
+    (measured, theirs)
 }
 
 /// The canary file at the tip.

@@ -17,7 +17,7 @@ pub(crate) struct Said {
 
 /// A scenario of a lane: trigger keys beside `path` come as lines of `more`.
 pub(crate) fn scenario(lane: &str, more: &str) -> String {
-    let more: String = more.lines().map(|it| format!("    {it}\n")).collect();
+    let more = format!("    {}\n", more.trim_end().replace('\n', "\n    "));
     format!(
         "name: {lane}\n\
          deadline: 20s\n\

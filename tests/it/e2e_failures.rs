@@ -120,11 +120,11 @@ async fn dependent(bench: &Bench) -> Course {
             "sourceRef": {"kind": "GitRepository", "name": "base"}}});
     bench.sandbox.store().create(object, "somebody").unwrap();
     bench.until("Kustomization", "base-app", applied).await;
-    course.edit.path = "app/configmap.yaml".to_owned();
+    "app/configmap.yaml".clone_into(&mut course.edit.path);
     let name = hopclock::model::ObjectName::new("hopclock", "base-app");
     course.edit.content = Content::ConfigMap(name);
-    let applier = Subject::local(GroupKind::kustomization(), "flux-system", "base-app");
-    course.hop("applied").subject = Arc::new(applier);
+    let other = Subject::local(GroupKind::kustomization(), "flux-system", "base-app");
+    course.hop("applied").subject = Arc::new(other);
     let live = Subject::local(GroupKind::new("", "ConfigMap"), "hopclock", "base-app");
     course.hop("live").subject = Arc::new(live);
     course

@@ -431,7 +431,7 @@ impl<F: Fn(&Event) + Send + Sync> Observer for Notes<F> {
 }
 
 /// What a lane is waited for with: webhook, fetch, applied, live, and its Receiver.
-fn plan(name: &str) -> Plan {
+pub(crate) fn plan(name: &str) -> Plan {
     let flux = |kind| Subject::local(kind, FLUX_NAMESPACE, name);
     let source = flux(GroupKind::git_repository());
     let live = Subject::local(GroupKind::new("", "ConfigMap"), CANARY_NAMESPACE, name);

@@ -32,6 +32,23 @@ async fn t2_a_push_without_an_answer_that_is_there_is_an_uncertain_zero() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t2_a_second_attempt_without_an_answer_is_found_by_its_own_commit() {
+    let bench = Bench::new().await;
+    let course = bench.lane("twice", "10m", Hook::Right).await;
+    bench.sandbox.git().add_fault(FaultRule::once(RequestKind::Push, Fault::CutAfter));
+    let mover = std::sync::Arc::new(course.share());
+    let before = move || {
+        mover.commit(&foreign());
+        Box::pin(std::future::ready(())) as futures_util::future::BoxFuture<'static, ()>
+    };
+    let measured = course.run_meddled(before, || (), |_| ()).await;
+    assert_eq!(measured.outcome(), "ok", "{}", measured.record.outcome);
+    let push = measured.record.push.as_ref().unwrap();
+    assert_eq!((push.attempts, push.took.is_exact()), (2, false));
+    assert_eq!(measured.pushed(), course.tip());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t2_a_push_that_is_not_there_is_an_error_and_is_not_sent_again() {
     let bench = Bench::new().await;
     let course = bench.lane("lost", "10m", Hook::Right).await;
@@ -109,11 +126,11 @@ async fn s2_replace_keeps_one_canary_above_its_base_and_no_one_elses_commit() {
     let moves = git.ref_updates();
     let last = moves.iter().rfind(|it| it.by == UpdatedBy::Push).unwrap();
     assert_eq!((&last.old, &last.new), (&tips[0], &tips[1]), "the second took the first's place");
-    let bare = std::process::Command::new("git")
+    let listed = std::process::Command::new("git")
         .args(["ls-remote", &course.url, "refs/heads/base"])
         .output()
         .unwrap();
-    assert!(String::from_utf8(bare.stdout).unwrap().starts_with(&base), "the base stays");
+    assert!(String::from_utf8(listed.stdout).unwrap().starts_with(&base), "the base stays");
 
     let stranger = course.commit(&foreign());
     let measured = course.run(|_| ()).await;

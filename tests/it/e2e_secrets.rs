@@ -166,6 +166,10 @@ async fn a_host_behind_an_authority_of_its_own_is_trusted_only_if_that_is_given(
     assert_ok(&said);
     assert_hidden(&bench, &said, &word);
 
+    let more = "source: flux-system/private\npush_auth: { secret: flux-system/pusher }";
+    set_secret(&bench, "pusher", &basic);
+    assert_ok(&hopclock(&bench, &scenario("private", more)).await);
+
     set_secret(&bench, "private-git", &basic);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");

@@ -31,7 +31,9 @@ async fn twenty_runs_share_one_watch_per_kind_and_namespace() {
                     let scope = Scope::all().kind(kind);
                     assert_eq!(other.sandbox.api().faults().open_watches(&scope), 1, "{kind}");
                 }
-                names.iter().for_each(|it| other.request(it));
+                for name in &names {
+                    other.request(name);
+                }
             }
         })
     });

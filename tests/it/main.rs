@@ -5,6 +5,7 @@
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod drive;
 mod e2e;
 mod e2e_ancestry;
 mod e2e_command;
