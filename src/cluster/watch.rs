@@ -58,7 +58,7 @@ pub(super) struct Watch {
     linger: Option<Pin<Box<Sleep>>>,
     /// Until what is shown is exact.
     settling: Option<Pin<Box<Sleep>>>,
-    broken: bool,
+    trouble: Trouble,
     attempts: u32,
 }
 
@@ -73,6 +73,17 @@ pub(super) struct Parts {
 enum Purpose {
     Admit(String),
     Prove(Vec<Prover>),
+}
+
+/// What was said of the watch's troubles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    #[default]
+    None,
+    /// It is opened again and again.
+    Passing,
+    /// It is, too, but in vain as long as nobody mends the cause.
+    Lasting,
 }
 
 /// Why a stream is of no more use.
@@ -114,7 +125,7 @@ impl Watch {
             pause: None,
             linger: None,
             settling: None,
-            broken: false,
+            trouble: Trouble::None,
             attempts: 0,
         }
     }
@@ -251,7 +262,7 @@ impl Watch {
                 if self.followers.is_empty() && self.stream.is_none() && self.opening.is_none() {
                     self.track.clear();
                 }
-                if self.broken || self.track.names().next().is_none() {
+                if self.trouble != Trouble::None || self.track.names().next().is_none() {
                     // What is known is out of date: only a list is a first state.
                     self.position = None;
                 }
@@ -289,7 +300,7 @@ impl Watch {
         }
         self.position.get_or_insert(from);
         self.stream = Some(stream);
-        if std::mem::take(&mut self.broken) {
+        if std::mem::take(&mut self.trouble) != Trouble::None {
             tracing::info!(watch = %self.parts.name, "the watch is restored");
             self.followers.tell(&Event::Restored { watch: self.parts.name.clone(), at });
         }
@@ -394,10 +405,13 @@ impl Watch {
         self.rest();
     }
 
-    /// Counts a failure, and says so once until it is over.
+    /// Counts a failure, and says so once until it is over; once more if it turns out that waiting
+    /// is in vain.
     fn failed(&mut self, reason: &'static str, error: &Error) {
         self.parts.api.restarted(&self.parts.name.kind, reason);
-        if !std::mem::replace(&mut self.broken, true) {
+        let trouble = if error.is_permanent() { Trouble::Lasting } else { Trouble::Passing };
+        if trouble > self.trouble {
+            self.trouble = trouble;
             tracing::warn!(watch = %self.parts.name, %error, "the watch is broken");
             let (watch, since) = (self.parts.name.clone(), self.hearing.last());
             self.followers.tell(&Event::Broken { watch, since, error: error.clone() });

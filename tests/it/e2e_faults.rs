@@ -142,7 +142,7 @@ async fn a_watch_that_is_forbidden_during_a_run_is_an_error_that_says_which_righ
         let faults = other.sandbox.api().faults();
         let scope = Scope::all().kind("Kustomization");
         faults.answer(Answer::Forbidden, scope.clone());
-        assert_eq!(faults.relist(&scope), 1);
+        assert_eq!(faults.cut_watches(&scope), 1);
     });
     let measured = measured.await;
     assert_eq!(measured.error().0, "forbidden", "{}", measured.error().1);
