@@ -6,6 +6,7 @@ use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Outpu
 use crate::cli::metrics::Page;
 use crate::cli::progress::Progress;
 use crate::cli::run::{All, run_scenario, show, workshop};
+use crate::cli::stop::Stop;
 use crate::cli::waterfall::length;
 use crate::cli::{Exit, complain, metrics, print};
 use crate::config::{self, Scenario};
@@ -30,6 +31,7 @@ const ACTS: [fn() -> Act; 3] = [webhook, polling, broken];
 
 /// Shows hopclock at work.
 pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
+    let stop = Stop::listen();
     let sandbox = match Sandbox::start(SandboxOptions::default()).await {
         Ok(sandbox) => sandbox,
         Err(error) => {
@@ -44,7 +46,7 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         sandbox.add_lane(&act.lane).await?;
         scenarios.push((prepare(&act, &folder)?, act));
     }
-    play(arguments, &sandbox, &folder, &scenarios).await
+    play(arguments, &sandbox, &folder, &scenarios, &stop).await
 }
 
 /// Runs every act, and stays up afterwards if that is wanted.
@@ -53,6 +55,7 @@ async fn play(
     sandbox: &Sandbox,
     folder: &Path,
     acts: &[(Scenario, Act)],
+    stop: &Stop,
 ) -> anyhow::Result<Exit> {
     let listener = metrics::take_port(arguments.keep.then_some(arguments.listen)).await;
     let listener = match listener {
@@ -76,8 +79,11 @@ async fn play(
     let mut exit = Exit::Delivered;
     for (number, (scenario, act)) in acts.iter().enumerate() {
         print(&format!("\n{}. {}\n\n", number + 1, act.title))?;
-        let record = run_scenario(&workshop, scenario, &around).await;
+        let record = run_scenario(&workshop, scenario, &around, stop).await;
         print(&show(&record, Output::Text)?)?;
+        if stop.is_asked() {
+            return Ok(Exit::Unmeasured);
+        }
         if record.outcome.as_str() == act.outcome {
             print(&format!("=> {}\n", (act.lesson)(&record)))?;
         } else {
@@ -87,7 +93,7 @@ async fn play(
     }
     if let Some(page) = page {
         print(&directions(sandbox, acts, folder, &page)?)?;
-        tokio::signal::ctrl_c().await?;
+        stop.asked().await;
         page.close().await;
     }
     Ok(exit)

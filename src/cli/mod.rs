@@ -12,6 +12,7 @@ mod metrics;
 mod progress;
 mod run;
 mod schema;
+mod stop;
 mod waterfall;
 
 use crate::cli::args::{Arguments, Command};
@@ -19,6 +20,10 @@ use clap::{CommandFactory, Parser};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// Longest time that work which nobody waits for any more may still take.
+const PARTING: Duration = Duration::from_secs(1);
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,8 +78,9 @@ impl From<Exit> for ExitCode {
 fn block_on(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let exit = runtime.block_on(work);
-    // A git request that nobody waits for any more must not keep the process alive.
-    runtime.shutdown_background();
+    // Ends all tasks, so that temporary folders go with them; a git request that nobody waits for
+    // any more must not keep the process alive.
+    runtime.shutdown_timeout(PARTING);
     exit
 }
 
@@ -87,15 +93,21 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Says what went wrong, for people. If standard error is closed, nobody reads it.
+/// Says what went wrong.
 fn complain(what: &dyn Display) {
-    let _ = writeln!(std::io::stderr(), "error: {what}");
+    say(&format!("error: {what}"));
+}
+
+/// A line for people, beside what is printed for programs. If standard error is closed, nobody
+/// reads it.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Logs go to standard error. Libraries that log every failed connection are silenced: we report
 /// our errors ourselves, once.
 fn log() {
-    let default = "warn,kube_client=off,hyper_util=off";
+    let default = "warn,kube_client=off,hyper_util=off,rustls_platform_verifier=off";
     let filter = tracing_subscriber::EnvFilter::try_from_env("HOPCLOCK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());

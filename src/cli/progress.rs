@@ -1,11 +1,12 @@
 //! Shows runs while they are under way: moving lines on a terminal, plain ones elsewhere.
 
+use crate::cli::say;
 use crate::cli::waterfall::length;
 use crate::config::Scenario;
 use crate::model::{Event, Observer, Passage};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -109,10 +110,4 @@ fn describe(passage: &Passage) -> String {
         Passage::Bypassed => "not seen".to_owned(),
         Passage::Unreached => "not reached".to_owned(),
     }
-}
-
-/// A line for people, beside what is printed for programs. If standard error is closed, nobody
-/// reads it.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -3,11 +3,12 @@
 use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
 use crate::cli::assemble::Workshop;
 use crate::cli::progress::Progress;
+use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::{Exit, check, complain, metrics, print};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::Scenario;
-use crate::engine::{Surroundings, SystemClock, Unwritten, run_once};
+use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{CanaryId, Clock, Event, Observer, Outcome, ProbeError, RunRecord, Span};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -27,8 +28,14 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    let stop = Stop::listen();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let workshop = match workshop(&arguments.cluster, &arguments.instance, clock.clone()).await {
+    let workshop = workshop(&arguments.cluster, &arguments.instance, clock.clone());
+    let workshop = tokio::select! {
+        error = stop.asked() => Err(error),
+        workshop = workshop => workshop,
+    };
+    let workshop = match workshop {
         Ok(workshop) => workshop,
         Err(error) => {
             complain(&error.message);
@@ -41,10 +48,15 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut exit = Exit::Delivered;
-    for scenario in &scenarios {
-        let record = run_scenario(&workshop, scenario, &around).await;
+    for (number, scenario) in scenarios.iter().enumerate() {
+        let record = run_scenario(&workshop, scenario, &around, &stop).await;
         print(&show(&record, arguments.output)?)?;
         exit = exit.max(exit_of(&record.outcome));
+        let left = scenarios.len() - number - 1;
+        if stop.is_asked() && left > 0 {
+            complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
+            return Ok(Exit::Unmeasured);
+        }
     }
     if let Some(page) = page {
         page.close().await;
@@ -52,21 +64,32 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Runs one scenario; what cannot even be assembled is a run that could not measure.
+/// Runs one scenario; what cannot even be assembled is a run that could not measure. Says what
+/// kept it from measuring.
 pub(super) async fn run_scenario(
     workshop: &Workshop,
     scenario: &Scenario,
     around: &Surroundings,
+    stop: &Stop,
 ) -> RunRecord {
     around.observer.observe(&Event::Scheduled { scenario: scenario.name.clone() });
-    match workshop.assemble(scenario).await {
-        Ok(job) => run_once(&job, around).await,
+    let job = tokio::select! {
+        biased;
+        error = stop.asked() => Err(error),
+        job = workshop.assemble(scenario) => job,
+    };
+    let record = match job {
+        Ok(job) => run_until(&job, around, stop.asked()).await,
         Err(error) => {
             let record = unassembled(workshop, scenario, error);
             around.observer.observe(&Event::Finished(Box::new(record.clone())));
             record
         }
+    };
+    if let Outcome::ProbeError(error) = &record.outcome {
+        complain(&format!("scenario `{}`: {}", scenario.name, error.message));
     }
+    record
 }
 
 /// Connects to the cluster and finds a place for caches.

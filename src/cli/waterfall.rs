@@ -43,7 +43,11 @@ fn headline(record: &RunRecord, paint: Paint) -> String {
         Outcome::Failed { .. } | Outcome::Timeout => "31",
         Outcome::ProbeError(_) => "35",
     };
-    let outcome = record.outcome.to_string();
+    let outcome = match &record.outcome {
+        // The sentence is said on standard error.
+        Outcome::ProbeError(error) => format!("could not measure: {}", error.reason),
+        other => other.to_string(),
+    };
     let outcome = match paint {
         Paint::Colour => format!("\x1b[1;{colour}m{outcome}\x1b[0m"),
         Paint::Plain => outcome,

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::trigger::{self, Trigger};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -65,8 +66,20 @@ pub struct Surroundings {
 
 /// Runs a scenario once. Dropping the future abandons the run; what was pushed stays.
 pub async fn run_once(job: &Job, around: &Surroundings) -> RunRecord {
+    run_until(job, around, std::future::pending()).await
+}
+
+/// Runs a scenario once, and ends the run early if `stop` says why: the record then has what was
+/// measured so far. A push under way is waited for, so that the record says what was pushed.
+pub async fn run_until(
+    job: &Job,
+    around: &Surroundings,
+    stop: impl Future<Output = ProbeError> + Send,
+) -> RunRecord {
+    let stop = pin!(stop);
+    let mut stop: Stop<'_> = stop;
     let wall = around.clock.wall();
-    let latest = job.trigger.latest().await;
+    let latest = unless_stopped(&mut stop, job.trigger.latest()).await;
     let highest = latest.as_ref().ok().and_then(Option::as_ref);
     let canary = CanaryId::next(&job.instance, wall, highest);
     let run = Run::new(job.plan.clone(), canary.clone());
@@ -78,8 +91,8 @@ pub async fn run_once(job: &Job, around: &Surroundings) -> RunRecord {
         at: around.clock.now(),
     });
     let result = match latest {
-        Ok(_) => drive.measure().await,
-        Err(error) => Err(error.into()),
+        Ok(_) => drive.measure(&mut stop).await,
+        Err(error) => Err(error),
     };
     if let Err(error) = result {
         let effects = drive.run.broken(error, around.clock.now());
@@ -90,6 +103,9 @@ pub async fn run_once(job: &Job, around: &Surroundings) -> RunRecord {
     drive.tell(&Event::Finished(Box::new(record.clone())));
     record
 }
+
+/// Comes true when a run is to end early, and says why. Not to be polled after that.
+type Stop<'a> = Pin<&'a mut (dyn Future<Output = ProbeError> + Send + 'a)>;
 
 /// A run on its way.
 struct Drive<'a> {
@@ -104,14 +120,15 @@ struct Drive<'a> {
 
 impl Drive<'_> {
     /// From the first state to the last.
-    async fn measure(&mut self) -> Result<(), ProbeError> {
+    async fn measure(&mut self, stop: &mut Stop<'_>) -> Result<(), ProbeError> {
         let subjects = self.job.plan.subjects();
-        let mut watching = self.job.watches.open(&subjects).await?;
+        let mut watching = unless_stopped(stop, self.job.watches.open(&subjects)).await?;
         self.drain(&mut *watching);
         if self.run.start(self.now()) != Start::Go {
             return Ok(());
         }
-        let revisions = self.job.trigger.prepare(self.run.change().canary()).await?;
+        let prepare = self.job.trigger.prepare(self.run.change().canary());
+        let revisions = unless_stopped(stop, prepare).await?;
         let canary = self.run.change().canary().clone();
         let journal = &self.around.journal;
         journal
@@ -126,7 +143,7 @@ impl Drive<'_> {
         let effects = self.run.announce(revisions);
         self.carry_out(effects);
         self.publish(&mut *watching).await?;
-        self.watch(&mut *watching).await
+        self.watch(&mut *watching, stop).await
     }
 
     /// Sends the change, and takes in whatever is seen meanwhile.
@@ -174,11 +191,16 @@ impl Drive<'_> {
     }
 
     /// Takes in what is seen until nothing more can come.
-    async fn watch(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
+    async fn watch(
+        &mut self,
+        watching: &mut dyn Watching,
+        stop: &mut Stop<'_>,
+    ) -> Result<(), ProbeError> {
         while !self.run.is_over(self.now()) {
             let wake = sleep_until(self.now(), self.run.wakes_at());
             tokio::select! {
                 biased;
+                error = stop.as_mut() => return Err(error),
                 seen = watching.next() => self.take(&seen?),
                 Some((revision, ancestry)) = self.answers.next() => {
                     let effects = self.run.answer(&revision, ancestry, self.now());
@@ -301,6 +323,18 @@ impl From<trigger::Error> for ProbeError {
 
 fn journal_error(message: String) -> ProbeError {
     ProbeError { reason: "journal".to_owned(), message }
+}
+
+/// What comes of the work, or why it is not waited for.
+async fn unless_stopped<T, E: Into<ProbeError>>(
+    stop: &mut Stop<'_>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, ProbeError> {
+    tokio::select! {
+        biased;
+        error = stop.as_mut() => Err(error),
+        result = work => result.map_err(Into::into),
+    }
 }
 
 /// Sleeps from `now` until a moment; for ever if there is none.

@@ -9,7 +9,7 @@ mod watching;
 
 pub use crate::model::Ancestry;
 pub use clock::SystemClock;
-pub use drive::{Job, Surroundings, Watches, Watching, run_once};
+pub use drive::{Job, Surroundings, Watches, Watching, run_once, run_until};
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, Run, Start};
 pub use plan::{Plan, PlannedBystander, PlannedHop};
