@@ -65,7 +65,10 @@ async fn of_source(
     if branch.is_none() && spec["ref"].is_object() && config.branch.is_none() {
         return Err(error(
             "source_without_branch",
-            format!("{subject} follows no branch: a commit would never be fetched by it"),
+            format!(
+                "{subject} follows no branch, so no commit would ever be fetched by it: set its \
+                 `spec.ref.branch`, or name another source"
+            ),
         ));
     }
     let url = spec["url"].as_str().unwrap_or_default();
@@ -73,13 +76,15 @@ async fn of_source(
         return Err(error(
             "unsupported_url",
             format!(
-                "{subject} is fetched from `{}`: only http and https remotes can be pushed to; \
-                 give the trigger a `url` of that sort",
+                "{subject} is fetched from `{}`, and hopclock pushes over http and https only: give \
+                 the trigger the `url` of the same repository in the place of `source`",
                 without_user(url)
             ),
         ));
     }
-    refuse_provider(&subject, spec)?;
+    if config.push_auth.is_none() {
+        refuse_provider(&subject, spec)?;
+    }
     let secret =
         spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
@@ -138,7 +143,7 @@ async fn of_secret(
             ),
         ));
     }
-    Ok((of_keys(&secret)?, ca_of(&secret)))
+    Ok((of_keys(name, &secret)?, ca_of(&secret)))
 }
 
 /// The authority of the host, which the push needs as well as Flux does. We may have no right to
@@ -160,13 +165,24 @@ fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
     Some(bytes.expose_secret().to_vec())
 }
 
-fn of_keys(secret: &Secret) -> Result<Credentials, ProbeError> {
+fn of_keys(name: &ObjectName, secret: &Secret) -> Result<Credentials, ProbeError> {
     if secret.has("bearerToken") {
         return Ok(Credentials::bearer(secret.text("bearerToken")?.expose_secret()));
     }
     let certificate_only = !secret.has("username") && !secret.has("password");
     if certificate_only && (secret.has("ca.crt") || secret.has("caFile")) {
         return Ok(Credentials::None);
+    }
+    if let Some(missing) = ["username", "password"].into_iter().find(|it| !secret.has(it)) {
+        let keys: Vec<_> = secret.keys().map(|it| format!("`{it}`")).collect();
+        let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+        return Err(error(
+            "secret",
+            format!(
+                "the Secret {name} has no key `{missing}`: give it `username` and `password`, or \
+                 `bearerToken`; it has {keys}"
+            ),
+        ));
     }
     let (user, password) = (secret.text("username")?, secret.text("password")?);
     Ok(Credentials::basic(user.expose_secret(), password.expose_secret()))
@@ -177,8 +193,17 @@ fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
         SecretSource::File(path) => {
             let bytes = read(path, "secret")?;
             let text = String::from_utf8(bytes).map_err(|_| {
-                error("secret_unreadable", format!("the secret in `{}` is no text", path.display()))
+                error(
+                    "secret_unreadable",
+                    format!("the secret in `{}` is no text: store it as UTF-8", path.display()),
+                )
             })?;
+            if text.trim().is_empty() {
+                return Err(error(
+                    "secret_missing",
+                    format!("the file `{}` is empty: it should hold the secret", path.display()),
+                ));
+            }
             Ok(SecretString::from(text.trim_end().to_owned()))
         }
         SecretSource::Env(name) => match std::env::var(name) {
@@ -187,7 +212,9 @@ fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
             }
             _ => Err(error(
                 "secret_missing",
-                format!("the environment variable `{name}` is not set: it should hold the secret"),
+                format!(
+                    "the environment variable `{name}` is not set or empty: it should hold the secret"
+                ),
             )),
         },
     }
@@ -195,7 +222,11 @@ fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
 
 fn read(path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
     std::fs::read(path).map_err(|why| {
-        error("secret_unreadable", format!("cannot read the {what} in `{}`: {why}", path.display()))
+        let path = path.display();
+        error(
+            "secret_unreadable",
+            format!("cannot read the {what} in `{path}` ({why}): name a readable file"),
+        )
     })
 }
 

@@ -203,15 +203,17 @@ impl GitCommit {
     /// Reads the remote once after a push without an answer (rule T2).
     async fn after_no_answer(&self, commit: &str, why: &git::Error) -> Result<(), Error> {
         let message =
-            |what: &str| format!("the push of `{commit}` got no answer ({why}), and {what}");
+            |what: &str| format!("the push of `{commit}` got no answer, and {what}; {why}");
         let error = |reason, what: &str| Error { reason, message: message(what) };
         match self.remote.tip().await {
             Ok(Some(tip)) if tip == commit => Ok(()),
             Ok(Some(tip)) if self.remote.descends(&tip, commit).await == Some(true) => Ok(()),
-            Ok(_) => Err(error("push_lost", "the branch does not hold it: nothing was pushed")),
+            Ok(_) => Err(error("push_lost", "the branch does not hold it, so nothing was pushed")),
             Err(read) => Err(error(
                 "push_unknown",
-                &format!("the branch could not be read afterwards: {read}"),
+                &format!(
+                    "whether it was made is not known, for the branch could not be read afterwards: {read}"
+                ),
             )),
         }
     }

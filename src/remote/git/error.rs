@@ -1,6 +1,7 @@
 //! Why a git remote could not be read or pushed to: one sentence each, with what to do.
 
 use crate::model::Moment;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,21 +59,29 @@ pub enum Error {
         /// What is wrong with the certificate.
         why: String,
     },
+    /// 401, and nothing was sent that could prove who we are.
+    #[error(
+        "git remote `{url}` asks for credentials (401) and none were given: give some in `auth`, in `push_auth` or in the source's Secret"
+    )]
+    NoCredentials {
+        /// The remote.
+        url: String,
+    },
     /// 401.
     #[error(
-        "git remote `{url}` does not accept these credentials (401): give a user and password or a token that it knows"
+        "git remote `{url}` does not accept the credentials given (401): check the user name, and whether the password or token is still good"
     )]
     Unauthorized {
         /// The remote.
         url: String,
     },
     /// 403.
-    #[error(
-        "git remote `{url}` forbids this (403): the credentials may lack the right to push, as Flux's own often do; give others in `push_auth`"
-    )]
+    #[error("git remote `{url}` forbids {deed} (403): {}", .deed.advice())]
     Forbidden {
         /// The remote.
         url: String,
+        /// What was tried.
+        deed: Deed,
     },
     /// 404.
     #[error(
@@ -91,7 +100,9 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// Another status.
-    #[error("git remote `{url}` answered with HTTP status {status}: look at its own logs")]
+    #[error(
+        "git remote `{url}` answers with HTTP status {status}: try again later, or look into its logs"
+    )]
     Status {
         /// The remote.
         url: String,
@@ -211,7 +222,7 @@ pub enum Error {
         path: String,
     },
     /// The cache cannot be used.
-    #[error("the git cache in `{}` cannot be written ({why}): free some space or choose another folder", .folder.display())]
+    #[error("the git cache in `{}` cannot be written ({why}): free some space there, or name another folder with `--cache-dir`", .folder.display())]
     Cache {
         /// The folder.
         folder: PathBuf,
@@ -219,7 +230,7 @@ pub enum Error {
         why: String,
     },
     /// Other processes hold every cache of the remote.
-    #[error("the git caches in `{}` are all in use by other processes: end them or choose another folder", .folder.display())]
+    #[error("the git caches in `{}` are all in use by other processes: end them, or name another folder with `--cache-dir`", .folder.display())]
     CacheInUse {
         /// The folder.
         folder: PathBuf,
@@ -232,6 +243,15 @@ pub enum Error {
         /// What libgit2 said.
         why: String,
     },
+}
+
+/// What a remote can forbid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Reading the repository.
+    Read,
+    /// Pushing to it.
+    Push,
 }
 
 /// Why a publication has not been acknowledged.
@@ -266,7 +286,7 @@ impl Error {
             Self::UnknownHost { .. } => "git_unknown_host",
             Self::Unreachable { .. } => "git_unreachable",
             Self::UntrustedCertificate { .. } => "git_untrusted_certificate",
-            Self::Unauthorized { .. } => "git_unauthorized",
+            Self::NoCredentials { .. } | Self::Unauthorized { .. } => "git_unauthorized",
             Self::Forbidden { .. } => "git_forbidden",
             Self::NoRepository { .. } => "git_no_repository",
             Self::RateLimited { .. } => "git_rate_limited",
@@ -285,6 +305,27 @@ impl Error {
             Self::CacheInUse { .. } => "git_cache_in_use",
             Self::Git { .. } => "git_other",
         }
+    }
+}
+
+impl Deed {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Read => "give the account of these credentials access to the repository",
+            Self::Push => {
+                "these credentials lack the right to push, as Flux's own often do; give others in \
+                 `push_auth`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "reading",
+            Self::Push => "pushing",
+        })
     }
 }
 

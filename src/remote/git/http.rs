@@ -5,7 +5,7 @@
 //! was answered, which is the zero of every measurement.
 
 use crate::model::{Clock, Moment};
-use crate::remote::git::{Error, RemoteUrl};
+use crate::remote::git::{Deed, Error, RemoteUrl};
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
@@ -80,6 +80,13 @@ impl Ask {
         }
     }
 
+    fn deed(self) -> Deed {
+        match self {
+            Self::FetchRefs | Self::Fetch => Deed::Read,
+            Self::PushRefs | Self::Push => Deed::Push,
+        }
+    }
+
     fn is_refs(self) -> bool {
         matches!(self, Self::FetchRefs | Self::PushRefs)
     }
@@ -149,7 +156,7 @@ impl Session {
             if status.is_client_error() {
                 self.trace().push = Push::NotTaken;
             }
-            return Err(self.refusal(status.as_u16(), response.headers()));
+            return Err(self.refusal(ask, status.as_u16(), response.headers()));
         }
         if ask.is_refs() {
             let wanted = format!("application/x-{}-advertisement", ask.service());
@@ -190,11 +197,12 @@ impl Session {
         }
     }
 
-    fn refusal(&self, status: u16, headers: &HeaderMap) -> Error {
+    fn refusal(&self, ask: Ask, status: u16, headers: &HeaderMap) -> Error {
         let url = self.url();
         match status {
+            401 if self.authorization.is_none() => Error::NoCredentials { url },
             401 => Error::Unauthorized { url },
-            403 => Error::Forbidden { url },
+            403 => Error::Forbidden { url, deed: ask.deed() },
             404 | 410 => Error::NoRepository { url },
             429 => {
                 let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok());

@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 
 pub use commit::{Author, Edit, Mode, Prepared};
 pub use credentials::Credentials;
-pub use error::{Error, PublishError};
+pub use error::{Deed, Error, PublishError};
 pub use history::CommitSummary;
 pub use url::RemoteUrl;
 
