@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod cli;
 mod config_broken;
 mod config_files;
 mod config_schema;

@@ -1,0 +1,13 @@
+//! The built program: what it prints, says and returns, as a person or a pipeline meets it.
+
+mod bad_cluster;
+mod bad_files;
+mod bad_git;
+mod bad_source;
+mod exit_codes;
+mod help;
+mod kit;
+mod output;
+mod rights;
+mod stop;
+mod tokens;
