@@ -24,5 +24,6 @@ mod git_kit;
 mod metrics;
 mod metrics_table;
 mod prometheus;
+mod readme;
 mod replay;
 mod watch;

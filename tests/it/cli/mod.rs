@@ -11,3 +11,5 @@ mod output;
 mod rights;
 mod stop;
 mod tokens;
+
+pub(crate) use kit::{hopclock, timeless, told};
