@@ -2,6 +2,7 @@
 //! its trigger and detectors, and finds the rest of its path.
 
 use crate::cli::credentials;
+use crate::cli::reader::Reader;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
@@ -37,11 +38,12 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
-            hops.push(self.plan_hop(scenario, hop).await?);
+            hops.push(plan_hop(&reader, scenario, hop).await?);
         }
-        let bystanders = self.bystanders(&hops).await?;
+        let bystanders = bystanders(&reader, &hops).await?;
         let slo = scenario.slo.as_ref();
         let until = slo.and_then(|it| it.until.as_ref());
         let plan = Plan {
@@ -55,77 +57,19 @@ impl Workshop {
         let TriggerConfig::GitCommit(config) = &scenario.trigger;
         Ok(Job {
             plan: Arc::new(plan),
-            trigger: self.git_commit(scenario, config).await?,
+            trigger: self.git_commit(&reader, scenario, config).await?,
             watches: Arc::new(self.cluster.clone()),
             instance: self.instance.clone(),
         })
     }
 
-    async fn plan_hop(&self, scenario: &Scenario, hop: &Hop) -> Result<PlannedHop, ProbeError> {
-        if !hop.cluster.0.is_empty() {
-            return Err(unusable(format!(
-                "hop `{}` of scenario `{}` looks into cluster `{}`: this version looks only into \
-                 the one of its kubeconfig",
-                hop.name, scenario.name, hop.cluster.0
-            )));
-        }
-        let kind = hop.kind.kind();
-        let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
-        let subject = kind.subject().ok_or_else(none)?;
-        let mut objects = Objects::new();
-        for needed in kind.needs() {
-            let object = self.cluster.get(&needed).await?;
-            objects.insert(needed, object);
-        }
-        if !objects.is_empty() {
-            let object = self.cluster.get(&subject).await?;
-            objects.insert(subject.clone(), object);
-        }
-        let detector = kind.detector(&objects).map_err(unusable)?;
-        let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
-        Ok(PlannedHop {
-            name: hop.name.clone(),
-            subject: Arc::new(subject),
-            place: kind.traits().place,
-            after: hop.after.iter().filter_map(position).collect(),
-            within: hop.within,
-            need: hop.required,
-            detector,
-        })
-    }
-
-    /// The members of the path that have no hop of their own (rule P5).
-    async fn bystanders(&self, hops: &[PlannedHop]) -> Result<Vec<PlannedBystander>, ProbeError> {
-        let mut known: BTreeMap<Subject, Value> = BTreeMap::new();
-        let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
-        while let Some(subject) = open.pop() {
-            if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
-                continue;
-            }
-            let object = self.cluster.get(&subject).await?;
-            open.extend(path::upstream_of(&subject, &object));
-            known.insert(subject, object);
-        }
-        let judged = |it: &Subject| {
-            hops.iter().any(|hop| *hop.subject == *it && hop.place != crate::hop::Place::Request)
-        };
-        let rest = known.into_keys().filter(|it| !judged(it));
-        let plan = |subject: Subject| {
-            let detector = match path::role(&subject.kind)? {
-                Role::Source => Bystander::Source,
-                Role::Applier => Bystander::Applier,
-            };
-            Some(PlannedBystander { subject: Arc::new(subject), detector })
-        };
-        Ok(rest.filter_map(plan).collect())
-    }
-
     async fn git_commit(
         &self,
+        reader: &Reader<'_>,
         scenario: &Scenario,
         config: &GitCommitConfig,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let access = credentials::resolve(&self.cluster, config).await?;
+        let access = credentials::resolve(reader, config).await?;
         let options = GitRemoteOptions {
             url: access.url,
             branch: access.branch,
@@ -157,6 +101,72 @@ impl Workshop {
         };
         Ok(Arc::new(GitCommit::new(remote, edit)))
     }
+}
+
+async fn plan_hop(
+    reader: &Reader<'_>,
+    scenario: &Scenario,
+    hop: &Hop,
+) -> Result<PlannedHop, ProbeError> {
+    if !hop.cluster.0.is_empty() {
+        return Err(unusable(format!(
+            "hop `{}` of scenario `{}` looks into cluster `{}`: this version looks only into \
+                 the one of its kubeconfig",
+            hop.name, scenario.name, hop.cluster.0
+        )));
+    }
+    let kind = hop.kind.kind();
+    let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
+    let subject = kind.subject().ok_or_else(none)?;
+    let mut objects = Objects::new();
+    for needed in kind.needs() {
+        let object = reader.get(&needed).await?;
+        objects.insert(needed, object);
+    }
+    if !objects.is_empty() {
+        let object = reader.get(&subject).await?;
+        objects.insert(subject.clone(), object);
+    }
+    let detector = kind.detector(&objects).map_err(unusable)?;
+    let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
+    Ok(PlannedHop {
+        name: hop.name.clone(),
+        subject: Arc::new(subject),
+        place: kind.traits().place,
+        after: hop.after.iter().filter_map(position).collect(),
+        within: hop.within,
+        need: hop.required,
+        detector,
+    })
+}
+
+/// The members of the path that have no hop of their own (rule P5).
+async fn bystanders(
+    reader: &Reader<'_>,
+    hops: &[PlannedHop],
+) -> Result<Vec<PlannedBystander>, ProbeError> {
+    let mut known: BTreeMap<Subject, Value> = BTreeMap::new();
+    let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
+    while let Some(subject) = open.pop() {
+        if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
+            continue;
+        }
+        let object = reader.get(&subject).await?;
+        open.extend(path::upstream_of(&subject, &object));
+        known.insert(subject, object);
+    }
+    let judged = |it: &Subject| {
+        hops.iter().any(|hop| *hop.subject == *it && hop.place != crate::hop::Place::Request)
+    };
+    let rest = known.into_keys().filter(|it| !judged(it));
+    let plan = |subject: Subject| {
+        let detector = match path::role(&subject.kind)? {
+            Role::Source => Bystander::Source,
+            Role::Applier => Bystander::Applier,
+        };
+        Some(PlannedBystander { subject: Arc::new(subject), detector })
+    };
+    Ok(rest.filter_map(plan).collect())
 }
 
 /// What the hops need beside their subjects: it has to be there (rule P6).

@@ -1,7 +1,8 @@
 //! Finds a git repository's address and credentials: in the scenario, in files, in the
 //! environment, or in Flux's own objects and Secrets.
 
-use crate::cluster::{Cluster, Secret};
+use crate::cli::reader::Reader;
+use crate::cluster::Secret;
 use crate::model::{GroupKind, ObjectName, ProbeError, Subject};
 use crate::remote::git::Credentials;
 use crate::trigger::{GitAuth, GitCommitConfig, SecretSource};
@@ -23,11 +24,11 @@ pub(super) struct Access {
 
 /// Finds out where a scenario pushes to.
 pub(super) async fn resolve(
-    cluster: &Cluster,
+    reader: &Reader<'_>,
     config: &GitCommitConfig,
 ) -> Result<Access, ProbeError> {
     let mut access = match &config.source {
-        Some(source) => of_source(cluster, source, config).await?,
+        Some(source) => of_source(reader, source, config).await?,
         None => Access {
             url: config.url.clone().unwrap_or_default(),
             branch: "main".to_owned(),
@@ -36,7 +37,7 @@ pub(super) async fn resolve(
         },
     };
     if let Some(auth) = config.push_auth.as_ref().or(config.auth.as_ref()) {
-        let (credentials, ca) = of_auth(cluster, auth).await?;
+        let (credentials, ca) = of_auth(reader, auth).await?;
         access.credentials = credentials;
         access.ca = ca.or(access.ca);
     }
@@ -52,12 +53,12 @@ pub(super) async fn resolve(
 /// What a GitRepository says: Flux's own address, branch and, unless the push has credentials of
 /// its own, Secret.
 async fn of_source(
-    cluster: &Cluster,
+    reader: &Reader<'_>,
     source: &ObjectName,
     config: &GitCommitConfig,
 ) -> Result<Access, ProbeError> {
     let subject = Subject::local(GroupKind::git_repository(), &source.namespace, &source.name);
-    let object = cluster.get(&subject).await?;
+    let object = reader.get(&subject).await?;
     let spec = &object["spec"];
     let branch = spec["ref"]["branch"]
         .as_str()
@@ -89,9 +90,9 @@ async fn of_source(
         spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
         Some(secret) if config.push_auth.is_some() => {
-            (Credentials::None, ca_of_secret(cluster, secret, config).await)
+            (Credentials::None, ca_of_secret(reader, secret, config).await)
         }
-        Some(secret) => of_secret(cluster, secret).await?,
+        Some(secret) => of_secret(reader, secret).await?,
         None => (Credentials::None, None),
     };
     let branch = branch.unwrap_or("master").to_owned();
@@ -113,11 +114,11 @@ fn refuse_provider(subject: &Subject, spec: &Value) -> Result<(), ProbeError> {
 }
 
 async fn of_auth(
-    cluster: &Cluster,
+    reader: &Reader<'_>,
     auth: &GitAuth,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
     match auth {
-        GitAuth::Secret(name) => of_secret(cluster, name).await,
+        GitAuth::Secret(name) => of_secret(reader, name).await,
         GitAuth::Basic { username, password } => {
             let password = secret_text(password)?;
             Ok((Credentials::basic(username, password.expose_secret()), None))
@@ -130,10 +131,10 @@ async fn of_auth(
 
 /// A Secret in Flux's layout: `bearerToken`, or `username` and `password`; `ca.crt`.
 async fn of_secret(
-    cluster: &Cluster,
+    reader: &Reader<'_>,
     name: &ObjectName,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
-    let secret = cluster.secret(&name.namespace, &name.name).await?;
+    let secret = reader.secret(&name.namespace, &name.name).await?;
     if secret.has("githubAppID") {
         return Err(error(
             "unsupported_secret",
@@ -149,14 +150,14 @@ async fn of_secret(
 /// The authority of the host, which the push needs as well as Flux does. We may have no right to
 /// read Flux's Secret, and most hosts need none of their own: then there is none.
 async fn ca_of_secret(
-    cluster: &Cluster,
+    reader: &Reader<'_>,
     name: &ObjectName,
     config: &GitCommitConfig,
 ) -> Option<Vec<u8>> {
     if config.ca_file.is_some() {
         return None;
     }
-    let secret = cluster.secret(&name.namespace, &name.name).await;
+    let secret = reader.secret(&name.namespace, &name.name).await;
     secret.as_ref().ok().and_then(ca_of)
 }
 

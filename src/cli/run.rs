@@ -5,7 +5,7 @@ use crate::cli::assemble::Workshop;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
-use crate::cli::{Exit, check, complain, metrics, print};
+use crate::cli::{Exit, check, complain, metrics, print, say};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::Scenario;
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
@@ -44,6 +44,9 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     };
     let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
+    if let Some(page) = &page {
+        say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
+    }
     let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
