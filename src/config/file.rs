@@ -129,7 +129,8 @@ impl FromStr for Percent {
         let number = text.strip_suffix('%').ok_or_else(wrong)?;
         let plain = number.chars().all(|it| it.is_ascii_digit() || it == '.')
             && number.starts_with(|it: char| it.is_ascii_digit())
-            && number.ends_with(|it: char| it.is_ascii_digit());
+            && number.ends_with(|it: char| it.is_ascii_digit())
+            && number.split('.').next().is_some_and(|it| it.len() <= 2);
         let percent: f64 = number.parse().map_err(|_| wrong())?;
         if plain && percent > 0.0 && percent < 100.0 {
             Ok(Self(percent / 100.0))
