@@ -114,14 +114,15 @@ async fn a_full_disk_is_named() {
         eprintln!("nothing may be mounted here: a full disk is not tested");
         return;
     };
-    let mut page = Page::default();
     let mut call = stage.call(&["run", stage.scenario(SOURCE, HOPS)]);
     call.env("HOPCLOCK_CACHE_DIR", tiny.0);
     let before = stage.sandbox.git().ref_updates().len();
     let told = told(call).await;
     assert_eq!(told.code, Some(3), "{told:?}");
     assert_eq!(stage.sandbox.git().ref_updates().len(), before);
-    let disk = tiny.0.to_str().unwrap();
-    page.add("a full disk", &told.sentence("a full disk").replace(disk, "DISK"));
-    check(|| assert_snapshot!("bad_files_disk", page.text()));
+    // Which file is the first that does not fit depends on the size of pages.
+    let sentence = told.sentence("a full disk");
+    for part in [tiny.0.to_str().unwrap(), "No space left on device", "free some space there"] {
+        assert!(sentence.contains(part), "`{part}` is not in `{sentence}`");
+    }
 }
