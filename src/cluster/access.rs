@@ -5,9 +5,11 @@
 //! place, and for a pod's service account, whose address stands in variables of the pod.
 
 use crate::cluster::{Error, Timing, refusal};
+use http::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,6 +56,7 @@ pub(super) async fn find(options: &ClusterOptions) -> Result<Access, Error> {
     };
     let own_proxy = own_proxy(&kubeconfig, options.context.as_deref());
     check_context(&kubeconfig, options.context.as_deref(), &path)?;
+    check_parts(&kubeconfig, options.context.as_deref(), &path)?;
     let choice =
         KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await;
@@ -124,6 +127,9 @@ fn finished(
     options: &ClusterOptions,
 ) -> Result<Access, Error> {
     let server = shown(&config.cluster_url);
+    // kube logs the address of each request; a password in it is of no use, and must not be there.
+    config.cluster_url =
+        server.parse().map_err(|_| Error::UnknownHost { server: server.clone() })?;
     // kube compares NO_PROXY with the proxy's address instead of the API server's.
     let proxy = own_proxy.or_else(|| proxy_for(&config.cluster_url, options));
     config.proxy_url = match proxy {
@@ -162,6 +168,31 @@ fn check_context(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> 
     let known: Vec<_> = kubeconfig.contexts.iter().map(|it| format!("`{}`", it.name)).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Err(Error::NoSuchContext { path: path.to_owned(), context: wanted.to_owned(), known })
+}
+
+/// Refuses what kube would take for nobody's credentials, or not survive: an unknown user, a token
+/// that fits in no header, and a server without a scheme.
+fn check_parts(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Result<(), Error> {
+    let unusable = |problem: String| Error::KubeconfigUnusable { path: path.to_owned(), problem };
+    let wanted = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|it| Some(it.name.as_str()) == wanted);
+    let Some(context) = context.and_then(|it| it.context.as_ref()) else { return Ok(()) };
+    let cluster = kubeconfig.clusters.iter().find(|it| it.name == context.cluster);
+    let server = cluster.and_then(|it| it.cluster.as_ref()?.server.as_deref());
+    if server.is_some_and(|it| !it.starts_with("https://") && !it.starts_with("http://")) {
+        let problem = "the `server` of its cluster begins with neither `https://` nor `http://`";
+        return Err(unusable(problem.to_owned()));
+    }
+    let Some(name) = context.user.as_ref().filter(|it| !it.is_empty()) else { return Ok(()) };
+    let Some(user) = kubeconfig.auth_infos.iter().find(|it| it.name == *name) else {
+        return Err(unusable(format!("it has no user `{name}`, which its context names")));
+    };
+    let token = user.auth_info.as_ref().and_then(|it| it.token.as_ref());
+    let fits = |it: &SecretString| HeaderValue::from_str(it.expose_secret()).is_ok();
+    if token.is_some_and(|it| !fits(it)) {
+        return Err(unusable(format!("the token of its user `{name}` is broken over lines")));
+    }
+    Ok(())
 }
 
 fn is_missing(path: &Path) -> bool {

@@ -412,7 +412,9 @@ impl Watch {
         let trouble = if error.is_permanent() { Trouble::Lasting } else { Trouble::Passing };
         if trouble > self.trouble {
             self.trouble = trouble;
-            tracing::warn!(watch = %self.parts.name, %error, "the watch is broken");
+            if trouble == Trouble::Passing {
+                tracing::warn!(watch = %self.parts.name, %error, "the watch is broken");
+            }
             let (watch, since) = (self.parts.name.clone(), self.hearing.last());
             self.followers.tell(&Event::Broken { watch, since, error: error.clone() });
         }

@@ -50,7 +50,7 @@ pub trait Watching: Send {
     async fn prove(&mut self, limit: Duration) -> Vec<Arc<Subject>>;
 
     /// A state that is there already, without waiting.
-    fn ready(&mut self) -> Option<Seen>;
+    fn ready(&mut self) -> Option<Result<Seen, ProbeError>>;
 }
 
 /// What a run needs of its surroundings.
@@ -123,7 +123,7 @@ impl Drive<'_> {
     async fn measure(&mut self, stop: &mut Stop<'_>) -> Result<(), ProbeError> {
         let subjects = self.job.plan.subjects();
         let mut watching = unless_stopped(stop, self.job.watches.open(&subjects)).await?;
-        self.drain(&mut *watching);
+        self.drain(&mut *watching)?;
         if self.run.start(self.now()) != Start::Go {
             return Ok(());
         }
@@ -136,7 +136,7 @@ impl Drive<'_> {
             .await
             .map_err(journal_error)?;
         // What was suspended, or showed our canary, while we prepared is seen before we push.
-        self.drain(&mut *watching);
+        self.drain(&mut *watching)?;
         if self.run.start(self.now()) != Start::Go {
             return Ok(());
         }
@@ -211,7 +211,7 @@ impl Drive<'_> {
                     let settle = effects.contains(&Effect::Settle);
                     self.carry_out(effects);
                     if settle {
-                        self.settle(watching).await;
+                        self.settle(watching).await?;
                     }
                 }
             }
@@ -220,7 +220,7 @@ impl Drive<'_> {
     }
 
     /// Proves the watches, and gives pending answers the same time (rule O2).
-    async fn settle(&mut self, watching: &mut dyn Watching) {
+    async fn settle(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
         let mut limit = std::pin::pin!(tokio::time::sleep(PROOF));
         let unproven = {
             let mut proving = watching.prove(PROOF);
@@ -235,7 +235,7 @@ impl Drive<'_> {
                 }
             }
         };
-        self.drain(watching);
+        self.drain(watching)?;
         loop {
             tokio::select! {
                 biased;
@@ -249,12 +249,14 @@ impl Drive<'_> {
         }
         let effects = self.run.settled(&unproven, self.now());
         self.carry_out(effects);
+        Ok(())
     }
 
-    fn drain(&mut self, watching: &mut dyn Watching) {
+    fn drain(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
         while let Some(seen) = watching.ready() {
-            self.take(&seen);
+            self.take(&seen?);
         }
+        Ok(())
     }
 
     fn take(&mut self, seen: &Seen) {

@@ -29,13 +29,10 @@ impl Watching for Following {
         unproven.into_iter().map(|it| it.subject).collect()
     }
 
-    fn ready(&mut self) -> Option<Seen> {
+    fn ready(&mut self) -> Option<Result<Seen, ProbeError>> {
         while let Some(event) = self.try_next() {
-            match sort(event) {
-                Ok(Some(seen)) => return Some(seen),
-                Ok(None) => (),
-                // It is said again by the proof, which then fails, too.
-                Err(error) => tracing::warn!("{}", error.message),
+            if let Some(seen) = sort(event).transpose() {
+                return Some(seen);
             }
         }
         None
@@ -47,14 +44,8 @@ fn sort(event: cluster::Event) -> Result<Option<Seen>, ProbeError> {
     match event {
         cluster::Event::Seen(seen) => Ok(Some(seen)),
         cluster::Event::Broken { error, .. } if error.is_permanent() => Err(error.into()),
-        cluster::Event::Broken { watch, error, .. } => {
-            tracing::warn!("the watch of {watch} is broken: {error}");
-            Ok(None)
-        }
-        cluster::Event::Restored { watch, .. } => {
-            tracing::info!("the watch of {watch} is open again");
-            Ok(None)
-        }
+        // The watch itself has said so in the log, once for all who share it.
+        cluster::Event::Broken { .. } | cluster::Event::Restored { .. } => Ok(None),
     }
 }
 

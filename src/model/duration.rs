@@ -76,8 +76,8 @@ impl JsonSchema for Duration {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        // Only the last number may have a fraction.
-        let n = r"[0-9]+(\.[0-9]+)?";
+        // Only the last number may have a fraction, of nine digits at the most.
+        let n = r"[0-9]+(\.[0-9]{1,9})?";
         schemars::json_schema!({
             "description": "A length of time: `30s`, `5m`, `1h30m`, `500ms`.",
             "type": "string",

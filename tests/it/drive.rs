@@ -72,8 +72,8 @@ impl Watching for FakeWatching {
         Vec::new()
     }
 
-    fn ready(&mut self) -> Option<Seen> {
-        self.first.pop_front()
+    fn ready(&mut self) -> Option<Result<Seen, ProbeError>> {
+        self.first.pop_front().map(Ok)
     }
 }
 

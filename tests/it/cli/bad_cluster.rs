@@ -37,6 +37,8 @@ async fn a_kubeconfig_that_cannot_be_used_gets_one_sentence() {
         ("nobody listens", changed(&right, server, "https://127.0.0.1:1")),
         ("no https", changed(&right, server, &git.replace("http:", "https:"))),
         ("another server", changed(&right, server, &git)),
+        ("server without a scheme", changed(&right, server, "127.0.0.1")),
+        ("token over lines", changed(&right, "/users/0/user/token", "a\nb")),
         ("revoked token", changed(&right, "/users/0/user/token", "revoked")),
     ] {
         stage.file("kubeconfig", &text);
