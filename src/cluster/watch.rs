@@ -71,7 +71,7 @@ pub(super) struct Parts {
 }
 
 enum Purpose {
-    Admit(String),
+    Admit,
     Prove(Vec<Prover>),
 }
 
@@ -222,12 +222,13 @@ impl Watch {
                 self.open(scope);
             }
         }
-        if self.position.is_some() {
-            for name in self.followers.names() {
-                if self.track.get(name).is_none() && self.admitting.insert(name.clone()) {
-                    let name = name.clone();
-                    self.list(Scope::One(name.clone()), Purpose::Admit(name));
-                }
+        // One list for all who have come meanwhile: a hundred runs that start at once are not a
+        // hundred requests.
+        if self.position.is_some() && self.admitting.is_empty() {
+            let is_new = |it: &&String| self.track.get(it).is_none();
+            self.admitting = self.followers.names().iter().filter(is_new).cloned().collect();
+            if !self.admitting.is_empty() {
+                self.list(Scope::of(self.admitting.iter()), Purpose::Admit);
             }
         }
         if let Some(provers) = self.proof.begin() {
@@ -428,17 +429,16 @@ impl Watch {
 
     fn listed(&mut self, purpose: Purpose, listed: Result<List, Error>) {
         match (purpose, listed) {
-            (Purpose::Admit(name), Ok(list)) => {
-                self.admitting.remove(&name);
-                if self.track.get(&name).is_none() {
-                    let when = When::between(Moment::default(), list.answered);
-                    for it in self.track.relist(&list, std::iter::once(&name)) {
-                        self.followers.deliver(&it, when, Arrival::First);
-                    }
+            (Purpose::Admit, Ok(list)) => {
+                let mut names = std::mem::take(&mut self.admitting);
+                names.retain(|it| self.track.get(it).is_none());
+                let when = When::between(Moment::default(), list.answered);
+                for it in self.track.relist(&list, names.iter()) {
+                    self.followers.deliver(&it, when, Arrival::First);
                 }
             }
-            (Purpose::Admit(name), Err(error)) => {
-                self.admitting.remove(&name);
+            (Purpose::Admit, Err(error)) => {
+                self.admitting.clear();
                 self.followers.dismiss(&error);
             }
             (Purpose::Prove(provers), Ok(list)) => {
