@@ -61,13 +61,13 @@ pub(crate) async fn connect(kubeconfig: PathBuf, clock: Arc<dyn Clock>) -> Clust
 pub(crate) async fn measure() {
     let lab = Lab::start(LANES).await;
     row("error of a hop's time, idle", hops(&lab, 1, 40).await);
-    polling(&lab).await;
-    kubectl(&lab, "idle").await;
     let noise = tokio::spawn(disturb(lab.store.clone()));
-    let name = format!("the same, {LANES} runs in flight, {UPDATES} other updates/s");
+    let name = format!("the same, {LANES} runs in flight and {UPDATES} other updates a second");
     row(&name, hops(&lab, LANES, 3).await);
-    kubectl(&lab, "the same load").await;
+    kubectl(&lab, "under that load").await;
     noise.abort();
+    kubectl(&lab, "idle").await;
+    polling(&lab).await;
     requests(&lab).await;
 }
 
