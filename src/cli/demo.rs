@@ -27,6 +27,9 @@ struct Act {
     lesson: fn(&RunRecord) -> String,
 }
 
+/// Name of the installation that the demo is; its lanes are its own.
+const INSTANCE: &str = "demo";
+
 const ACTS: [fn() -> Act; 3] = [webhook, polling, broken];
 
 /// Shows hopclock at work.
@@ -68,7 +71,7 @@ async fn play(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let cluster = ClusterArguments { kubeconfig: Some(sandbox.kubeconfig()), context: None };
     let instance =
-        InstanceArguments { instance: "demo".to_owned(), cache_dir: Some(folder.join("cache")) };
+        InstanceArguments { instance: INSTANCE.to_owned(), cache_dir: Some(folder.join("cache")) };
     let workshop = workshop(&cluster, &instance, clock.clone()).await;
     let workshop = workshop.map_err(|error| anyhow!(error.message))?;
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
@@ -196,6 +199,10 @@ fn directions(
     }
     writeln!(text, "  curl http://{}/metrics", page.address())?;
     let name = &acts[0].1.lane.name;
-    writeln!(text, "  hopclock run {}", folder.join(format!("{name}.yaml")).display())?;
+    writeln!(
+        text,
+        "  hopclock run --instance {INSTANCE} {}",
+        folder.join(format!("{name}.yaml")).display()
+    )?;
     Ok(text)
 }

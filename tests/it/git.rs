@@ -51,6 +51,23 @@ async fn a_warm_push_takes_two_requests_and_its_preparation_none() {
 }
 
 #[tokio::test]
+async fn a_cache_that_knows_only_the_end_of_the_history_can_be_pushed_from_in_the_next_process() {
+    let bench = Bench::new().await;
+    for older in ["1", "2", "3"] {
+        let commit = NewCommit::new("main", older).file("other", older);
+        bench.host.commit(&bench.url, &commit).unwrap();
+    }
+    bench.remote().await.fetch_tip().await.unwrap();
+    for canary in ["4", "5", "6"] {
+        // Each is a repository that is opened anew, as by another process.
+        let published = push(&bench.remote().await, canary).await.unwrap();
+        assert_eq!(bench.tip(), published.commit);
+    }
+    assert_eq!(bench.git(&["rev-list", "--count", "main"]).await, "7");
+    bench.git(&["fsck", "--strict", "--full"]).await;
+}
+
+#[tokio::test]
 async fn t1_a_rebased_commit_is_announced_before_it_is_sent() {
     let bench = Bench::new().await;
     let remote = bench.remote().await;

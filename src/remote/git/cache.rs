@@ -5,7 +5,8 @@
 //! broken one is set aside, an overgrown one is fetched anew.
 
 use crate::remote::git::Error;
-use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
+use git2::{ObjectType, Oid, Repository, RepositoryInitOptions, RepositoryOpenFlags};
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,7 +125,10 @@ fn open_or_make(folder: &Path) -> Result<Repository, Error> {
 
 /// Opens a repository and makes sure that what its refs name is there.
 fn open(folder: &Path) -> Result<Repository, git2::Error> {
-    let repository = Repository::open_bare(folder)?;
+    // `open_bare` would not read where the history was cut off, and look for commits beyond it.
+    let flags =
+        RepositoryOpenFlags::BARE | RepositoryOpenFlags::NO_SEARCH | RepositoryOpenFlags::NO_DOTGIT;
+    let repository = Repository::open_ext(folder, flags, std::iter::empty::<&OsStr>())?;
     for name in [TIP, BASE] {
         match repository.find_reference(name) {
             Ok(reference) => drop(reference.peel_to_commit()?.tree()?),
