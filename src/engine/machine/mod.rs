@@ -16,7 +16,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::machine::follower::{Doing, Follower};
+use crate::engine::machine::follower::Follower;
 use crate::engine::machine::objectives::Objective;
 use crate::engine::machine::questions::Questions;
 use crate::engine::plan::Plan;
@@ -143,12 +143,6 @@ impl Run {
     #[must_use]
     pub fn has_reached(&self, hop: usize) -> bool {
         self.followers[hop].reached.is_some()
-    }
-
-    /// Whether somebody works on a hop that is not reached, by its index.
-    #[must_use]
-    pub fn is_working(&self, hop: usize) -> bool {
-        self.followers[hop].reached.is_none() && self.followers[hop].doing == Doing::Work
     }
 
     /// The reason of the failure that stands at a hop, by its index.
