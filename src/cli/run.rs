@@ -7,9 +7,11 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::{Exit, check, complain, metrics, print, say};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
-use crate::config::Scenario;
+use crate::config::{Hop, Scenario};
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
-use crate::model::{CanaryId, Clock, Event, Observer, Outcome, ProbeError, RunRecord, Span};
+use crate::model::{
+    CanaryId, Clock, Event, HopRecord, Observer, Outcome, Passage, ProbeError, RunRecord, Span,
+};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -164,12 +166,24 @@ fn unassembled(workshop: &Workshop, scenario: &Scenario, error: ProbeError) -> R
         canary: CanaryId::next(&workshop.instance, started, None),
         started,
         push: None,
-        hops: Vec::new(),
+        hops: scenario.hops.iter().map(unreached).collect(),
         outcome: Outcome::ProbeError(error),
         push_to_apply: None::<Span>,
         tolerance: Duration::ZERO,
         failing_since: None,
         slo: Vec::new(),
+    }
+}
+
+/// A hop that a run did not get to.
+fn unreached(hop: &Hop) -> HopRecord {
+    let subject = hop.kind.kind().subject();
+    HopRecord {
+        hop: hop.name.clone(),
+        subject: subject.map(|it| it.to_string()).unwrap_or_default(),
+        target_cluster: hop.cluster.0.clone(),
+        passage: Passage::Unreached,
+        reverted: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Those who share a watch, and what each of them is shown.
 
+use crate::cluster::list::List;
 use crate::cluster::queue::Queue;
 use crate::cluster::track::{News, Track};
 use crate::cluster::{Error, Event};
@@ -66,14 +67,24 @@ impl Followers {
         self.count();
     }
 
-    /// Sends away those who still wait for a first state.
-    pub(super) fn dismiss(&mut self, error: &Error) {
-        self.all.retain(|_, follower| match follower.ready.take() {
-            Some(ready) => {
-                let _ = ready.send(Err(error.clone()));
-                false
+    /// Names of all followed objects of which a list can say something.
+    pub(super) fn names_in<'a>(&'a self, list: &'a List) -> impl Iterator<Item = &'a String> {
+        self.names.iter().filter(|it| list.scope.covers(it))
+    }
+
+    /// Sends away those who still wait for the first state of an object that is `concerned`.
+    pub(super) fn dismiss(&mut self, error: &Error, concerned: impl Fn(&str) -> bool) {
+        self.all.retain(|_, follower| {
+            if !follower.subjects.keys().any(|it| concerned(it)) {
+                return true;
             }
-            None => true,
+            match follower.ready.take() {
+                Some(ready) => {
+                    let _ = ready.send(Err(error.clone()));
+                    false
+                }
+                None => true,
+            }
         });
         self.count();
     }

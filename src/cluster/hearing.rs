@@ -90,12 +90,11 @@ impl Hearing {
         self.set_due(asked, at);
     }
 
-    /// A new connection took over at `at` from one that was open until then.
+    /// A new connection took over at `at` from one that was open until then. That the old one was
+    /// quiet proves nothing: it may have been dead, and the new one first tells what it swallowed.
     pub(super) fn handed_over(&mut self, asked: Moment, at: Moment) {
-        self.settle(at, self.last);
-        if matches!(self.phase, Phase::Settled) && at <= self.due {
-            self.phase = Phase::Burst { floor: at, torn: false, until: at + SHORTEST_BURST };
-        }
+        let floor = self.floor();
+        self.phase = Phase::Burst { floor, torn: true, until: at + SHORTEST_BURST };
         self.last = self.last.max(at);
         self.set_due(asked, at);
     }
@@ -274,10 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_takes_over_from_an_open_one_loses_no_certainty() {
+    fn t6_what_a_connection_tells_first_that_takes_over_may_have_waited_since_the_last_sign() {
         let mut hearing = settled();
         hearing.handed_over(ms(8_000), ms(8_010));
-        assert_eq!(hearing.heard(ms(8_040), None), at(8_040));
+        assert_eq!(hearing.heard(ms(8_040), None), between(5_000, 8_040));
         assert_eq!(hearing.heard(ms(9_000), None), at(9_000));
     }
 }

@@ -8,7 +8,7 @@ use crate::cluster::version::Version;
 use crate::cluster::{Error, WatchName};
 use crate::model::Moment;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub(super) enum Scope {
 
 /// The objects of a scope at one version.
 pub(super) struct List {
+    /// What was asked for: of other objects it says nothing.
+    pub(super) scope: Scope,
     pub(super) version: Version,
     pub(super) items: BTreeMap<String, Known>,
     /// When it was asked for: it shows all that happened before.
@@ -37,7 +39,7 @@ struct Listed {
     api_version: String,
     metadata: Metadata,
     #[serde(default)]
-    items: Vec<Value>,
+    items: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
@@ -124,8 +126,9 @@ async fn list_served(
     let ask = Ask { target: served.target("list", &watch.namespace, scope.name()), path };
     let answer = api.get(&ask).await?;
     let Listed { api_version, metadata, items } = api.read(&ask, &answer.body)?;
-    let items = items.into_iter().map(|it| item(it, &api_version, &watch.kind.kind));
+    let items = items.into_iter().map(|it| item(Value::Object(it), &api_version, &watch.kind.kind));
     Ok(List {
+        scope: scope.clone(),
         version: Version(metadata.resource_version),
         items: items.collect(),
         sent: answer.sent,

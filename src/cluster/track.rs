@@ -146,7 +146,13 @@ mod tests {
             ((*name).to_owned(), Known { version: version(*number), value })
         });
         let (version, now) = (version(number), Moment::default());
-        List { version, items: items.collect(), sent: now, answered: now }
+        List {
+            scope: crate::cluster::list::Scope::Whole,
+            version,
+            items: items.collect(),
+            sent: now,
+            answered: now,
+        }
     }
 
     fn names(news: &[News]) -> Vec<(&str, bool, bool)> {

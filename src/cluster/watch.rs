@@ -232,10 +232,7 @@ impl Watch {
             }
         }
         if let Some(provers) = self.proof.begin() {
-            let scope = match &self.stream {
-                Some(stream) => stream.scope.clone(),
-                None => Scope::of(self.followers.names().iter()),
-            };
+            let scope = Scope::of(self.followers.names().iter());
             self.list(scope, Purpose::Prove(provers));
         }
     }
@@ -309,7 +306,8 @@ impl Watch {
 
     /// A watch could not be opened: newcomers are told why, the others that it is broken.
     fn refused(&mut self, error: &Error) {
-        self.followers.dismiss(error);
+        let stream = self.stream.as_ref();
+        self.followers.dismiss(error, |it| stream.is_none_or(|open| !open.scope.covers(it)));
         if self.stream.is_none() {
             self.hearing.torn();
             self.failed("refused", error);
@@ -438,8 +436,8 @@ impl Watch {
                 }
             }
             (Purpose::Admit, Err(error)) => {
-                self.admitting.clear();
-                self.followers.dismiss(&error);
+                let names = std::mem::take(&mut self.admitting);
+                self.followers.dismiss(&error, |it| names.contains(it));
             }
             (Purpose::Prove(provers), Ok(list)) => {
                 let grace = self.parts.api.timing.grace;
@@ -452,7 +450,7 @@ impl Watch {
     /// Answers a proof as soon as the watch has told all that its list shows.
     fn check_proof(&mut self) {
         if let Some(list) = self.proof.list()
-            && !self.track.is_behind(list, self.followers.names().iter())
+            && !self.track.is_behind(list, self.followers.names_in(list))
         {
             self.proof.done();
         }
@@ -462,7 +460,7 @@ impl Watch {
     fn catch_up(&mut self) {
         if let Some(list) = self.proof.list() {
             let when = When::between(self.hearing.floor(), list.answered);
-            let news = self.track.catch_up(list, self.followers.names().iter());
+            let news = self.track.catch_up(list, self.followers.names_in(list));
             for it in news {
                 self.followers.deliver(&it, when, Arrival::AfterGap);
             }

@@ -52,7 +52,7 @@ impl CanaryId {
     #[must_use]
     pub fn next(instance: &str, wall: jiff::Timestamp, highest: Option<&Self>) -> Self {
         let clock = u64::try_from(wall.as_millisecond()).unwrap_or(0);
-        let floor = highest.map_or(0, |it| it.sequence + 1);
+        let floor = highest.map_or(0, |it| it.sequence.saturating_add(1));
         Self::new(instance, clock.max(floor))
     }
 

@@ -5,6 +5,7 @@ use crate::watch::{Lab, event, patient, revision, source, state};
 use hopclock::cluster::Event;
 use hopclock::model::{Arrival, GroupKind, Subject};
 use hopclock_sandbox::store::Key;
+use std::time::Duration;
 
 #[tokio::test]
 async fn fifty_followers_share_one_watch() {
@@ -151,4 +152,27 @@ async fn updates_of_objects_that_nobody_follows_are_not_shown() {
         assert_eq!(state(&mut following).await.arrival, Arrival::First);
     }
     assert_eq!(revision(&state(&mut following).await.value), "main@sha1:1");
+}
+
+#[tokio::test]
+async fn a_proof_of_one_object_says_nothing_of_another_that_is_followed_meanwhile() {
+    let lab = Lab::new().await;
+    lab.create("apps");
+    lab.create("infra");
+    for _ in 0..5 {
+        let cluster = lab.cluster().await;
+        let one = cluster.follow(&[source("apps")]).await.unwrap();
+        let limit = Duration::from_secs(5);
+        let other = [source("infra")];
+        let (unproven, other) = tokio::join!(one.prove(limit), cluster.follow(&other));
+        let mut other = other.unwrap();
+        assert!(unproven.is_empty() && other.prove(limit).await.is_empty());
+        let mut seen = 0;
+        while let Some(event) = other.try_next() {
+            let Event::Seen(seen_state) = event else { panic!("the watch is whole") };
+            assert!(seen_state.state.exists(), "it was not deleted");
+            seen += 1;
+        }
+        assert_eq!(seen, 1, "nobody wrote it");
+    }
 }
