@@ -10,7 +10,8 @@ use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
-    CanaryId, Clock, Event, HopRecord, Observer, Outcome, Passage, ProbeError, RunRecord, Span,
+    CanaryId, Clock, Event, HopRecord, Observer, Origin, Outcome, Passage, ProbeError, RunRecord,
+    Span,
 };
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -77,7 +78,12 @@ pub(super) async fn run_scenario(
     around: &Surroundings,
     stop: &Stop,
 ) -> RunRecord {
-    around.observer.observe(&Event::Scheduled { scenario: scenario.name.clone() });
+    around.observer.observe(&Event::Scheduled {
+        scenario: scenario.name.clone(),
+        due: around.clock.wall(),
+        origin: Origin::Request,
+        fingerprint: String::new(),
+    });
     let job = tokio::select! {
         biased;
         error = stop.asked() => Err(error),

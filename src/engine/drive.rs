@@ -177,15 +177,10 @@ impl Drive<'_> {
             let effects = self.run.announce(revisions);
             self.carry_out(effects);
         }
-        let revision = self.run.change().ours().first().map(ToString::to_string);
-        self.tell(&Event::Published {
-            scenario,
-            canary,
-            revision: revision.unwrap_or_default(),
-            at: published.zero.latest,
-        });
-        let (sent, zero) = (published.sent, published.zero);
-        let effects = self.run.published(sent, zero, published.attempts);
+        let trigger::Published { sent, zero, attempts } = published;
+        let revisions = self.run.change().ours().to_vec();
+        self.tell(&Event::Published { scenario, canary, revisions, sent, zero, attempts });
+        let effects = self.run.published(sent, zero, attempts);
         self.carry_out(effects);
         blind.map_or(Ok(()), Err)
     }

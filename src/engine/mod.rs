@@ -5,6 +5,7 @@ mod drive;
 mod journal;
 mod machine;
 mod plan;
+mod store;
 mod watching;
 
 pub use crate::model::Ancestry;
@@ -13,3 +14,4 @@ pub use drive::{Job, Surroundings, Watches, Watching, run_once, run_until};
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, Run, Start};
 pub use plan::{Plan, PlannedBystander, PlannedHop};
+pub use store::{Batch, Stamped, Store, StoreError, Totals};

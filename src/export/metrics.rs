@@ -135,17 +135,23 @@ impl Observer for Metrics {
     fn observe(&self, event: &Event) {
         let mut state = self.state();
         match event {
-            Event::Scheduled { scenario } => {
+            Event::Scheduled { scenario, .. } => {
                 state.series.count(Metric::ScheduledRuns, &[scenario]);
             }
-            Event::Missed { scenario, reason } => {
-                state.series.count(Metric::MissedRuns, &[scenario, reason.as_str()]);
+            Event::Missed { scenario, reason, count, .. } => {
+                #[expect(clippy::cast_precision_loss, reason = "nobody misses 2^52 runs")]
+                let count = *count as f64;
+                state.series.add(Metric::ScheduledRuns, &[scenario], count);
+                state.series.add(Metric::MissedRuns, &[scenario, reason.as_str()], count);
             }
             Event::Started { scenario, canary, at } => {
                 state.running.insert((scenario.clone(), canary.to_string()), *at);
             }
             Event::Publishing { scenario, .. } => state.wait_for_hops(scenario, 1.0),
-            Event::Published { .. } | Event::Failing { .. } => (),
+            Event::Published { .. }
+            | Event::Failing { .. }
+            | Event::SetBack { .. }
+            | Event::Witnessed { .. } => (),
             Event::Reached { scenario, hop, .. } => {
                 state.series.set(Metric::HopWaiting, &[scenario, hop], 0.0);
             }

@@ -292,7 +292,9 @@ impl Measured {
 
     /// The acknowledgement.
     pub(crate) fn zero(&self) -> Instant {
-        let at = |it: &Event| if let Event::Published { at, .. } = it { Some(*at) } else { None };
+        let at = |it: &Event| {
+            if let Event::Published { zero, .. } = it { Some(zero.latest) } else { None }
+        };
         self.clock.instant(self.events.iter().find_map(at).unwrap())
     }
 

@@ -2,7 +2,7 @@
 
 use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
-    CanaryId, Clock, Event, HopRecord, Moment, Observer, Outcome, Passage, Push, RunRecord,
+    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, RunRecord,
     SloVerdict, Span, Via, Webhook,
 };
 use hopclock::web;
@@ -107,7 +107,12 @@ pub(crate) fn after_some_runs() -> Metrics {
         clusters: vec!["prod".to_owned()],
     });
     for (number, length) in (1..).zip(DELIVERED) {
-        metrics.observe(&Event::Scheduled { scenario: "fleet".to_owned() });
+        metrics.observe(&Event::Scheduled {
+            scenario: "fleet".to_owned(),
+            due: jiff::Timestamp::UNIX_EPOCH,
+            origin: Origin::Schedule,
+            fingerprint: String::new(),
+        });
         let (scenario, slo, verdict) = ("fleet".to_owned(), "total".to_owned(), SloVerdict::Good);
         metrics.observe(&Event::Decided { scenario, slo, verdict });
         metrics.observe(&Event::Finished(Box::new(run(number, length))));
