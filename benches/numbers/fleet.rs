@@ -100,6 +100,10 @@ impl Trigger for Mover {
         Ok(Published { sent: now, zero: When::at(now), attempts: 1 })
     }
 
+    async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {
+        Ok(None)
+    }
+
     async fn ancestry(&self, _: &Revision) -> Ancestry {
         Ancestry::Unknown
     }

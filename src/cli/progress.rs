@@ -96,7 +96,7 @@ impl Observer for Progress {
             Event::Finished(record) => self.finish(&record.scenario),
             Event::Scheduled { .. }
             | Event::Missed { .. }
-            | Event::SetBack { .. }
+            | Event::Positioned { .. }
             | Event::Witnessed { .. }
             | Event::Decided { .. }
             | Event::Ended { .. } => (),

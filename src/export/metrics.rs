@@ -150,7 +150,7 @@ impl Observer for Metrics {
             Event::Publishing { scenario, .. } => state.wait_for_hops(scenario, 1.0),
             Event::Published { .. }
             | Event::Failing { .. }
-            | Event::SetBack { .. }
+            | Event::Positioned { .. }
             | Event::Witnessed { .. } => (),
             Event::Reached { scenario, hop, .. } => {
                 state.series.set(Metric::HopWaiting, &[scenario, hop], 0.0);

@@ -31,8 +31,9 @@ pub enum Event {
         /// When the last of them was due.
         due: Timestamp,
     },
-    /// The clock was set back: the schedule goes on from here, and nothing is counted.
-    SetBack {
+    /// The schedule goes on from here, and nothing is counted: it is new, or the clock was set
+    /// back.
+    Positioned {
         /// The scenario.
         scenario: String,
         /// The wall time from which its ticks count now.
@@ -152,7 +153,7 @@ impl Event {
         match self {
             Self::Scheduled { scenario, .. }
             | Self::Missed { scenario, .. }
-            | Self::SetBack { scenario, .. }
+            | Self::Positioned { scenario, .. }
             | Self::Started { scenario, .. }
             | Self::Publishing { scenario, .. }
             | Self::Published { scenario, .. }

@@ -33,6 +33,15 @@ pub trait Trigger: Send + Sync {
         announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
     ) -> Result<Published, Error>;
 
+    /// Finds out whether a change that an earlier process was about to publish is on the remote,
+    /// and with which revisions; none if it is not. From then on [`Trigger::ancestry`] speaks of
+    /// that change. Reads only.
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error>;
+
     /// What another's revision means for the change that was published (rule T9).
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
 }

@@ -97,6 +97,10 @@ impl Trigger for FakeTrigger {
         Ok(Published { sent, zero: When::at(self.clock.now()), attempts: 1 })
     }
 
+    async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {
+        Ok(None)
+    }
+
     async fn ancestry(&self, _: &Revision) -> Ancestry {
         // Two requests, of which the second is made when the first is answered.
         sleep(SECOND / 2).await;

@@ -418,6 +418,14 @@ impl Trigger for Meddled {
         self.inner.publish(&again).await
     }
 
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error> {
+        self.inner.recover(canary, revisions).await
+    }
+
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
         self.inner.ancestry(revision).await
     }

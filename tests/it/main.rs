@@ -26,4 +26,6 @@ mod metrics_table;
 mod prometheus;
 mod readme;
 mod replay;
+mod service;
+mod service_kit;
 mod watch;
