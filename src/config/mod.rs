@@ -13,6 +13,8 @@ mod node;
 mod problem;
 mod read;
 mod scenario;
+mod schedule;
+mod schedule_file;
 mod secrets;
 mod yaml;
 
@@ -23,10 +25,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use file::{NotAPercent, NotAWindow, Percent, ScenarioFile, ScheduleFile, SloFile, Window};
+pub use file::{NotAPercent, NotAWindow, Percent, ScenarioFile, SloFile, Window};
 pub use hop_file::{HopFile, Names, SharedKeys};
 pub use problem::{Problem, Problems};
-pub use scenario::{Hop, Scenario, Schedule, Slo, Ticks};
+pub use scenario::{Hop, Scenario, Slo};
+pub use schedule_file::{Instant, NotAnInstant, PauseFile, ScheduleFile};
 
 /// Longest scenario, in bytes.
 const LONGEST: u64 = 1 << 20;

@@ -23,7 +23,7 @@ pub struct Ledger {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Tick {
     /// A run that was due then, and what is known of it at its start.
-    Run(Timestamp, Underway),
+    Run(Timestamp, Box<Underway>),
     /// Nothing, for this reason; this many in a row.
     Missed(Missed, u64),
 }
@@ -60,7 +60,7 @@ impl Ledger {
                 if self.in_flight.contains_key(&due) {
                     return Err(AccountError::StartedTwice(due));
                 }
-                self.in_flight.insert(due, underway);
+                self.in_flight.insert(due, *underway);
             }
             Tick::Missed(reason, count) => *self.missed.entry(reason).or_default() += count,
         }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     fn run(second: i64) -> Tick {
-        Tick::Run(due(second), Underway::default())
+        Tick::Run(due(second), Box::default())
     }
 
     /// Saves a ledger and reads it back, as a restart does.

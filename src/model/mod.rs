@@ -17,6 +17,7 @@ mod run;
 mod sighting;
 mod state;
 mod subject;
+mod timetable;
 mod underway;
 
 pub use ancestry::{Ancestry, Findings, conclude};
@@ -35,4 +36,5 @@ pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, SloRecord, Spa
 pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
+pub use timetable::{Calendar, Due, NotACalendar, Pause, Position, Ticks, Timetable, zone, zones};
 pub use underway::{Account, Acknowledged, Publishing, Underway};

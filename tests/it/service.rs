@@ -1,7 +1,10 @@
 //! The service accounts for every tick: over days, kills, stops, reloads and clocks that are set.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{
-    Counts, Lane, MemoryStore, Process, START, SimClock, World, assert_accounted, entry, start,
+    Counts, Lane, MemoryStore, Process, START, SimClock, World, assert_accounted, entry, runtime,
+    start,
 };
 use hopclock::engine::{Ending, Entry, Refusal};
 use hopclock::model::{Account, Clock, Missed, Outcome, Pause, RunRecord};
@@ -54,11 +57,7 @@ impl Outside {
 
     /// Lives through `life` in a process of its own, which is killed at its end.
     fn process<T>(&self, life: impl AsyncFnOnce(&Inside) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let result = runtime.block_on(async {
             let clock = SimClock::new(*self.wall.lock().unwrap());
             let process = start(&clock, &self.store, &self.counts).await;
@@ -75,7 +74,7 @@ impl Outside {
 
     fn pass(&self, time: Duration) {
         let mut wall = self.wall.lock().unwrap();
-        *wall = *wall + time;
+        *wall += time;
     }
 
     fn account(&self, name: &str) -> Account {
@@ -436,7 +435,7 @@ fn a_scenario_that_cannot_run_says_why_and_counts_its_ticks() {
         sleep(SECOND).await;
         let problem = it.process.service.statuses()["a"].problem.clone();
         assert_eq!(problem.as_deref(), Some("the Secret `a/b` is not there"));
-        sleep(10 * MINUTE - SECOND).await;
+        sleep(9 * MINUTE + 59 * SECOND).await;
         *broken.lock().unwrap() = None;
         sleep(5 * MINUTE).await;
         assert_eq!(it.process.service.statuses()["a"].problem, None);

@@ -384,6 +384,12 @@ pub(crate) struct Process {
     pub(crate) accounts: BTreeMap<String, Account>,
 }
 
+/// The runtime of a process, in which time stands still unless everybody waits.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
+}
+
 /// Starts a process with what the store has kept.
 pub(crate) async fn start(
     clock: &Arc<SimClock>,

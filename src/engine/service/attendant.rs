@@ -50,8 +50,8 @@ struct Running {
 /// What an attendant wakes for.
 enum Wake {
     Told(Option<Command>),
-    Looked(Result<Assembled, ProbeError>),
-    Ended(Option<Outcome>),
+    Looked(Box<Result<Assembled, ProbeError>>),
+    Ended(Box<Option<Outcome>>),
     Time,
 }
 
@@ -70,7 +70,7 @@ enum Life {
 impl Attendant {
     pub(super) fn new(
         entry: Entry,
-        account: Account,
+        account: &Account,
         setting: Setting,
         board: Board,
         ending: watch::Receiver<Ending>,
@@ -114,8 +114,8 @@ impl Attendant {
                 Wake::Told(Some(Command::Change(entry))) => self.change(*entry),
                 Wake::Told(Some(Command::Retire)) => life = Life::Last { gone: true },
                 Wake::Told(Some(Command::Close) | None) => life = Life::Last { gone: false },
-                Wake::Looked(looked) => self.looked(looked),
-                Wake::Ended(outcome) => self.ended(outcome),
+                Wake::Looked(looked) => self.looked(*looked),
+                Wake::Ended(outcome) => self.ended(*outcome),
                 Wake::Time => (),
             }
         }
@@ -128,8 +128,8 @@ impl Attendant {
         tokio::select! {
             biased;
             command = commands.recv(), if life == Life::On => Wake::Told(command),
-            outcome = work_of(&mut self.running) => Wake::Ended(outcome),
-            looked = look_of(&mut self.looking) => Wake::Looked(looked),
+            outcome = work_of(&mut self.running) => Wake::Ended(Box::new(outcome)),
+            looked = look_of(&mut self.looking) => Wake::Looked(Box::new(looked)),
             () = tokio::time::sleep(sleep), if asleep => Wake::Time,
         }
     }

@@ -179,7 +179,8 @@ impl Service {
                     attended.tell(Command::Change(Box::new(entry)));
                 }
                 None => {
-                    let account = accounts.get(&entry.scenario).cloned().unwrap_or_default();
+                    let new = Account::default();
+                    let account = accounts.get(&entry.scenario).unwrap_or(&new);
                     attendants.insert(entry.scenario.clone(), self.attend(entry, account));
                 }
             }
@@ -236,7 +237,7 @@ impl Service {
         }
     }
 
-    fn attend(&self, entry: Entry, account: Account) -> Attended {
+    fn attend(&self, entry: Entry, account: &Account) -> Attended {
         let (commands, inbox) = mpsc::unbounded_channel();
         let fingerprint = entry.fingerprint.clone();
         let board = self.statuses.clone();
@@ -249,7 +250,9 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         let attendants = self.attendants.get_mut().unwrap_or_else(PoisonError::into_inner);
-        attendants.values().for_each(|it| it.work.abort());
+        for attended in attendants.values() {
+            attended.work.abort();
+        }
     }
 }
 

@@ -62,9 +62,10 @@ impl Performance {
     /// lane.
     pub(super) async fn resume(self, underway: Underway) -> Outcome {
         let changed = underway.fingerprint != self.entry.fingerprint;
-        let assembled = match changed {
-            true => Err(interrupted("the scenario has changed since")),
-            false => self.entry.assembly.assemble().await,
+        let assembled = if changed {
+            Err(interrupted("the scenario has changed since"))
+        } else {
+            self.entry.assembly.assemble().await
         };
         match assembled {
             Ok(Assembled { job, longest_poll, .. }) => {

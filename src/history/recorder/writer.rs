@@ -252,7 +252,7 @@ fn begin(account: &mut Account, event: &Event) -> Weight {
                 account.position = account.position.max(Some(*due));
             }
             let underway = Underway { fingerprint: fingerprint.clone(), ..Underway::default() };
-            account.ledger.tick(Tick::Run(*due, underway))
+            account.ledger.tick(Tick::Run(*due, Box::new(underway)))
         }
         Event::Missed { reason, count, due, .. } => {
             account.position = account.position.max(Some(*due));
