@@ -65,7 +65,6 @@ mod tests {
     fn a_calendar_is_read_in_the_zone_of_the_bundled_database() {
         let table = timetable("{ cron: '30 2 * * *', timezone: Europe/Berlin }");
         let Ticks::Cron(calendar) = &table.ticks else { panic!("a calendar") };
-        // The very zone: the system's database would give one that is read from a file.
         assert_eq!(Some(calendar.zone().clone()), zone("Europe/Berlin"));
         let next = table.next_after("", "2026-03-29T00:00:00Z".parse().unwrap());
         assert_eq!(next, Some("2026-03-29T01:00:00Z".parse().unwrap()));

@@ -23,6 +23,14 @@ fn only_the_engines_clock_reads_the_time() {
     only_in(&["src/engine/clock.rs"], &words, Tests::Exempt);
 }
 
+/// The system's time zones differ from machine to machine, and an image may have none.
+#[test]
+fn only_the_bundled_time_zones_are_used() {
+    only_in(&["src/model/timetable/zone.rs"], &["TimeZoneDatabase"], Tests::Exempt);
+    let words = ["TimeZone::get", "TimeZone::system", "tz::db", ".in_tz("];
+    nowhere(&["src/"], &words, Tests::Exempt);
+}
+
 #[test]
 fn only_cluster_talks_to_kubernetes() {
     only_in(&["src/cluster/"], &["kube::", "k8s_openapi::"], Tests::Exempt);

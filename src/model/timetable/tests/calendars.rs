@@ -139,6 +139,31 @@ fn years_are_counted_without_looking_at_each_tick() {
     assert_eq!(calendar.count(from, until), minutes);
 }
 
+#[test]
+fn every_zone_has_a_next_tick_and_a_shortest_gap() {
+    for name in zones() {
+        let calendar = cron("30 2 * * *", &name);
+        let next = calendar.next_after(at("2026-11-21T12:00:00Z"));
+        assert!(next < Some(at("2026-11-22T18:00:00Z")), "{name}: {next:?}");
+        let gaps = calendar.gaps();
+        let usual = minutes(22 * 60)..=minutes(26 * 60);
+        assert!(
+            usual.contains(&gaps.shortest) && usual.contains(&gaps.longest),
+            "{name}: {gaps:?}"
+        );
+    }
+}
+
+#[test]
+fn a_zone_that_says_nothing_of_the_future_is_no_trap() {
+    // A zone file of the first version has no rule for the time after its last jump.
+    let counts = [0_u32, 0, 0, 0, 1, 4].map(u32::to_be_bytes).concat();
+    let file = [b"TZif".as_slice(), &[0; 16], &counts, &[0; 6], b"UTC\0"].concat();
+    let zone = jiff::tz::TimeZone::tzif("Mars/Olympus", &file).unwrap();
+    let calendar = Calendar::parse("30 9 * * *", zone).unwrap();
+    assert_eq!(calendar.gaps().shortest, minutes(24 * 60));
+}
+
 fn calendars() -> impl Strategy<Value = Calendar> {
     let texts = prop::sample::select(vec![
         "30 2 * * *",
