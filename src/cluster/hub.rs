@@ -3,6 +3,7 @@
 use crate::cluster::api::Api;
 use crate::cluster::followers::Follower;
 use crate::cluster::kinds::Kinds;
+use crate::cluster::lease::Sightings;
 use crate::cluster::queue::Queue;
 use crate::cluster::watch::{Command, Parts, Watch};
 use crate::cluster::{Error, WatchName};
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 pub(super) struct Hub {
     pub(super) api: Arc<Api>,
     pub(super) kinds: Arc<Kinds>,
+    pub(super) leases: Sightings,
     watches: Mutex<Watches>,
 }
 
@@ -41,7 +43,8 @@ struct Watches {
 impl Hub {
     /// No watch yet.
     pub(super) fn new(api: Arc<Api>) -> Self {
-        Self { api, kinds: Arc::default(), watches: Mutex::default() }
+        let (kinds, leases, watches) = Default::default();
+        Self { api, kinds, leases, watches }
     }
 
     /// Takes a place at a watch, which is started if it does not run.
