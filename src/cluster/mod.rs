@@ -8,6 +8,7 @@
 mod access;
 mod api;
 mod config_map;
+mod echo;
 mod error;
 mod followers;
 mod following;
@@ -42,6 +43,7 @@ use std::sync::Arc;
 
 pub use access::ClusterOptions;
 pub use config_map::ConfigMap;
+pub use echo::{Echo, EchoOptions, EchoState};
 pub use error::{Error, Target};
 pub use following::{Event, Following, Unproven};
 pub use lease::{LeaseGrip, lease_name};

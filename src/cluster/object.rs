@@ -1,4 +1,4 @@
-//! One object of a kind that every API server serves as `v1`: read, created, replaced.
+//! One object of a kind that every API server serves as `v1`: read, created, replaced, patched.
 //!
 //! Kubernetes promises these addresses, so nobody has to be asked where the kind is served. The
 //! status of a write says what became of it; what a status means for the object, says the caller.
@@ -99,6 +99,17 @@ impl Api {
         let body = Write { method: Method::PUT, media: "application/json", body: object };
         let reply = self.write(&ask, &body).await?;
         self.accepted(&ask, &reply)
+    }
+
+    /// Merges `patch` into the object; none if there is no such object.
+    pub(super) async fn merge(&self, place: &Place, patch: Value) -> Result<Option<Value>, Error> {
+        let ask = place.ask("patch", format!("{}?fieldManager={MANAGER}", place.path()));
+        let media = "application/merge-patch+json";
+        let reply = self.write(&ask, &Write { method: Method::PATCH, media, body: patch }).await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        self.accepted(&ask, &reply).map(Some)
     }
 
     /// Posts a question to which the answer comes back at once.
