@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod cli;
+mod cluster_config_map;
+mod cluster_kit;
+mod cluster_lease;
+mod cluster_review;
 mod config_broken;
 mod config_files;
 mod config_schema;

@@ -1,6 +1,7 @@
 //! Watching a cluster, over real sockets against the sandbox, and the kit that these tests share.
 
 mod access;
+mod echo;
 mod gaps;
 mod instants;
 mod proxy;
