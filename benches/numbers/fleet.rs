@@ -58,6 +58,10 @@ impl Mover {
 
 #[async_trait::async_trait]
 impl Trigger for Mover {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }

@@ -20,6 +20,10 @@ struct Idle {
 
 #[async_trait::async_trait]
 impl Trigger for Idle {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }

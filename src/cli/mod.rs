@@ -8,11 +8,13 @@ mod check;
 mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod lanes;
 mod metrics;
 mod progress;
 mod reader;
 mod run;
 mod schema;
+mod state;
 mod stop;
 mod waterfall;
 

@@ -92,7 +92,8 @@ pub(super) async fn run_scenario(
     let record = match job {
         Ok(job) => run_until(&job, around, stop.asked()).await,
         Err(error) => {
-            let record = unassembled(workshop, scenario, error);
+            let started = around.clock.wall();
+            let record = unassembled(&workshop.instance, scenario, error, started);
             around.observer.observe(&Event::Finished(Box::new(record.clone())));
             record
         }
@@ -165,11 +166,15 @@ fn default_cache_dir() -> PathBuf {
 }
 
 /// The record of a run that never began.
-fn unassembled(workshop: &Workshop, scenario: &Scenario, error: ProbeError) -> RunRecord {
-    let started = workshop.clock.wall();
+pub(super) fn unassembled(
+    instance: &str,
+    scenario: &Scenario,
+    error: ProbeError,
+    started: jiff::Timestamp,
+) -> RunRecord {
     RunRecord {
         scenario: scenario.name.clone(),
-        canary: CanaryId::next(&workshop.instance, started, None),
+        canary: CanaryId::next(instance, started, None),
         started,
         push: None,
         hops: scenario.hops.iter().map(unreached).collect(),

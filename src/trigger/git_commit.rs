@@ -223,6 +223,10 @@ impl GitCommit {
 
 #[async_trait::async_trait]
 impl Trigger for GitCommit {
+    fn lane(&self) -> String {
+        format!("{}#{}", self.remote.url().normalised(), self.remote.branch())
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         // What is cached may be older than what others have pushed.
         self.remote.fetch_tip().await?;

@@ -17,6 +17,10 @@ pub use git_commit::{
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]
 pub trait Trigger: Send + Sync {
+    /// What no two runs must use at once (rule S5): one name for all spellings, without
+    /// credentials.
+    fn lane(&self) -> String;
+
     /// The latest canary of the lane on the remote; the next one must be later (rule T9).
     async fn latest(&self) -> Result<Option<CanaryId>, Error>;
 

@@ -79,6 +79,10 @@ impl Watching for FakeWatching {
 
 #[async_trait::async_trait]
 impl Trigger for FakeTrigger {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }

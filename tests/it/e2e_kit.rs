@@ -398,6 +398,10 @@ impl Measured {
 
 #[async_trait::async_trait]
 impl Trigger for Meddled {
+    fn lane(&self) -> String {
+        self.inner.lane()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         self.inner.latest().await
     }

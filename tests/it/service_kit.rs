@@ -287,6 +287,10 @@ impl Assembly for Lane {
 
 #[async_trait::async_trait]
 impl Trigger for Hand {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(self.world.lanes.lock().unwrap().get(&self.name).map(|it| it.canary.clone()))
     }
