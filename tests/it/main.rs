@@ -4,6 +4,7 @@
 
 mod cli;
 mod cluster_config_map;
+mod cluster_evidence;
 mod cluster_kit;
 mod cluster_lease;
 mod cluster_review;
