@@ -1,3 +1,4 @@
 //! Everything outside the cluster that hopclock talks to.
 
+mod client;
 pub mod git;
