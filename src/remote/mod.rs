@@ -2,3 +2,4 @@
 
 mod client;
 pub mod git;
+pub mod server;

@@ -27,3 +27,7 @@ mod prometheus;
 mod readme;
 mod replay;
 mod watch;
+mod web_kit;
+mod web_limits;
+mod web_run;
+mod web_stop;

@@ -11,5 +11,6 @@ mod output;
 mod rights;
 mod stop;
 mod tokens;
+mod trigger;
 
 pub(crate) use kit::{hopclock, timeless, told};
