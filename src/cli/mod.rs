@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod state;
 mod stop;
+mod trigger;
 mod waterfall;
 
 use crate::cli::args::{Arguments, Command};
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
     log();
     let exit = match arguments.command {
         Command::Run(arguments) => block_on(run::run(&arguments)),
+        Command::Trigger(arguments) => block_on(trigger::trigger(&arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),

@@ -34,3 +34,7 @@ mod replay;
 mod service;
 mod service_kit;
 mod watch;
+mod web_kit;
+mod web_limits;
+mod web_run;
+mod web_stop;
