@@ -2,6 +2,7 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
+use crate::engine::Totals;
 use crate::export::family::Snapshot;
 use crate::export::reference::{Metric, MetricKind, reference};
 use crate::export::{Format, HopSeries, Metrics, ScenarioSeries, WatchRestarts};
@@ -397,6 +398,7 @@ fn declaring_again_keeps_what_was_counted_and_forgetting_removes_only_that_scena
 fn a_label_is_escaped() {
     let metrics = metrics();
     let text = |format| String::from_utf8(metrics.snapshot().encode(format)).unwrap();
+    metrics.declare(&scenario("a\"b\\c\nd"));
     metrics.observe(&scheduled("a\"b\\c\nd".to_owned()));
     let line = r#"hopclock_scheduled_runs_total{scenario="a\"b\\c\nd"} 1"#;
     assert!(text(Format::OpenMetrics).lines().any(|it| it == line));
