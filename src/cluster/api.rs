@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
 
+/// The form of answers.
+const JSON: &str = "application/json";
+
 /// An API server, and what we asked of it so far.
 pub(super) struct Api {
     pub(super) server: String,
@@ -126,17 +129,27 @@ impl Api {
 
     /// Reads what `ask` names, whatever its status.
     pub(super) async fn reply(&self, ask: &Ask) -> Result<Reply, Error> {
-        self.exchange(ask, None).await
+        self.exchange(ask, JSON, None).await
+    }
+
+    /// Reads what `ask` names in another form than plain JSON, whatever its status.
+    pub(super) async fn reply_as(&self, ask: &Ask, accept: &'static str) -> Result<Reply, Error> {
+        self.exchange(ask, accept, None).await
     }
 
     /// Writes what `ask` names, whatever the answer's status.
     pub(super) async fn write(&self, ask: &Ask, write: &Write) -> Result<Reply, Error> {
-        self.exchange(ask, Some(write)).await
+        self.exchange(ask, JSON, Some(write)).await
     }
 
-    async fn exchange(&self, ask: &Ask, write: Option<&Write>) -> Result<Reply, Error> {
+    async fn exchange(
+        &self,
+        ask: &Ask,
+        accept: &'static str,
+        write: Option<&Write>,
+    ) -> Result<Reply, Error> {
         let whole = async {
-            let (sent, response) = self.send(ask, write).await?;
+            let (sent, response) = self.send(ask, accept, write).await?;
             let (status, body) = (response.status(), response.into_body());
             let body =
                 body.collect().await.map_err(|it| refusal::unreachable(&self.server, &it))?;
@@ -149,7 +162,7 @@ impl Api {
     /// Opens a stream; the head of the answer, and when it was asked for.
     pub(super) async fn open(&self, ask: &Ask) -> Result<(Moment, Body), Error> {
         let head = async {
-            let (sent, response) = self.send(ask, None).await?;
+            let (sent, response) = self.send(ask, JSON, None).await?;
             let (status, body) = (response.status(), response.into_body());
             if status.is_success() {
                 return Ok((sent, body));
@@ -173,12 +186,13 @@ impl Api {
     async fn send(
         &self,
         ask: &Ask,
+        accept: &'static str,
         write: Option<&Write>,
     ) -> Result<(Moment, http::Response<Body>), Error> {
         let client = self.client().await;
         // Kubernetes 1.37 compresses each event of a watch by itself, which kube cannot read.
         let request = Request::get(&ask.path)
-            .header(header::ACCEPT, "application/json")
+            .header(header::ACCEPT, accept)
             .header(header::ACCEPT_ENCODING, "identity");
         let request = match write {
             None => request.body(Body::empty()),

@@ -1,9 +1,10 @@
 //! Our own measurement error, measured all the time: how long an event takes from a write to us.
 //!
-//! Once a minute a `ConfigMap` of our own is patched, and its event awaited like anybody's, over the
-//! same watches and connections. If it is two seconds overdue, whatever else the cluster tells is
+//! Once a minute a `ConfigMap` of our own is patched, and its event awaited like anybody's, by the
+//! same list and watch over the same connections. If it is two seconds overdue, whatever else the cluster tells is
 //! uncertain until it is back (rule T6): an API server whose watches lag looks healthy otherwise.
-//! It only ever helps: where it is not allowed or fails, that is said once, and runs go on.
+//! It only ever helps: where it is not allowed or fails, that is said once, and runs go on. That is
+//! why it shares no watch with runs: one that had to be widened for it might be forbidden.
 //!
 //! It needs `create` of `configmaps` in the namespace, and `patch`, `list` and `watch` of that one.
 
@@ -63,6 +64,8 @@ struct Running {
 
 struct Caller<R> {
     hub: Arc<Hub>,
+    /// For our own watch only.
+    own: Arc<Hub>,
     place: Place,
     subject: Subject,
     every: Duration,
@@ -116,6 +119,7 @@ impl Cluster {
             hub.echo.failed(self.server(), "no namespace is named for its ConfigMap: name one");
         } else {
             let caller = Caller {
+                own: Arc::new(Hub::new(Arc::clone(&hub.api))),
                 hub: Arc::clone(&hub),
                 place: Place::new("", "configmaps", namespace, name),
                 subject: Subject::local(GroupKind::new("", "ConfigMap"), namespace, name),
@@ -193,7 +197,7 @@ impl<R: Fn(Duration)> Caller<R> {
         let following = match following {
             Some(following) => following,
             None => following
-                .insert(Following::begin(&self.hub, std::slice::from_ref(&self.subject)).await?),
+                .insert(Following::begin(&self.own, std::slice::from_ref(&self.subject)).await?),
         };
         while let Some(event) = following.try_next() {
             check(event)?;

@@ -156,12 +156,30 @@ async fn t6_an_echo_is_timed_over_the_same_watches_as_everything() {
     let EchoState { last, problem, .. } = cluster.echo_state();
     assert!(last.is_some() && problem.is_none(), "{problem:?}");
 
-    // Whoever follows the same object shares the watch; whoever ends the echo does not close it.
-    let map = Subject::local(GroupKind::new("", "ConfigMap"), "lab", "hopclock-echo");
-    let before = lab.asked("list").len();
-    let _following = cluster.follow(&[map]).await.unwrap();
-    assert_eq!(lab.asked("list").len(), before);
     drop(echo);
+    let patches = || lab.asked("patch").len();
+    let before = patches();
+    eventually("the other goes on", || patches() > before + 4).await;
+    assert_eq!(cluster.echo_state(), EchoState::default());
+}
+
+#[tokio::test]
+async fn t6_an_echo_never_costs_a_run_its_watch() {
+    let lab = Lab::new().await;
+    let cluster = as_user(&lab, "carol", lab.clock.clone()).await;
+    let rule = |verbs: &[&str], names: &[&str]| json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs, "resourceNames": names});
+    grant(&lab, "carol", &rule(&["list", "watch"], &["canary", "hopclock-echo"]));
+    grant(&lab, "carol", &rule(&["patch"], &["hopclock-echo"]));
+    grant(&lab, "carol", &rule(&["create"], &[]));
+    let (_echo, times) = start(&cluster, often());
+    eventually("an echo", || !times.lock().unwrap().is_empty()).await;
+    // All of the namespace may not be watched, so the two may not share a watch.
+    let canary = Subject::local(GroupKind::new("", "ConfigMap"), "lab", "canary");
+    let mut following = cluster.follow(&[canary]).await.unwrap();
+    assert_eq!(state(&mut following).await.arrival, Arrival::First);
+    let before = times.lock().unwrap().len();
+    eventually("further echoes", || times.lock().unwrap().len() > before + 3).await;
+    assert_eq!(cluster.echo_state().problem, None);
 }
 
 #[tokio::test]

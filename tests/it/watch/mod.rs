@@ -4,6 +4,7 @@ mod access;
 mod echo;
 mod gaps;
 mod instants;
+mod kinds;
 mod proxy;
 mod script;
 mod secrets;
