@@ -16,6 +16,7 @@ mod requirement;
 mod run;
 mod sighting;
 mod state;
+pub mod statistics;
 mod subject;
 mod timetable;
 mod underway;

@@ -26,6 +26,7 @@ mod eventually;
 mod git;
 mod git_errors;
 mod git_kit;
+mod history;
 mod metrics;
 mod metrics_table;
 mod prometheus;
