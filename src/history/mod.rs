@@ -9,6 +9,7 @@ mod error;
 mod forgetful;
 mod owner;
 mod read;
+pub mod report;
 mod retention;
 mod schema;
 mod store;
