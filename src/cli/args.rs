@@ -1,6 +1,7 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
-use crate::model::Duration;
+use crate::cli::since::Since;
+use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,19 @@ pub(super) enum Command {
 
     /// Check scenario files, without a cluster.
     Check(CheckArguments),
+
+    /// List past runs, or show one of them fully.
+    ///
+    /// Reads what a service keeps, also while it runs. Exit code: 0 done, 2 bad usage, no such file
+    /// or run, 3 the file cannot be read.
+    History(HistoryArguments),
+
+    /// Say how long each hop takes, and whether that has changed.
+    ///
+    /// Reads what a service keeps, also while it runs. Percentiles are ranks; a change that was not
+    /// delivered counts as longer than it was waited for. Exit code: 0 done, 2 bad usage or no such
+    /// file, 3 the file cannot be read.
+    Report(ReportArguments),
 
     /// Print the JSON Schema of scenario files.
     Schema,
@@ -149,6 +163,96 @@ pub(super) struct CheckArguments {
     /// Scenario files, or directories of them.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+}
+
+/// Where the history is.
+#[derive(Debug, Args)]
+pub(super) struct DatabaseArguments {
+    /// File of the history. Default: `hopclock/history.sqlite` in the user's state folder.
+    #[arg(long, env = "HOPCLOCK_DB", value_name = "FILE")]
+    pub(super) db: Option<PathBuf>,
+}
+
+/// List past runs, or show one.
+#[derive(Debug, Args)]
+pub(super) struct HistoryArguments {
+    /// Show this run: the canary id of its change, or how that begins.
+    #[arg(value_name = "CANARY")]
+    pub(super) canary: Option<String>,
+
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
+
+    /// Only runs of this scenario.
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: Option<String>,
+
+    /// Only runs that ended so.
+    #[arg(long, value_parser = Outcome::LABELS, conflicts_with = "canary")]
+    pub(super) outcome: Option<String>,
+
+    /// Only runs that started since then: `24h`, `7d`, or an instant such as
+    /// `2026-11-21T08:00:00Z`.
+    #[arg(long, value_name = "WHEN", conflicts_with = "canary")]
+    pub(super) since: Option<Since>,
+
+    /// Most runs to list, the newest first.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, conflicts_with = "canary")]
+    pub(super) limit: u32,
+
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Output,
+}
+
+/// Say how long each hop takes.
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    #[command(flatten)]
+    pub(super) database: DatabaseArguments,
+
+    /// Only this scenario.
+    #[arg(long, value_name = "NAME")]
+    pub(super) scenario: Option<String>,
+
+    /// Begin of the period: `24h`, `7d`, or an instant. Default: all that is kept, or 7 days
+    /// before `--around`.
+    #[arg(long, value_name = "WHEN")]
+    pub(super) since: Option<Since>,
+
+    /// End of the period. Default: now, or 7 days after `--around`.
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: Option<Since>,
+
+    /// Compare with the period that begins then.
+    #[arg(long, value_name = "WHEN")]
+    pub(super) compare_since: Option<Since>,
+
+    /// End of the period to compare with. Default: the begin of the other.
+    #[arg(long, value_name = "WHEN")]
+    pub(super) compare_until: Option<Since>,
+
+    /// Compare what was before this instant with what came after it.
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["compare_since", "compare_until"])]
+    pub(super) around: Option<Since>,
+
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: ReportOutput,
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportOutput {
+    /// Tables for people.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+    /// Tables for issues and pages.
+    Markdown,
+    /// One page that needs nothing beside it.
+    Html,
 }
 
 /// How to print what was measured.

@@ -8,13 +8,17 @@ mod check;
 mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod history;
 mod lanes;
 mod metrics;
 mod progress;
 mod reader;
+mod report;
 mod run;
 mod schema;
+mod since;
 mod state;
+mod state_dir;
 mod stop;
 mod trigger;
 mod waterfall;
@@ -53,6 +57,8 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
+        Command::History(arguments) => history::history(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -153,7 +153,7 @@ pub(super) fn exit_of(outcome: &Outcome) -> Exit {
 }
 
 /// Colours, if a person looks on and has not asked for none (<https://no-color.org>).
-fn paint() -> Paint {
+pub(super) fn paint() -> Paint {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty());
     if wanted && std::io::stdout().is_terminal() { Paint::Colour } else { Paint::Plain }
 }

@@ -10,6 +10,7 @@ mod forgetful;
 mod owner;
 mod read;
 mod recorder;
+pub mod report;
 mod retention;
 mod schema;
 mod store;

@@ -7,11 +7,13 @@ use std::path::Path;
 #[tokio::test]
 async fn every_command_explains_itself() {
     let mut page = Page::default();
-    for command in ["", "run", "trigger", "demo", "check", "schema", "completions"] {
+    for command in
+        ["", "run", "trigger", "demo", "check", "history", "report", "schema", "completions"]
+    {
         let arguments: Vec<_> =
             [command, "--help"].into_iter().filter(|it| !it.is_empty()).collect();
         let mut call = hopclock(Path::new("."), &arguments);
-        call.env_remove("HOPCLOCK_CACHE_DIR");
+        call.env_remove("HOPCLOCK_CACHE_DIR").env_remove("HOPCLOCK_DB");
         let told = told(call).await;
         assert_eq!(told.code, Some(0), "{told:?}");
         page.add(&format!("hopclock {}", arguments.join(" ")), told.out.trim_end());

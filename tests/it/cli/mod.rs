@@ -8,6 +8,7 @@ mod exit_codes;
 mod help;
 mod kit;
 mod output;
+mod past;
 mod rights;
 mod stop;
 mod tokens;

@@ -5,3 +5,4 @@ mod kept;
 mod killed;
 pub(crate) mod kit;
 mod mounts;
+mod reports;
