@@ -261,7 +261,11 @@ pub(crate) async fn read_until_closed(mut stream: TcpStream) -> Vec<u8> {
     all
 }
 
-/// The whole answer on a connection that the server closes.
-pub(crate) async fn answer(stream: TcpStream) -> Answer {
-    Answer::cut(read_until_closed(stream).await).expect("an answer has a head")
+/// The whole answer on a connection that the server closes in order; a reset could have made the
+/// client lose it.
+pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
+    let mut all = Vec::new();
+    let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut all)).await;
+    closed.expect("the connection is still open").expect("it ends in order");
+    Answer::cut(all).expect("an answer has a head")
 }
