@@ -114,7 +114,7 @@ impl Drop for Server {
 // === impl Answer ===
 
 impl Answer {
-    fn cut(mut all: Vec<u8>) -> Option<Self> {
+    pub(crate) fn cut(mut all: Vec<u8>) -> Option<Self> {
         let cut = all.windows(4).position(|it| it == b"\r\n\r\n")?;
         let body = all.split_off(cut + 4);
         Some(Self { head: String::from_utf8(all).unwrap(), body })
