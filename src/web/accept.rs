@@ -36,7 +36,7 @@ const LEAST_HEADER: usize = 8 << 10;
 /// What a connection too many hears.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     content-type: application/json\r\n\
-    content-length: 81\r\n\
+    content-length: 82\r\n\
     retry-after: 1\r\n\
     connection: close\r\n\
     \r\n\

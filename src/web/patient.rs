@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// How long and how much is still read of a client that was answered and sends on.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(5);
 const MOST_DISCARDED: usize = 1 << 20;
 
 /// A TCP connection that breaks when what was answered is not taken in time.

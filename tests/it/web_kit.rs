@@ -114,7 +114,7 @@ impl Drop for Server {
 // === impl Answer ===
 
 impl Answer {
-    fn cut(mut all: Vec<u8>) -> Option<Self> {
+    pub(crate) fn cut(mut all: Vec<u8>) -> Option<Self> {
         let cut = all.windows(4).position(|it| it == b"\r\n\r\n")?;
         let body = all.split_off(cut + 4);
         Some(Self { head: String::from_utf8(all).unwrap(), body })
@@ -261,7 +261,11 @@ pub(crate) async fn read_until_closed(mut stream: TcpStream) -> Vec<u8> {
     all
 }
 
-/// The whole answer on a connection that the server closes.
-pub(crate) async fn answer(stream: TcpStream) -> Answer {
-    Answer::cut(read_until_closed(stream).await).expect("an answer has a head")
+/// The whole answer on a connection that the server closes in order; a reset could have made the
+/// client lose it.
+pub(crate) async fn answer(mut stream: TcpStream) -> Answer {
+    let mut all = Vec::new();
+    let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut all)).await;
+    closed.expect("the connection is still open").expect("it ends in order");
+    Answer::cut(all).expect("an answer has a head")
 }
