@@ -16,6 +16,7 @@ mod run;
 mod sighting;
 mod state;
 mod subject;
+mod survey;
 
 pub use ancestry::{Ancestry, Findings, conclude};
 pub use canary::{CanaryId, NotACanaryId, tokens};
@@ -32,3 +33,4 @@ pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, SloRecord, Spa
 pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
+pub use survey::{Holding, Survey};
