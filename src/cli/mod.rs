@@ -10,6 +10,7 @@ mod credentials;
 mod demo;
 mod metrics;
 mod progress;
+mod proof;
 mod reader;
 mod run;
 mod schema;

@@ -25,5 +25,6 @@ mod metrics;
 mod metrics_table;
 mod prometheus;
 mod readme;
+mod refusals_table;
 mod replay;
 mod watch;
