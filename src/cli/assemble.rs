@@ -113,6 +113,8 @@ impl Workshop {
             path: config.path.clone(),
             shared: config.shared,
             replaces: config.mode != PushMode::Append,
+            // No trigger signs yet (rule S4).
+            signs_with: None,
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);

@@ -55,7 +55,7 @@ impl Proofs {
         if !self.knows(&scenario.name, &key) {
             let (neighbours, complete) = neighbours(cluster, scenario, landing, objects).await;
             neighbours.check_replace(landing)?;
-            neighbours.check_verify(landing, pipeline.signs_with)?;
+            neighbours.check_verify(landing)?;
             neighbours.check(landing, &pipeline.applying())?;
             if landing.shared {
                 let woken = neighbours.woken(landing);
@@ -147,8 +147,7 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
             HopConfig::WebhookReceived(_) => {}
         }
     }
-    // The trigger signs nothing yet.
-    Pipeline { objects, sources, appliers, live, signs_with: None }
+    Pipeline { objects, sources, appliers, live }
 }
 
 fn key_of(landing: &Landing, objects: &Objects) -> Key {

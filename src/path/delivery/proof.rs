@@ -24,6 +24,8 @@ pub struct Landing {
     pub shared: bool,
     /// Whether it replaces commits of the branch.
     pub replaces: bool,
+    /// What it signs its commits with.
+    pub signs_with: Option<Signature>,
 }
 
 /// What a scenario looks at, and the objects of its path.
@@ -37,8 +39,6 @@ pub struct Pipeline<'a> {
     pub appliers: Vec<Subject>,
     /// Objects that become live.
     pub live: Vec<Subject>,
-    /// What the trigger signs its commits with.
-    pub signs_with: Option<Signature>,
 }
 
 /// What only the branch's tip can prove.
@@ -108,7 +108,7 @@ impl Pipeline<'_> {
         let none = Value::Null;
         if let Some(source) = &landing.source {
             let object = self.objects.get(source).unwrap_or(&none);
-            verify::check(source, object, self.signs_with)?;
+            verify::check(source, object, landing.signs_with)?;
         }
         let mut tree =
             Tree { path: landing.path.clone(), sources: Vec::new(), appliers: Vec::new() };
@@ -177,7 +177,7 @@ impl Pipeline<'_> {
         }
         reference::check(subject, object, &landing.branch)?;
         sparse::check(subject, object, &landing.path)?;
-        verify::check(subject, object, self.signs_with)?;
+        verify::check(subject, object, landing.signs_with)?;
         let ignore = object["spec"]["ignore"].as_str().map(str::to_owned);
         // What no file of the repository can mend is refused before the repository is asked.
         let left = (subject.clone(), ignore);
@@ -247,6 +247,7 @@ mod tests {
             path: "canary/a.yaml".to_owned(),
             shared: false,
             replaces: false,
+            signs_with: None,
         }
     }
 
@@ -284,7 +285,6 @@ mod tests {
             sources: sources.iter().map(|it| git(it)).collect(),
             appliers: appliers.iter().map(|it| applier(it)).collect(),
             live: Vec::new(),
-            signs_with: None,
         };
         pipeline.prove(&landing()).map_err(|it| it.reason)
     }
@@ -338,7 +338,6 @@ mod tests {
             sources: Vec::new(),
             appliers: Vec::new(),
             live: Vec::new(),
-            signs_with: None,
         };
         let asked: Vec<_> = pipeline.consenting(&landing()).into_iter().map(|it| it.0).collect();
         assert_eq!(asked, [&git("canary")]);

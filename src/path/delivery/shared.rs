@@ -3,7 +3,7 @@
 use crate::model::{GroupKind, Subject};
 use crate::path::delivery::proof::Landing;
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
-use crate::path::delivery::{Refusal, Signature, verify};
+use crate::path::delivery::{Refusal, verify};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -130,14 +130,10 @@ impl Neighbours {
     ///
     /// # Errors
     /// When there is such a source.
-    pub fn check_verify(
-        &self,
-        landing: &Landing,
-        signs_with: Option<Signature>,
-    ) -> Result<(), Refusal> {
+    pub fn check_verify(&self, landing: &Landing) -> Result<(), Refusal> {
         let ours = self.following(landing);
         let sources = self.objects.iter().filter(|it| ours.contains(&it.0));
-        sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, signs_with))
+        sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, landing.signs_with))
     }
 
     /// The sources that follow our branch.
@@ -242,6 +238,7 @@ fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::delivery::Signature;
     use serde_json::json;
 
     fn landing() -> Landing {
@@ -252,6 +249,7 @@ mod tests {
             path: "canary/a.yaml".to_owned(),
             shared: false,
             replaces: false,
+            signs_with: None,
         }
     }
 
@@ -333,11 +331,12 @@ mod tests {
     fn s4_an_unsigned_commit_must_not_stop_a_source_beside_the_path() {
         let spec = |branch: &str| json!({"url": "https://h/apps", "ref": {"branch": branch}, "verify": {"mode": "HEAD"}});
         let strict = with(&[(0, object("strict", &spec("main")))]);
-        let refusal = strict.check_verify(&landing(), None).unwrap_err();
+        let refusal = strict.check_verify(&landing()).unwrap_err();
         assert_eq!(refusal.reason, "verify_unsatisfied");
-        assert_eq!(strict.check_verify(&landing(), Some(Signature::Ssh)), Ok(()));
+        let signed = Landing { signs_with: Some(Signature::Ssh), ..landing() };
+        assert_eq!(strict.check_verify(&signed), Ok(()));
         let elsewhere = with(&[(0, object("strict", &spec("prod")))]);
-        assert_eq!(elsewhere.check_verify(&landing(), None), Ok(()));
+        assert_eq!(elsewhere.check_verify(&landing()), Ok(()));
     }
 
     #[test]
