@@ -2,8 +2,8 @@
 //!
 //! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
 //! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
-//! pipeline, [`cluster`] and [`remote`] talk to the outside, [`export`] counts what happens and
-//! [`web`] shows it, [`cli`] wires everything together.
+//! pipeline, [`cluster`] and [`remote`] talk to the outside, [`history`] keeps what happens,
+//! [`export`] counts it and [`web`] shows it, [`cli`] wires everything together.
 
 pub mod model; // start reading here
 
@@ -20,6 +20,7 @@ pub mod remote;
 pub mod engine;
 
 pub mod export;
+pub mod history;
 pub mod web;
 
 pub mod cli;

@@ -58,6 +58,10 @@ impl Mover {
 
 #[async_trait::async_trait]
 impl Trigger for Mover {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }
@@ -98,6 +102,10 @@ impl Trigger for Mover {
             }
         });
         Ok(Published { sent: now, zero: When::at(now), attempts: 1 })
+    }
+
+    async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {
+        Ok(None)
     }
 
     async fn ancestry(&self, _: &Revision) -> Ancestry {

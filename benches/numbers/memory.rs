@@ -20,6 +20,10 @@ struct Idle {
 
 #[async_trait::async_trait]
 impl Trigger for Idle {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }
@@ -32,6 +36,10 @@ impl Trigger for Idle {
         let now = self.clock.now();
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Ok(Published { sent: now, zero: When::at(now), attempts: 1 })
+    }
+
+    async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {
+        Ok(None)
     }
 
     async fn ancestry(&self, _: &Revision) -> Ancestry {

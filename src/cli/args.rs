@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::model::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,13 @@ pub(super) enum Command {
     /// Exit code: 0 all were delivered in time, 1 a change was not, 2 bad usage or scenario, 3
     /// something could not be measured.
     Run(RunArguments),
+
+    /// Ask a hopclock that runs as a service for a run of one of its scenarios now.
+    ///
+    /// Exit code: 0 the run was accepted or, with `--wait`, delivered in time, 1 it was not
+    /// delivered in time, 2 bad usage, unknown scenario or not allowed, 3 the service could not be
+    /// reached, makes no run now or could not measure.
+    Trigger(TriggerArguments),
 
     /// Run three scenarios against a GitOps pipeline that fits in this process. Needs only git.
     #[cfg(feature = "sandbox")]
@@ -60,6 +68,42 @@ pub(super) struct RunArguments {
 
     #[command(flatten)]
     pub(super) instance: InstanceArguments,
+}
+
+/// Ask a service for a run.
+#[derive(Debug, Args)]
+pub(super) struct TriggerArguments {
+    /// Name of the scenario, as the service knows it.
+    pub(super) scenario: String,
+
+    /// Address of the service, such as `http://hopclock.hopclock:9780`.
+    #[arg(long, env = "HOPCLOCK_SERVER", value_name = "URL")]
+    pub(super) server: String,
+
+    /// File that holds the token to prove ourselves with. Default: in a pod, that of its service
+    /// account.
+    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// Environment variable that holds the token.
+    #[arg(long, value_name = "NAME")]
+    pub(super) token_env: Option<String>,
+
+    /// Wait until the run has ended, and show where the time went.
+    #[arg(long)]
+    pub(super) wait: bool,
+
+    /// How long to wait for the service's answer. Default: `30s`, with `--wait` `1h`.
+    #[arg(long, value_name = "DURATION")]
+    pub(super) timeout: Option<Duration>,
+
+    /// File with further certificate authorities for the service, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+
+    /// How to print what the service says.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Output,
 }
 
 /// Which cluster to talk to.

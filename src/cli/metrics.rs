@@ -4,7 +4,7 @@ use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{Clock, Requirement};
-use crate::web::{self, Limits};
+use crate::web::{self, Limits, Pages, Readiness, Ready};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +18,9 @@ pub(super) struct Page {
     stop: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
+
+/// A command that does its work once is ready as long as it is there.
+struct Once;
 
 /// Metrics of these scenarios; every series is there from the first scrape.
 pub(super) fn of(scenarios: &[Scenario], cluster: &Cluster, clock: Arc<dyn Clock>) -> Arc<Metrics> {
@@ -46,11 +49,21 @@ impl Page {
         metrics: Arc<Metrics>,
     ) -> std::io::Result<Option<Self>> {
         let Some(listener) = listener else { return Ok(None) };
+        let pages = Pages { metrics, ready: Arc::new(Once), runs: None };
+        Self::serve(listener, pages, Limits::default()).map(Some)
+    }
+
+    /// Serves all pages on a port that was taken before.
+    pub(super) fn serve(
+        listener: TcpListener,
+        pages: Pages,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        let serving = web::serve_metrics(listener, metrics, Limits::default(), stopped);
-        Ok(Some(Self { address, stop, serving: tokio::spawn(serving) }))
+        let serving = web::serve(listener, web::private_pages(pages), limits, stopped);
+        Ok(Self { address, stop, serving: tokio::spawn(serving) })
     }
 
     /// Where it is.
@@ -63,6 +76,12 @@ impl Page {
         // If nobody listens for it, the page is closed already; so if its task has ended.
         let _ = self.stop.send(());
         let _ = self.serving.await;
+    }
+}
+
+impl Ready for Once {
+    fn readiness(&self) -> Readiness {
+        Readiness { ready: true, checks: Vec::new() }
     }
 }
 

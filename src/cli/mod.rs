@@ -8,13 +8,16 @@ mod check;
 mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod lanes;
 mod metrics;
 mod progress;
 mod proof;
 mod reader;
 mod run;
 mod schema;
+mod state;
 mod stop;
+mod trigger;
 mod waterfall;
 
 use crate::cli::args::{Arguments, Command};
@@ -47,6 +50,7 @@ pub fn main() -> ExitCode {
     log();
     let exit = match arguments.command {
         Command::Run(arguments) => block_on(run::run(&arguments)),
+        Command::Trigger(arguments) => block_on(trigger::trigger(&arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),

@@ -78,7 +78,8 @@ impl Observer for Progress {
             Event::Publishing { scenario, canary } => {
                 self.update(scenario, "push", format!("sending {canary}"), false);
             }
-            Event::Published { scenario, revision, .. } => {
+            Event::Published { scenario, revisions, .. } => {
+                let revision = revisions.first().map(ToString::to_string).unwrap_or_default();
                 self.update(scenario, "push", format!("acknowledged {revision}"), true);
             }
             Event::Reached { scenario, hop, passage } => {
@@ -95,6 +96,8 @@ impl Observer for Progress {
             Event::Finished(record) => self.finish(&record.scenario),
             Event::Scheduled { .. }
             | Event::Missed { .. }
+            | Event::Positioned { .. }
+            | Event::Witnessed { .. }
             | Event::Decided { .. }
             | Event::Ended { .. } => (),
         }

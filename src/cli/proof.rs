@@ -106,6 +106,10 @@ impl Proven {
 
 #[async_trait::async_trait]
 impl Trigger for Proven {
+    fn lane(&self) -> String {
+        self.inner.lane()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, trigger::Error> {
         let latest = self.inner.latest().await?;
         self.look().await?;
@@ -125,6 +129,14 @@ impl Trigger for Proven {
         announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
     ) -> Result<Published, trigger::Error> {
         self.inner.publish(announce).await
+    }
+
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, trigger::Error> {
+        self.inner.recover(canary, revisions).await
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {

@@ -10,7 +10,8 @@ use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
-    CanaryId, Clock, Event, HopRecord, Observer, Outcome, Passage, ProbeError, RunRecord, Span,
+    CanaryId, Clock, Event, HopRecord, Observer, Origin, Outcome, Passage, ProbeError, RunRecord,
+    Span,
 };
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -77,7 +78,12 @@ pub(super) async fn run_scenario(
     around: &Surroundings,
     stop: &Stop,
 ) -> RunRecord {
-    around.observer.observe(&Event::Scheduled { scenario: scenario.name.clone() });
+    around.observer.observe(&Event::Scheduled {
+        scenario: scenario.name.clone(),
+        due: around.clock.wall(),
+        origin: Origin::Request,
+        fingerprint: String::new(),
+    });
     let job = tokio::select! {
         biased;
         error = stop.asked() => Err(error),
@@ -86,7 +92,8 @@ pub(super) async fn run_scenario(
     let record = match job {
         Ok(job) => run_until(&job, around, stop.asked()).await,
         Err(error) => {
-            let record = unassembled(workshop, scenario, error);
+            let started = around.clock.wall();
+            let record = unassembled(&workshop.instance, scenario, error, started);
             around.observer.observe(&Event::Finished(Box::new(record.clone())));
             record
         }
@@ -160,11 +167,15 @@ fn default_cache_dir() -> PathBuf {
 }
 
 /// The record of a run that never began.
-fn unassembled(workshop: &Workshop, scenario: &Scenario, error: ProbeError) -> RunRecord {
-    let started = workshop.clock.wall();
+pub(super) fn unassembled(
+    instance: &str,
+    scenario: &Scenario,
+    error: ProbeError,
+    started: jiff::Timestamp,
+) -> RunRecord {
     RunRecord {
         scenario: scenario.name.clone(),
-        canary: CanaryId::next(&workshop.instance, started, None),
+        canary: CanaryId::next(instance, started, None),
         started,
         push: None,
         hops: scenario.hops.iter().map(unreached).collect(),

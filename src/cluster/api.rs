@@ -8,16 +8,20 @@ use crate::cluster::access::{self, Access};
 use crate::cluster::{Error, Target, Timing, refusal};
 use crate::model::{Clock, GroupKind, Moment};
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
+
+/// The form of answers.
+const JSON: &str = "application/json";
 
 /// An API server, and what we asked of it so far.
 pub(super) struct Api {
@@ -38,6 +42,14 @@ pub(super) struct Ask {
     pub(super) target: Target,
     /// Path and query.
     pub(super) path: String,
+}
+
+/// What a request writes.
+pub(super) struct Write {
+    pub(super) method: Method,
+    /// The media type of the body.
+    pub(super) media: &'static str,
+    pub(super) body: Value,
 }
 
 /// An answer: its body, and when it was asked for and complete.
@@ -117,8 +129,27 @@ impl Api {
 
     /// Reads what `ask` names, whatever its status.
     pub(super) async fn reply(&self, ask: &Ask) -> Result<Reply, Error> {
+        self.exchange(ask, JSON, None).await
+    }
+
+    /// Reads what `ask` names in another form than plain JSON, whatever its status.
+    pub(super) async fn reply_as(&self, ask: &Ask, accept: &'static str) -> Result<Reply, Error> {
+        self.exchange(ask, accept, None).await
+    }
+
+    /// Writes what `ask` names, whatever the answer's status.
+    pub(super) async fn write(&self, ask: &Ask, write: &Write) -> Result<Reply, Error> {
+        self.exchange(ask, JSON, Some(write)).await
+    }
+
+    async fn exchange(
+        &self,
+        ask: &Ask,
+        accept: &'static str,
+        write: Option<&Write>,
+    ) -> Result<Reply, Error> {
         let whole = async {
-            let (sent, response) = self.send(ask).await?;
+            let (sent, response) = self.send(ask, accept, write).await?;
             let (status, body) = (response.status(), response.into_body());
             let body =
                 body.collect().await.map_err(|it| refusal::unreachable(&self.server, &it))?;
@@ -131,7 +162,7 @@ impl Api {
     /// Opens a stream; the head of the answer, and when it was asked for.
     pub(super) async fn open(&self, ask: &Ask) -> Result<(Moment, Body), Error> {
         let head = async {
-            let (sent, response) = self.send(ask).await?;
+            let (sent, response) = self.send(ask, JSON, None).await?;
             let (status, body) = (response.status(), response.into_body());
             if status.is_success() {
                 return Ok((sent, body));
@@ -152,14 +183,25 @@ impl Api {
         })
     }
 
-    async fn send(&self, ask: &Ask) -> Result<(Moment, http::Response<Body>), Error> {
+    async fn send(
+        &self,
+        ask: &Ask,
+        accept: &'static str,
+        write: Option<&Write>,
+    ) -> Result<(Moment, http::Response<Body>), Error> {
         let client = self.client().await;
         // Kubernetes 1.37 compresses each event of a watch by itself, which kube cannot read.
         let request = Request::get(&ask.path)
-            .header(header::ACCEPT, "application/json")
-            .header(header::ACCEPT_ENCODING, "identity")
-            .body(Body::empty())
-            .map_err(|it| refusal::unreachable(&self.server, &it))?;
+            .header(header::ACCEPT, accept)
+            .header(header::ACCEPT_ENCODING, "identity");
+        let request = match write {
+            None => request.body(Body::empty()),
+            Some(Write { method, media, body }) => request
+                .method(method)
+                .header(header::CONTENT_TYPE, *media)
+                .body(Body::from(body.to_string().into_bytes())),
+        };
+        let request = request.map_err(|it| refusal::unreachable(&self.server, &it))?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let sent = self.clock.now();
         let response = client.send(request).await;

@@ -211,6 +211,64 @@ pub enum Error {
         /// The key.
         key: String,
     },
+    /// The namespace does not exist.
+    #[error(
+        "the API server at `{server}` has no namespace `{namespace}`: create it, or name another"
+    )]
+    NoSuchNamespace {
+        /// The API server.
+        server: String,
+        /// The namespace.
+        namespace: String,
+    },
+    /// Somebody else holds a Lease.
+    #[error(
+        "the Lease {lease} is held by `{holder}`, who renewed it {renewed}: wait for it, or stop \
+         the other one"
+    )]
+    LeaseHeld {
+        /// Namespace and name of the Lease.
+        lease: String,
+        /// Who holds it.
+        holder: String,
+        /// When it was renewed last, by its holder's clock: `at 2026-01-01T00:00:00Z`, or `never`.
+        renewed: String,
+    },
+    /// A Lease that we held is ours no more.
+    #[error(
+        "the Lease {lease} is not ours any more, {now}: renew it more often than it expires, and \
+         let each hopclock have a name of its own"
+    )]
+    LeaseLost {
+        /// Namespace and name of the Lease.
+        lease: String,
+        /// What became of it: ``it is held by `x` ``, `it was released` or `it was deleted`.
+        now: String,
+    },
+    /// Somebody else wrote what we were about to replace, which stays as they left it.
+    #[error(
+        "the ConfigMap {config_map} was not written, for {cause} since we read it: read it again, \
+         and let only one hopclock write it"
+    )]
+    Conflict {
+        /// Namespace and name of the ConfigMap.
+        config_map: String,
+        /// What happened to it: `` `x` wrote it`` or `somebody deleted it`.
+        cause: String,
+    },
+    /// More than a ConfigMap can hold; what it holds stays as it is.
+    #[error(
+        "the ConfigMap {config_map} was not written, for {size} bytes are more than {limit}: keep \
+         less, or keep it on a volume"
+    )]
+    TooLarge {
+        /// Namespace and name of the ConfigMap.
+        config_map: String,
+        /// Size of all values.
+        size: usize,
+        /// What it may hold: `the 1048576 that it may hold`, or the server's own limit.
+        limit: &'static str,
+    },
     /// Any other status.
     #[error("the API server at `{server}` answers {target} with {status}: {message}")]
     Answered {
@@ -294,6 +352,10 @@ impl Error {
             Self::TimedOut { .. } | Self::NoFirstState { .. } | Self::Silent { .. } => "timeout",
             Self::NoSuchKind { .. } | Self::WrongScope { .. } => "kind",
             Self::NoSuchObject { .. } => "missing_object",
+            Self::NoSuchNamespace { .. } => "namespace",
+            Self::LeaseHeld { .. } | Self::LeaseLost { .. } => "lease",
+            Self::Conflict { .. } => "conflict",
+            Self::TooLarge { .. } => "too_large",
             Self::NoSuchSecret { .. } | Self::NoSuchKey { .. } | Self::NotText { .. } => "secret",
             Self::Answered { .. } | Self::NotUnderstood { .. } | Self::Ended { .. } => "api_server",
         }
@@ -302,7 +364,7 @@ impl Error {
     /// Whether only a person can mend it, so that waiting is in vain.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        !matches!(self.reason(), "unreachable" | "timeout" | "api_server")
+        !matches!(self.reason(), "unreachable" | "timeout" | "api_server" | "lease" | "conflict")
     }
 
     /// The HTTP status, where that is all there is to say.

@@ -6,7 +6,8 @@
 //! behind what waited. On a line that is never quiet it is over after as long as the gap lasted:
 //! a server that sends no faster than events occur would never catch up at all. A connection
 //! that speaks after the server must have closed it was held up on its way, so whatever it says
-//! is old as well. In doubt an event counts as one that waited.
+//! is old as well. And if our own echo does not come back, everything else that comes may be late,
+//! too. In doubt an event counts as one that waited.
 
 use crate::cluster::Timing;
 use crate::model::{Moment, When};
@@ -25,6 +26,17 @@ pub(super) struct Hearing {
     /// When the server will have closed the connection, and when at the latest if it was in time.
     due: Moment,
     in_time: Moment,
+    /// Since when events may be late, for our echo is; and until when, once it is back.
+    late: Option<(Moment, Option<Moment>)>,
+}
+
+/// What our echo says of how late all events of its cluster are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lateness {
+    /// It was sent then, and should have come back long ago.
+    Since(Moment),
+    /// It came back then, or nobody waits for it any more.
+    Until(Moment),
 }
 
 #[derive(Clone, Copy)]
@@ -39,7 +51,7 @@ impl Hearing {
     /// A watch that heard nothing yet.
     pub(super) fn new(timing: &Timing, now: Moment) -> Self {
         let phase = Phase::Burst { floor: now, torn: false, until: now };
-        Self { timing: timing.clone(), last: now, phase, due: now, in_time: now }
+        Self { timing: timing.clone(), last: now, phase, due: now, in_time: now, late: None }
     }
 
     /// The last sign of life.
@@ -49,10 +61,22 @@ impl Hearing {
 
     /// Up to when nothing can have been missed.
     pub(super) fn floor(&self) -> Moment {
-        match self.phase {
+        let floor = match self.phase {
             Phase::Settled => self.last,
             Phase::Burst { floor, .. } => floor,
-        }
+        };
+        self.late_floor(self.last).map_or(floor, |it| it.min(floor))
+    }
+
+    /// Our echo is late, or came back. What was held up like it may come shortly after it.
+    pub(super) fn echo(&mut self, lateness: Lateness) {
+        self.late = match (lateness, self.late) {
+            (Lateness::Since(sent), _) => Some((self.floor().min(sent), None)),
+            (Lateness::Until(at), Some((floor, None))) => {
+                Some((floor, Some(at + self.timing.quiet)))
+            }
+            (Lateness::Until(_), late) => late,
+        };
     }
 
     /// A list answered a request of `sent`: it shows all that happened before.
@@ -123,6 +147,11 @@ impl Hearing {
             self.phase = Phase::Burst { floor: previous, torn: true, until: at };
         }
         self.settle(at, previous);
+        let when = self.when(at, held);
+        self.late_floor(at).map_or(when, |it| When::between(it.min(when.earliest), at))
+    }
+
+    fn when(&self, at: Moment, held: Option<Moment>) -> When {
         match self.phase {
             Phase::Burst { floor, torn, .. }
                 if torn || at.since(floor) > self.timing.certain_within =>
@@ -134,6 +163,11 @@ impl Hearing {
                 None => When::at(at),
             },
         }
+    }
+
+    /// Since when an event that comes at `at` may have been late with our echo.
+    fn late_floor(&self, at: Moment) -> Option<Moment> {
+        self.late.filter(|(_, until)| until.is_none_or(|it| at <= it)).map(|(floor, _)| floor)
     }
 
     /// Ends the burst if nothing came from `previous` to `at`, or if it lasted long enough.
@@ -278,5 +312,36 @@ mod tests {
         hearing.handed_over(ms(8_000), ms(8_010));
         assert_eq!(hearing.heard(ms(8_040), None), between(5_000, 8_040));
         assert_eq!(hearing.heard(ms(9_000), None), at(9_000));
+    }
+
+    #[test]
+    fn t6_while_our_echo_is_late_every_event_may_be() {
+        let mut hearing = settled();
+        hearing.echo(Lateness::Since(ms(6_000)));
+        assert_eq!(hearing.heard(ms(8_500), None), between(5_000, 8_500));
+        hearing.bookmark();
+        assert_eq!(hearing.heard(ms(9_500), None), between(5_000, 9_500));
+        hearing.echo(Lateness::Until(ms(10_000)));
+        assert_eq!(hearing.heard(ms(10_200), None), between(5_000, 10_200));
+        assert_eq!(hearing.heard(ms(10_300), None), at(10_300));
+        assert_eq!(hearing.floor(), ms(10_300));
+    }
+
+    #[test]
+    fn t6_what_was_heard_after_the_late_echo_was_sent_is_no_bound() {
+        let mut hearing = settled();
+        assert_eq!(hearing.heard(ms(7_000), None), at(7_000));
+        hearing.echo(Lateness::Since(ms(6_000)));
+        assert_eq!(hearing.heard(ms(9_000), None), between(6_000, 9_000));
+    }
+
+    #[test]
+    fn t6_a_connection_that_breaks_while_our_echo_is_late_is_bounded_by_both() {
+        let mut hearing = settled();
+        hearing.echo(Lateness::Since(ms(4_000)));
+        hearing.torn();
+        hearing.opened(ms(9_000), ms(9_010));
+        hearing.echo(Lateness::Until(ms(9_020)));
+        assert_eq!(hearing.heard(ms(9_030), None), between(4_000, 9_030));
     }
 }

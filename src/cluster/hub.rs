@@ -1,8 +1,11 @@
 //! Who watches what: one watch per kind and namespace, started when the first follower comes.
 
 use crate::cluster::api::Api;
+use crate::cluster::echo::EchoBoard;
 use crate::cluster::followers::Follower;
+use crate::cluster::hearing::Lateness;
 use crate::cluster::kinds::Kinds;
+use crate::cluster::lease::Sightings;
 use crate::cluster::queue::Queue;
 use crate::cluster::watch::{Command, Parts, Watch};
 use crate::cluster::{Error, WatchName};
@@ -16,6 +19,8 @@ use tokio::sync::oneshot;
 pub(super) struct Hub {
     pub(super) api: Arc<Api>,
     pub(super) kinds: Arc<Kinds>,
+    pub(super) leases: Sightings,
+    pub(super) echo: EchoBoard,
     watches: Mutex<Watches>,
 }
 
@@ -33,6 +38,7 @@ pub(super) type Told = oneshot::Receiver<Result<(), Error>>;
 #[derive(Default)]
 struct Watches {
     followers: u64,
+    late: Option<Lateness>,
     running: HashMap<WatchName, UnboundedSender<Command>>,
 }
 
@@ -41,7 +47,8 @@ struct Watches {
 impl Hub {
     /// No watch yet.
     pub(super) fn new(api: Arc<Api>) -> Self {
-        Self { api, kinds: Arc::default(), watches: Mutex::default() }
+        let (kinds, leases, echo, watches) = Default::default();
+        Self { api, kinds, leases, echo, watches }
     }
 
     /// Takes a place at a watch, which is started if it does not run.
@@ -55,7 +62,9 @@ impl Hub {
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         watches.followers += 1;
         let id = watches.followers;
-        let commands = watches.running.entry(watch.clone()).or_insert_with(|| self.start(&watch));
+        let late = watches.late;
+        let commands =
+            watches.running.entry(watch.clone()).or_insert_with(|| self.start(&watch, late));
         let listed = subjects.values().cloned().collect();
         let follower = Follower { subjects, queue, ready: Some(ready) };
         let _ = commands.send(Command::Follow(id, follower));
@@ -72,8 +81,24 @@ impl Hub {
         idle
     }
 
-    fn start(self: &Arc<Self>, watch: &WatchName) -> UnboundedSender<Command> {
+    /// Tells all watches, and those to come, how late their events may be.
+    pub(super) fn set_lateness(&self, lateness: Lateness) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.late = Some(lateness);
+        for commands in watches.running.values() {
+            let _ = commands.send(Command::Lateness(lateness));
+        }
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        watch: &WatchName,
+        late: Option<Lateness>,
+    ) -> UnboundedSender<Command> {
         let (sender, commands) = unbounded_channel();
+        if let Some(lateness) = late {
+            let _ = sender.send(Command::Lateness(lateness));
+        }
         let (api, kinds) = (Arc::clone(&self.api), Arc::clone(&self.kinds));
         let parts = Parts { api, kinds, name: watch.clone() };
         tokio::spawn(Watch::new(Arc::downgrade(self), parts, commands).run());

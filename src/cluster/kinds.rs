@@ -1,8 +1,9 @@
 //! Which version of a kind the API server serves, and under which path.
 //!
 //! The version is the server's choice: the group's preferred one if it has the kind, else the
-//! first that does. It is asked once per kind, and again when a path is gone: a Flux upgrade may
-//! retire a version while we watch it.
+//! first that does. One request tells of all kinds; what that does not (a server too old for it, a
+//! kind just installed) is asked for by itself. So is a kind whose path is gone: a Flux upgrade may
+//! retire a version while we watch it. Kubernetes' own kinds are where they have always been.
 
 use crate::cluster::api::{Api, Ask, Reply};
 use crate::cluster::{Error, Target, refusal};
@@ -10,6 +11,7 @@ use crate::model::GroupKind;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Mutex as AsyncMutex;
 
 /// Where a kind is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +22,72 @@ pub(super) struct Served {
     pub(super) namespaced: bool,
 }
 
-/// The kinds that were asked for so far.
+/// The kinds that the server told of so far.
 #[derive(Default)]
 pub(super) struct Kinds {
     known: Mutex<HashMap<GroupKind, Arc<Served>>>,
+    /// Whether all were asked for, which is done once.
+    asked_all: AsyncMutex<bool>,
+}
+
+/// Kubernetes' own kinds that have one version, which it promises to keep.
+const OWN: [(&str, &str, &str, bool); 9] = [
+    ("", "ConfigMap", "configmaps", true),
+    ("", "Namespace", "namespaces", false),
+    ("", "Pod", "pods", true),
+    ("", "Secret", "secrets", true),
+    ("", "Service", "services", true),
+    ("", "ServiceAccount", "serviceaccounts", true),
+    ("apps", "DaemonSet", "daemonsets", true),
+    ("apps", "Deployment", "deployments", true),
+    ("apps", "StatefulSet", "statefulsets", true),
+];
+
+/// All kinds in one document; of a server too old for it, anything else.
+const ALL: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+                   application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,\
+                   application/json";
+
+#[derive(Deserialize)]
+struct Everything {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    items: Vec<EveryGroup>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EveryGroup {
+    metadata: EveryName,
+    versions: Vec<EveryVersion>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EveryName {
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EveryVersion {
+    version: String,
+    resources: Vec<EveryResource>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct EveryResource {
+    resource: String,
+    response_kind: Option<EveryKind>,
+    scope: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct EveryKind {
+    kind: String,
 }
 
 #[derive(Deserialize)]
@@ -54,16 +118,37 @@ struct Resource {
 // === impl Kinds ===
 
 impl Kinds {
-    /// Where `kind` is served, from memory if it was asked before.
+    /// Where `kind` is served, from memory if the server told of it before.
     pub(super) async fn find(&self, api: &Api, kind: &GroupKind) -> Result<Arc<Served>, Error> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(kind).cloned();
-        if let Some(served) = known {
+        if let Some(served) = own(kind).or_else(|| self.known(kind)) {
+            return Ok(served);
+        }
+        let mut asked_all = self.asked_all.lock().await;
+        if !*asked_all {
+            // The document is large where there are many kinds: over a slow line it may take longer
+            // than one answer may, and would each time.
+            let all = match everything(api).await {
+                Err(Error::TimedOut { .. }) => Vec::new(),
+                all => all?,
+            };
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            for served in all {
+                known.entry(served.kind.clone()).or_insert_with(|| Arc::new(served));
+            }
+            *asked_all = true;
+        }
+        drop(asked_all);
+        if let Some(served) = self.known(kind) {
             return Ok(served);
         }
         let served = Arc::new(ask(api, kind).await?);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(kind.clone(), Arc::clone(&served));
         Ok(served)
+    }
+
+    fn known(&self, kind: &GroupKind) -> Option<Arc<Served>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
     }
 
     /// Where it was served there is nothing any more.
@@ -132,6 +217,38 @@ impl Served {
             _ => Ok(()),
         }
     }
+}
+
+fn own(kind: &GroupKind) -> Option<Arc<Served>> {
+    let (_, _, plural, namespaced) =
+        OWN.into_iter().find(|(group, name, ..)| kind.group == *group && kind.kind == *name)?;
+    let (version, plural) = ("v1".to_owned(), plural.to_owned());
+    Some(Arc::new(Served { kind: kind.clone(), version, plural, namespaced }))
+}
+
+/// All kinds but the core group's, each in its preferred version first; none if the server does
+/// not say so in one document.
+async fn everything(api: &Api) -> Result<Vec<Served>, Error> {
+    let path = "/apis".to_owned();
+    let target = Target { verb: "get", resource: path.clone(), ..Target::default() };
+    let Reply { status, answer } = api.reply_as(&Ask { target, path }, ALL).await?;
+    let all = serde_json::from_slice::<Everything>(&answer.body).ok();
+    let all = all.filter(|it| status.is_success() && it.kind == "APIGroupDiscoveryList");
+    let mut served = Vec::new();
+    for EveryGroup { metadata, versions } in all.map(|it| it.items).unwrap_or_default() {
+        for EveryVersion { version, resources } in versions {
+            served.extend(resources.into_iter().filter_map(|it| {
+                let kind = it.response_kind.filter(|it| !it.kind.is_empty())?.kind;
+                Some(Served {
+                    kind: GroupKind { group: metadata.name.clone(), kind },
+                    version: version.clone(),
+                    plural: it.resource,
+                    namespaced: it.scope == "Namespaced",
+                })
+            }));
+        }
+    }
+    Ok(served)
 }
 
 async fn ask(api: &Api, kind: &GroupKind) -> Result<Served, Error> {

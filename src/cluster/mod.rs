@@ -1,4 +1,4 @@
-//! The only code that talks to Kubernetes: states of objects as they come, and Secrets.
+//! The only code that talks to Kubernetes: states of objects as they come, and what we keep there.
 //!
 //! Everybody who follows objects of one kind in one namespace shares one watch. It is our own
 //! list and watch loop, because a stopwatch has to know what others need not: when exactly an
@@ -7,17 +7,23 @@
 
 mod access;
 mod api;
+mod config_map;
+mod echo;
 mod error;
+mod evidence;
 mod followers;
 mod following;
 mod hearing;
 mod hub;
 mod kinds;
+mod lease;
 mod lines;
 mod list;
+mod object;
 mod proof;
 mod queue;
 mod refusal;
+mod review;
 mod secret;
 mod stream;
 mod timing;
@@ -37,8 +43,13 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::ClusterOptions;
+pub use config_map::ConfigMap;
+pub use echo::{Echo, EchoOptions, EchoState};
 pub use error::{Error, Target};
+pub use evidence::ObjectEvent;
 pub use following::{Event, Following, Unproven};
+pub use lease::{LeaseGrip, lease_name};
+pub use review::{Deed, Reviewed, User, Verdict};
 pub use secret::Secret;
 pub use timing::Timing;
 

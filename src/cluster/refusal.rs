@@ -48,21 +48,41 @@ pub(super) fn unreachable(server: &str, error: &(dyn StdError + 'static)) -> Err
 
 /// What an answer other than success says.
 pub(super) fn refused(server: &str, target: &Target, status: StatusCode, body: &[u8]) -> Error {
-    let (server, target) = (server.to_owned(), Box::new(target.clone()));
     match status {
-        StatusCode::UNAUTHORIZED => Error::Unauthorized { server },
-        StatusCode::FORBIDDEN => Error::Forbidden { server, target },
-        _ => {
-            let text = serde_json::from_slice::<Status>(body)
-                .map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |it| it.message);
-            let message = if text.trim().is_empty() {
-                status.canonical_reason().unwrap_or("no explanation").to_owned()
-            } else {
-                shortened(&text)
-            };
-            Error::Answered { server, target, status: status.as_u16(), message }
+        StatusCode::UNAUTHORIZED => Error::Unauthorized { server: server.to_owned() },
+        StatusCode::FORBIDDEN => {
+            Error::Forbidden { server: server.to_owned(), target: Box::new(target.clone()) }
         }
+        _ => answered(server, target, status, body),
     }
+}
+
+/// What an answer other than success to a write says. Not only a role forbids writes: quotas,
+/// webhooks and a namespace's end do, too, and only their own words tell what would help.
+pub(super) fn refused_write(
+    server: &str,
+    target: &Target,
+    status: StatusCode,
+    body: &[u8],
+) -> Error {
+    let answer: Status = serde_json::from_slice(body).unwrap_or_default();
+    let by_role = answer.message.is_empty() || answer.message.contains(" cannot ");
+    if status == StatusCode::FORBIDDEN && !by_role {
+        return answered(server, target, status, body);
+    }
+    refused(server, target, status, body)
+}
+
+fn answered(server: &str, target: &Target, status: StatusCode, body: &[u8]) -> Error {
+    let (server, target) = (server.to_owned(), Box::new(target.clone()));
+    let text = serde_json::from_slice::<Status>(body)
+        .map_or_else(|_| String::from_utf8_lossy(body).into_owned(), |it| it.message);
+    let message = if text.trim().is_empty() {
+        status.canonical_reason().unwrap_or("no explanation").to_owned()
+    } else {
+        shortened(&text)
+    };
+    Error::Answered { server, target, status: status.as_u16(), message }
 }
 
 /// Whether a 404 is about an object, not about the path of its kind.

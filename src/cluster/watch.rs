@@ -7,6 +7,7 @@
 
 use crate::cluster::api::Api;
 use crate::cluster::followers::{Follower, Followers};
+use crate::cluster::hearing::{Hearing, Lateness};
 use crate::cluster::hub::Hub;
 use crate::cluster::kinds::Kinds;
 use crate::cluster::lines::Line;
@@ -16,7 +17,7 @@ use crate::cluster::stream::{Opened, Piece, Stream, open};
 use crate::cluster::track::Track;
 use crate::cluster::trim::trim;
 use crate::cluster::version::Version;
-use crate::cluster::{Error, Event, WatchName, hearing::Hearing};
+use crate::cluster::{Error, Event, WatchName};
 use crate::model::{Arrival, Moment, When};
 use futures_util::future::{BoxFuture, pending};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Leave(u64),
     /// Prove that nothing was missed.
     Prove(Prover),
+    /// Our echo is late, or back.
+    Lateness(Lateness),
 }
 
 /// The watch.
@@ -271,6 +274,7 @@ impl Watch {
             }
             Command::Leave(id) => self.followers.remove(id),
             Command::Prove(prover) => self.proof.wanted(prover),
+            Command::Lateness(lateness) => self.hearing.echo(lateness),
         }
     }
 

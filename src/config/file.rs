@@ -1,6 +1,7 @@
 //! A scenario as it is written. Its doc comments are the reference: the schema is made of them.
 
 use super::hop_file::HopFile;
+use super::schedule_file::ScheduleFile;
 use crate::model::Duration;
 use crate::trigger::TriggerConfig;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -39,29 +40,6 @@ pub struct ScenarioFile {
     /// What is good enough, from the acknowledged push until the change is live.
     #[serde(default)]
     pub slo: Option<SloFile>,
-}
-
-/// When to run. Exactly one of `every` and `cron`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Schedule")]
-pub struct ScheduleFile {
-    /// The period: a run begins every so often.
-    #[serde(default)]
-    pub every: Option<Duration>,
-
-    /// Minute, hour, day of the month, month and day of the week: `*/15 8-18 * * 1-5`.
-    #[serde(default)]
-    pub cron: Option<String>,
-
-    /// The time zone of `cron`, such as `Europe/Berlin`. Default: `UTC`.
-    #[serde(default)]
-    pub timezone: Option<String>,
-
-    /// Each run is put off by a random time up to this, so that it does not keep step with a
-    /// poller. Default: the longest polling interval on the path, as far as it fits.
-    #[serde(default)]
-    pub jitter: Option<Duration>,
 }
 
 /// What is good enough.

@@ -4,7 +4,7 @@
 //! masked when a problem is built.
 
 use super::nearest::{any_of, nearest};
-use crate::model::Duration;
+use crate::model::{Duration, NotACalendar};
 
 /// What is wrong with a scenario file, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,12 +89,25 @@ pub(crate) enum Mistake {
     NoTicks,
     #[error("`every` and `cron` exclude each other: keep one")]
     TwoTicks,
-    #[error("`timezone` belongs to `cron`: leave it out beside `every`")]
+    #[error("`timezone` belongs to `cron`, which is not given: leave it out")]
     ZoneWithoutCron,
-    #[error("a `cron` schedule has five fields, such as `*/15 8-18 * * 1-5`")]
-    BadCron,
+    #[error(transparent)]
+    BadCron(#[from] NotACalendar),
     #[error("`{zone}` is no time zone: {}", zone_instead(near.as_deref()))]
     UnknownZone { zone: String, near: Option<String> },
+    #[error("a pause needs `from` and `until`, or `cron` and `for`: `{key}` is missing")]
+    HalfAPause { key: &'static str },
+    #[error("a pause needs `from` and `until`, or `cron` and `for`")]
+    NoPause,
+    #[error("`{key}` is for a pause that comes again: leave it out beside `from` and `until`")]
+    TwoPauses { key: &'static str },
+    #[error("`until` must be later than `from`, or there is no pause")]
+    PauseEndsFirst,
+    #[error(
+        "it lasts {lasts} and begins again before that is over, so it would never end: make `for` \
+         shorter, or remove the schedule"
+    )]
+    EndlessPause { lasts: Duration },
     #[error(
         "a source that is `shared` is pushed to every 15m at most, so the period ({period}) is too \
          short: each run wakes its other users too"

@@ -13,6 +13,8 @@ mod node;
 mod problem;
 mod read;
 mod scenario;
+mod schedule;
+mod schedule_file;
 mod secrets;
 mod yaml;
 
@@ -23,10 +25,11 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use file::{NotAPercent, NotAWindow, Percent, ScenarioFile, ScheduleFile, SloFile, Window};
+pub use file::{NotAPercent, NotAWindow, Percent, ScenarioFile, SloFile, Window};
 pub use hop_file::{HopFile, Names, SharedKeys};
 pub use problem::{Problem, Problems};
-pub use scenario::{Hop, Scenario, Schedule, Slo, Ticks};
+pub use scenario::{Hop, Scenario, Slo};
+pub use schedule_file::{Instant, NotAnInstant, PauseFile, ScheduleFile};
 
 /// Longest scenario, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -77,6 +80,58 @@ pub fn load_dir(directory: &Path) -> Result<Vec<Scenario>, Problems> {
         let file = directory.display().to_string();
         Problems::of(vec![Problem::of_file(&file, &mistake)])
     })?)
+}
+
+/// A file of a directory, looked at by itself.
+#[derive(Debug)]
+pub struct Found {
+    /// The file.
+    pub file: String,
+    /// What it says without comments and layout: equal for equal scenarios.
+    pub fingerprint: String,
+    /// The scenario, or everything that is wrong with the file.
+    pub scenario: Result<Box<Scenario>, Problems>,
+}
+
+/// Looks at every `.yaml` and `.yml` file of a directory by itself, in the order of their names:
+/// one that is broken keeps no other from being used. A name that two of them share is a mistake
+/// of the later one.
+///
+/// # Errors
+///
+/// If the directory cannot be read. One without such files is empty.
+pub fn survey(directory: &Path) -> Result<Vec<Found>, Problems> {
+    let files = match files_of(directory) {
+        Err(Mistake::EmptyDirectory) => return Ok(Vec::new()),
+        files => files.map_err(|mistake| {
+            let file = directory.display().to_string();
+            Problems::of(vec![Problem::of_file(&file, &mistake)])
+        })?,
+    };
+    let mut loaded = Vec::new();
+    let mut found = Vec::new();
+    for path in &files {
+        let file = path.display().to_string();
+        let text = contents(path).map_err(|it| vec![Problem::of_file(&file, &it)]);
+        let fingerprint = text.as_ref().ok().and_then(|it| to_json(&file, it).ok());
+        let scenario = text.and_then(|it| load_one(&file, &it)).and_then(|it| {
+            loaded.push(it);
+            match same_names(&loaded) {
+                problems if problems.is_empty() => Ok(()),
+                problems => {
+                    loaded.pop();
+                    Err(problems)
+                }
+            }
+        });
+        let scenario = scenario.map_err(Problems::of).map(|()| {
+            let it = loaded.last().expect("it was just pushed");
+            Box::new(it.scenario.clone())
+        });
+        let fingerprint = fingerprint.map(|it| it.to_string()).unwrap_or_default();
+        found.push(Found { file, fingerprint, scenario });
+    }
+    Ok(found)
 }
 
 /// Loads a scenario from `text`, which messages call `name`.

@@ -1,11 +1,10 @@
 //! A scenario that was checked: names resolved, defaults filled in, nothing left to refuse.
 
-use super::file::{ScenarioFile, ScheduleFile, SloFile};
+use super::file::{ScenarioFile, SloFile};
 use super::hop_file::HopFile;
 use crate::hop::{HopConfig, Place, SourceFetchedConfig};
-use crate::model::{ClusterName, Duration, ObjectName, Requirement};
+use crate::model::{ClusterName, ObjectName, Requirement, Timetable};
 use crate::trigger::TriggerConfig;
-use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::time;
 
@@ -20,7 +19,7 @@ pub struct Scenario {
     /// What it shows; empty if it does not say.
     pub description: String,
     /// When to run; without it only on demand.
-    pub schedule: Option<Schedule>,
+    pub schedule: Option<Timetable>,
     /// How long a run looks for the change.
     pub deadline: time::Duration,
     /// What makes the change.
@@ -29,29 +28,6 @@ pub struct Scenario {
     pub hops: Vec<Hop>,
     /// What is good enough.
     pub slo: Option<Slo>,
-}
-
-/// When to run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Schedule {
-    /// What makes a tick.
-    pub ticks: Ticks,
-    /// Longest random delay of a run after its tick; unsaid, it is chosen by the path (rule O5).
-    pub jitter: Option<time::Duration>,
-}
-
-/// What makes a tick.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ticks {
-    /// A period.
-    Every(time::Duration),
-    /// A calendar: five fields, read in the zone.
-    Cron {
-        /// The fields.
-        text: String,
-        /// The zone.
-        zone: TimeZone,
-    },
 }
 
 /// One step that the change has to take.
@@ -90,28 +66,14 @@ impl From<ScenarioFile> for Scenario {
     /// Fills in the defaults. The file has to be free of mistakes.
     fn from(file: ScenarioFile) -> Self {
         Self {
+            schedule: file.schedule.and_then(|it| it.timetable(&file.name)),
             name: file.name,
             description: file.description.unwrap_or_default(),
-            schedule: file.schedule.and_then(Schedule::from_file),
             deadline: file.deadline.0,
             trigger: file.trigger,
             hops: resolve(&file.hops),
             slo: file.slo.map(Slo::from),
         }
-    }
-}
-
-// === impl Schedule ===
-
-impl Schedule {
-    /// `None` if the file gives neither a period nor a calendar with a known zone.
-    fn from_file(file: ScheduleFile) -> Option<Self> {
-        let ticks = match (file.every, file.cron) {
-            (Some(Duration(period)), _) => Ticks::Every(period),
-            (None, Some(text)) => Ticks::Cron { text, zone: zone(file.timezone.as_deref())? },
-            (None, None) => return None,
-        };
-        Some(Self { ticks, jitter: file.jitter.map(|it| it.0) })
     }
 }
 
@@ -144,11 +106,6 @@ impl HopFile {
             Some(false) | None => Requirement::Optional,
         }
     }
-}
-
-/// The zone of a calendar; `None` if it is unknown.
-pub(crate) fn zone(name: Option<&str>) -> Option<TimeZone> {
-    name.map_or(Some(TimeZone::UTC), |name| TimeZone::get(name).ok())
 }
 
 /// The hops with all defaults.

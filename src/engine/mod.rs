@@ -5,11 +5,20 @@ mod drive;
 mod journal;
 mod machine;
 mod plan;
+mod service;
+mod store;
 mod watching;
 
 pub use crate::model::Ancestry;
 pub use clock::SystemClock;
-pub use drive::{Job, Surroundings, Watches, Watching, run_once, run_until};
+pub use drive::{
+    Job, Surroundings, Watches, Watching, interrupted, resume_run, run_once, run_until,
+};
 pub use journal::{Journal, Unwritten};
-pub use machine::{Effect, LINGER, Run, Start};
+pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
 pub use plan::{Plan, PlannedBystander, PlannedHop};
+pub use service::{
+    Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, LaneError, Lanes, LastRun,
+    LocalLanes, Refusal, Service, Setting, Status,
+};
+pub use store::{Batch, Stamped, Store, StoreError, Totals};

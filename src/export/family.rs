@@ -18,14 +18,15 @@ use std::time::SystemTime;
 /// What all series said at one instant.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    series: Series,
+    /// Of one scenario each, in the order of their names, and those of the process.
+    parts: Vec<Series>,
 }
 
 // === impl Snapshot ===
 
 impl Snapshot {
-    pub(super) fn new(series: Series) -> Self {
-        Self { series }
+    pub(super) fn new(parts: Vec<Series>) -> Self {
+        Self { parts }
     }
 
     /// The families that have series, in the order of [`Metric::ALL`]. Histograms have both their
@@ -65,12 +66,12 @@ impl Snapshot {
                 }),
             ),
             MetricKind::Histogram => {
-                let series =
-                    self.series.histograms(metric).map(|(labels, it)| data_model::Metric {
-                        label: pairs(metric, labels),
-                        histogram: Some(histogram(it)),
-                        ..Default::default()
-                    });
+                let series = self.parts.iter().flat_map(|it| it.histograms(metric));
+                let series = series.map(|(labels, it)| data_model::Metric {
+                    label: pairs(metric, labels),
+                    histogram: Some(histogram(it)),
+                    ..Default::default()
+                });
                 (data_model::MetricType::Histogram, series.collect())
             }
         };
@@ -88,7 +89,7 @@ impl Snapshot {
         metric: Metric,
         value: impl Fn(f64) -> data_model::Metric,
     ) -> Vec<data_model::Metric> {
-        let series = self.series.numbers(metric);
+        let series = self.parts.iter().flat_map(|it| it.numbers(metric));
         let with_labels = |(labels, it): (&Labels, f64)| data_model::Metric {
             label: pairs(metric, labels),
             ..value(it)

@@ -1,18 +1,17 @@
 //! Turns what happens into series. One instance is one registry; there is no global one.
 
+use crate::engine::{Stamped, Totals};
 use crate::export::family::Snapshot;
-use crate::export::finished;
-use crate::export::reference::{Metric, PUSH, TOTAL};
-use crate::export::series::Series;
-use crate::model::{
-    Clock, Event, Missed, Moment, Observer, Outcome, RunRecord, SloVerdict, Via, Webhook,
-};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::export::reference::Metric;
+use crate::export::series::{Saved, Series};
+use crate::export::tally::Tally;
+use crate::model::{Clock, Event, Observer};
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The kind of hop that is the arrival of a webhook.
-const WEBHOOK: &str = "webhook_received";
+use std::time::Duration;
 
 /// Counts what happens, and says it when asked.
 pub struct Metrics {
@@ -65,12 +64,24 @@ pub struct WatchRestarts {
 /// Says how often watches were opened again; asked at each scrape.
 pub type RestartSource = Box<dyn Fn() -> Vec<WatchRestarts> + Send + Sync>;
 
+/// What the process says of itself.
 #[derive(Debug, Default)]
 struct State {
-    series: Series,
-    declared: BTreeMap<String, ScenarioSeries>,
-    /// Scenario, run, and when it started.
-    running: BTreeMap<(String, String), Moment>,
+    tallies: BTreeMap<String, Tally>,
+    process: Series,
+}
+
+/// How the last look at the scenario files went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reload {
+    /// Scenarios that run as their files say.
+    pub active: usize,
+    /// Files that are broken now, whose last good form runs on.
+    pub stale: usize,
+    /// Files that are broken, and of which nothing runs.
+    pub broken: usize,
+    /// The folder could be read.
+    pub readable: bool,
 }
 
 // === impl Metrics ===
@@ -88,42 +99,65 @@ impl Metrics {
         Self { clock, version: version.to_owned(), restarts, state: Mutex::default() }
     }
 
-    /// Makes every series of a scenario exist, at zero. What was counted before stays.
+    /// Makes every series of a scenario exist, at zero if it is new. Of a scenario that has
+    /// changed, what it still has keeps its counts, and the rest goes.
     pub fn declare(&self, scenario: &ScenarioSeries) {
         let mut state = self.state();
-        declare(&mut state.series, scenario);
-        state.declared.insert(scenario.scenario.clone(), scenario.clone());
+        match state.tallies.get_mut(&scenario.scenario) {
+            Some(tally) => tally.declare(scenario),
+            None => drop(state.tallies.insert(scenario.scenario.clone(), Tally::of(scenario))),
+        }
     }
 
-    /// Removes every series of a scenario that is not there any more. A run of it that finishes
-    /// later brings some of them back, so forget it after its last run.
-    pub fn forget(&self, scenario: &str) {
-        let mut state = self.state();
-        state.series.forget(scenario);
-        state.declared.remove(scenario);
-        state.running.retain(|it, _| it.0 != scenario);
+    /// Takes in how long a watch event took from a write of our own to us.
+    pub fn observe_echo(&self, target_cluster: &str, took: Duration) {
+        self.state().process.observe(Metric::WatchEcho, &[target_cluster], took);
+    }
+
+    /// Takes in how a look at the scenario files went.
+    pub fn set_reload(&self, reload: Reload) {
+        let Reload { active, stale, broken, readable } = reload;
+        let successful = readable && stale + broken == 0;
+        let process = &mut self.state().process;
+        process.set(Metric::ReloadSuccessful, &[], f64::from(u8::from(successful)));
+        if successful {
+            let at = self.clock.wall().as_duration().as_secs_f64();
+            process.set(Metric::ReloadTime, &[], at);
+        }
+        for (label, count) in [("active", active), ("stale", stale), ("broken", broken)] {
+            #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 files")]
+            process.set(Metric::ConfigScenarios, &[label], count as f64);
+        }
+    }
+
+    /// Takes in whether the last change of state was kept; if not, the bounded reason.
+    pub fn set_state_saved(&self, trouble: Option<&'static str>) {
+        let process = &mut self.state().process;
+        process.set(Metric::StateSaved, &[], f64::from(u8::from(trouble.is_none())));
+        if let Some(reason) = trouble {
+            process.count(Metric::StateErrors, &[reason]);
+        }
     }
 
     /// What all series say now, of one instant.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
-        let mut series = {
+        let mut parts: Vec<Series> = Vec::new();
+        {
             let state = self.state();
-            let mut series = state.series.clone();
-            for (scenario, started) in state.oldest() {
-                let age = now.since(started).as_secs_f64();
-                series.set(Metric::RunInFlight, &[scenario], age);
-            }
-            series
-        };
+            parts.extend(state.tallies.values().map(|it| it.at(now)));
+            parts.push(state.process.clone());
+        }
+        let mut process = Series::default();
         for it in (self.restarts)() {
             let labels = [it.target_cluster.as_str(), &it.kind, &it.reason];
             #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 restarts")]
-            series.set(Metric::WatchRestarts, &labels, it.count as f64);
+            process.set(Metric::WatchRestarts, &labels, it.count as f64);
         }
-        series.set(Metric::BuildInfo, &[&self.version], 1.0);
-        Snapshot::new(series)
+        process.set(Metric::BuildInfo, &[&self.version], 1.0);
+        parts.push(process);
+        Snapshot::new(parts)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -133,147 +167,39 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn observe(&self, event: &Event) {
-        let mut state = self.state();
-        match event {
-            Event::Scheduled { scenario } => {
-                state.series.count(Metric::ScheduledRuns, &[scenario]);
-            }
-            Event::Missed { scenario, reason } => {
-                state.series.count(Metric::MissedRuns, &[scenario, reason.as_str()]);
-            }
-            Event::Started { scenario, canary, at } => {
-                state.running.insert((scenario.clone(), canary.to_string()), *at);
-            }
-            Event::Publishing { scenario, .. } => state.wait_for_hops(scenario, 1.0),
-            Event::Published { .. } | Event::Failing { .. } => (),
-            Event::Reached { scenario, hop, .. } => {
-                state.series.set(Metric::HopWaiting, &[scenario, hop], 0.0);
-            }
-            Event::Decided { scenario, slo, verdict } => {
-                decided(&mut state.series, &[scenario, slo], *verdict);
-            }
-            Event::Ended { scenario, .. } => state.wait_for_hops(scenario, 0.0),
-            Event::Finished(record) => state.finish(record, self.clock.wall()),
+        let wall = self.clock.wall();
+        if let Some(tally) = self.state().tallies.get_mut(event.scenario()) {
+            tally.observe(event, wall);
         }
     }
 }
 
-// === impl State ===
-
-impl State {
-    /// When the oldest run in flight of each scenario started.
-    fn oldest(&self) -> BTreeMap<&str, Moment> {
-        let mut oldest = BTreeMap::new();
-        for ((scenario, _), started) in &self.running {
-            let first = oldest.entry(scenario.as_str()).or_insert(*started);
-            *first = (*first).min(*started);
-        }
-        oldest
-    }
-
-    fn wait_for_hops(&mut self, scenario: &str, value: f64) {
-        let hops = self.declared.get(scenario).map(|it| it.hops.as_slice()).unwrap_or_default();
-        for hop in hops {
-            self.series.set(Metric::HopWaiting, &[scenario, &hop.hop], value);
-        }
-    }
-
-    fn finish(&mut self, record: &RunRecord, wall: jiff::Timestamp) {
-        self.wait_for_hops(&record.scenario, 0.0);
-        self.running.remove(&(record.scenario.clone(), record.canary.to_string()));
-        let declared = self.declared.get(&record.scenario);
-        let is_webhook = |hop: &str| {
-            let hops = declared.into_iter().flat_map(|it| &it.hops);
-            hops.into_iter().any(|it| it.hop == hop && it.kind == WEBHOOK)
+impl Totals for Metrics {
+    fn after(&self, scenario: &str, events: &[Stamped]) -> Value {
+        let Some(mut tally) = self.state().tallies.get(scenario).cloned() else {
+            return Value::Null;
         };
-        finished::add(&mut self.series, record, wall, is_webhook);
+        events.iter().for_each(|it| tally.observe(&it.event, it.at));
+        serde_json::to_value(tally.save()).unwrap_or_default()
     }
-}
 
-fn decided(series: &mut Series, labels: &[&str], verdict: SloVerdict) {
-    match verdict {
-        SloVerdict::Good => series.count(Metric::SloEvents, labels),
-        SloVerdict::Bad => {
-            series.count(Metric::SloEvents, labels);
-            series.count(Metric::SloBadEvents, labels);
-        }
-        SloVerdict::Unknown => series.count(Metric::SloUnknown, labels),
-    }
-}
-
-fn declare(series: &mut Series, it: &ScenarioSeries) {
-    let scenario = it.scenario.as_str();
-    series.declare(Metric::ScheduledRuns, &[scenario]);
-    series.declare(Metric::RunInFlight, &[scenario]);
-    for reason in Missed::ALL {
-        series.declare(Metric::MissedRuns, &[scenario, reason.as_str()]);
-    }
-    for outcome in Outcome::LABELS {
-        series.declare(Metric::Runs, &[scenario, outcome]);
-    }
-    for slo in &it.slos {
-        for metric in [Metric::SloEvents, Metric::SloBadEvents, Metric::SloUnknown] {
-            series.declare(metric, &[scenario, slo]);
+    fn count(&self, scenario: &str, events: &[Stamped]) {
+        if let Some(tally) = self.state().tallies.get_mut(scenario) {
+            events.iter().for_each(|it| tally.observe(&it.event, it.at));
         }
     }
-    let clusters: BTreeSet<&str> = it.clusters.iter().map(String::as_str).collect();
-    for cluster in clusters {
-        declare_cluster(series, scenario, cluster);
-    }
-    for hop in &it.hops {
-        declare_hop(series, scenario, hop);
-    }
-}
 
-fn declare_cluster(series: &mut Series, scenario: &str, cluster: &str) {
-    for outcome in Outcome::LABELS {
-        series.declare(Metric::ClusterRuns, &[scenario, cluster, outcome]);
-    }
-    for outcome in finished::MEASURED {
-        series.declare_histogram(Metric::PushToApply, &[scenario, cluster, outcome]);
-    }
-    series.declare_histogram(Metric::StageDuration, &[scenario, cluster, PUSH]);
-    for hop in [PUSH, TOTAL] {
-        series.declare(Metric::UncertainHops, &[scenario, cluster, hop]);
-    }
-}
-
-fn declare_hop(series: &mut Series, scenario: &str, it: &HopSeries) {
-    let labels = [scenario, it.target_cluster.as_str(), it.hop.as_str()];
-    let with = |more: &'static str| [labels[0], labels[1], labels[2], more];
-    let (wakes, counters) = abilities(&it.kind);
-    series.declare(Metric::HopWaiting, &[scenario, &it.hop]);
-    series.declare_histogram(Metric::StageDuration, &labels);
-    for counter in counters {
-        series.declare(*counter, &labels);
-    }
-    let well: &[&str] = if it.optional { &finished::ENDED_WELL } else { &[] };
-    for outcome in well.iter().chain(&finished::ENDED_BADLY) {
-        series.declare(Metric::StageUnreached, &with(outcome));
-    }
-    for via in wakes {
-        series.declare(Metric::HopWakes, &with(via.as_str()));
-    }
-    if it.kind == WEBHOOK {
-        for webhook in [Webhook::Ours.as_str(), Webhook::Shared.as_str(), finished::NO_WEBHOOK] {
-            series.declare(Metric::Webhooks, &with(webhook));
+    fn restore(&self, scenario: &str, saved: &Value) -> Result<(), String> {
+        let saved: Option<Saved> = Deserialize::deserialize(saved)
+            .map_err(|error| format!("the totals of scenario `{scenario}` are damaged: {error}"))?;
+        let mut state = self.state();
+        if let (Some(tally), Some(saved)) = (state.tallies.get_mut(scenario), saved) {
+            tally.restore(saved);
         }
+        Ok(())
     }
-}
 
-/// Who can wake the subject of a hop of this kind, and which counters it can move. Everything, if
-/// the kind is not known here: a series that stays at zero does less harm than one that begins
-/// with one.
-fn abilities(kind: &str) -> (&'static [Via], &'static [Metric]) {
-    use Metric::{HopBypassed, HopReordered, HopReverted, StageWait, UncertainHops};
-    match kind {
-        WEBHOOK => (&[], &[HopBypassed, UncertainHops]),
-        "source_fetched" => (
-            &[Via::Webhook, Via::Manual, Via::Interval, Via::Unknown],
-            &[StageWait, HopBypassed, HopReordered, UncertainHops],
-        ),
-        "applied" => (&[Via::Upstream], &[StageWait, HopBypassed, HopReordered, UncertainHops]),
-        "live" => (&[], &[HopBypassed, HopReordered, HopReverted, UncertainHops]),
-        _ => (&Via::ALL, &[StageWait, HopBypassed, HopReordered, HopReverted, UncertainHops]),
+    fn forget(&self, scenario: &str) {
+        self.state().tallies.remove(scenario);
     }
 }

@@ -118,6 +118,10 @@ metrics! {
     /// Objectives on which a run could not decide; in neither of the other two.
     SloUnknown: Counter "hopclock_slo_unknown_total" [scenario, slo];
 
+    /// Runs that have begun and have not finished: runs that were due, less those that have
+    /// finished and those that were missed.
+    RunsInFlight: Gauge "hopclock_runs_in_flight" [scenario];
+
     /// Age of the oldest run that has not finished; 0 if there is none.
     RunInFlight: Gauge "hopclock_run_in_flight_seconds" [scenario];
 
@@ -135,6 +139,25 @@ metrics! {
 
     /// Watches of the Kubernetes API that had to be opened again, by reason.
     WatchRestarts: Counter "hopclock_watch_restarts_total" [target_cluster, kind, reason];
+
+    /// Time from a write of our own to the arrival of its watch event: our own measurement error.
+    WatchEcho: Histogram "hopclock_watch_echo_seconds" [target_cluster];
+
+    /// 1 if every scenario file is right as it is now.
+    ReloadSuccessful: Gauge "hopclock_config_last_reload_successful" [];
+
+    /// When every scenario file was last taken over as it was, in seconds since 1970.
+    ReloadTime: Gauge "hopclock_config_last_reload_success_timestamp_seconds" [];
+
+    /// Scenario files: active, broken now but running in their last good form (stale), or broken
+    /// with nothing running.
+    ConfigScenarios: Gauge "hopclock_config_scenarios" [state];
+
+    /// 1 if the last change of state was kept; 0 if a restart would lose it.
+    StateSaved: Gauge "hopclock_state_saved" [];
+
+    /// Changes of state that could not be kept, by reason; each is kept later with the next one.
+    StateErrors: Counter "hopclock_state_errors_total" [reason];
 
     /// Always 1; says which hopclock this is.
     BuildInfo: Gauge "hopclock_build_info" [version];
@@ -163,11 +186,6 @@ impl MetricKind {
 // === impl Metric ===
 
 impl Metric {
-    /// Whether the series belong to a scenario, which is then their first label.
-    pub(super) fn is_of_a_scenario(self) -> bool {
-        self.doc().labels.first() == Some(&"scenario")
-    }
-
     /// The unit that the name ends in.
     pub(super) fn unit(self) -> Option<&'static str> {
         let name = self.doc().name;

@@ -5,6 +5,7 @@
 
 use crate::export::reference::Metric;
 use crate::model::{Exemplar, Histogram};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,16 @@ pub(super) type Labels = Arc<[String]>;
 pub(super) struct Series {
     numbers: BTreeMap<Metric, BTreeMap<Labels, f64>>,
     histograms: BTreeMap<Metric, BTreeMap<Labels, Arc<Histogram>>>,
+}
+
+/// What was counted, as it is written down: by metric, the labels behind the scenario and the
+/// value.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Saved {
+    #[serde(default)]
+    numbers: BTreeMap<String, Vec<(Vec<String>, f64)>>,
+    #[serde(default)]
+    histograms: BTreeMap<String, Vec<(Vec<String>, Histogram)>>,
 }
 
 // === impl Series ===
@@ -59,14 +70,71 @@ impl Series {
         self.histogram(metric, labels).observe_run(run);
     }
 
-    /// Removes every series of a scenario.
-    pub(super) fn forget(&mut self, scenario: &str) {
-        let is_other = |labels: &Labels| labels.first().is_none_or(|it| it != scenario);
-        for (_, series) in self.numbers.iter_mut().filter(|it| it.0.is_of_a_scenario()) {
-            series.retain(|labels, _| is_other(labels));
+    /// Sets a gauge that exists; one that does not is nobody's.
+    pub(super) fn set_known(&mut self, metric: Metric, labels: &[&str], value: f64) {
+        if let Some(series) = self.numbers.get_mut(&metric)
+            && let Some(number) = series.get_mut(&key(metric, labels))
+        {
+            *number = value;
         }
-        for (_, series) in self.histograms.iter_mut().filter(|it| it.0.is_of_a_scenario()) {
-            series.retain(|labels, _| is_other(labels));
+    }
+
+    /// Keeps only some series.
+    pub(super) fn retain(&mut self, keep: impl Fn(Metric, &[String]) -> bool) {
+        for (metric, series) in &mut self.numbers {
+            series.retain(|labels, _| keep(*metric, labels));
+        }
+        for (metric, series) in &mut self.histograms {
+            series.retain(|labels, _| keep(*metric, labels));
+        }
+    }
+
+    /// What has been counted, as it is written down: the first label, the scenario, is left out,
+    /// and so is what is zero.
+    pub(super) fn save(&self, keep: impl Fn(Metric) -> bool) -> Saved {
+        let mut saved = Saved::default();
+        for (metric, series) in self.numbers.iter().filter(|it| keep(*it.0)) {
+            let counted = series.iter().filter(|it| *it.1 != 0.0);
+            let rows: Vec<_> =
+                counted.map(|(labels, value)| (labels[1..].to_vec(), *value)).collect();
+            if !rows.is_empty() {
+                saved.numbers.insert(metric.doc().name.to_owned(), rows);
+            }
+        }
+        for (metric, series) in self.histograms.iter().filter(|it| keep(*it.0)) {
+            let counted = series.iter().filter(|it| it.1.count() > 0);
+            let rows: Vec<_> =
+                counted.map(|(labels, it)| (labels[1..].to_vec(), (**it).clone())).collect();
+            if !rows.is_empty() {
+                saved.histograms.insert(metric.doc().name.to_owned(), rows);
+            }
+        }
+        saved
+    }
+
+    /// Goes on from what was written down, as far as it fits; what nobody knows any more is left
+    /// out.
+    pub(super) fn restore(
+        &mut self,
+        scenario: &str,
+        saved: Saved,
+        fits: impl Fn(Metric, &[String]) -> bool,
+    ) {
+        let metric = |name: &str| Metric::ALL.iter().copied().find(|it| it.doc().name == name);
+        let whole = |metric: Metric, labels: Vec<String>| -> Option<Labels> {
+            let all: Vec<String> = std::iter::once(scenario.to_owned()).chain(labels).collect();
+            (all.len() == metric.doc().labels.len() && fits(metric, &all)).then(|| all.into())
+        };
+        for (name, rows) in saved.numbers {
+            let Some(metric) = metric(&name) else { continue };
+            let series = self.numbers.entry(metric).or_default();
+            series.extend(rows.into_iter().filter_map(|it| Some((whole(metric, it.0)?, it.1))));
+        }
+        for (name, rows) in saved.histograms {
+            let Some(metric) = metric(&name) else { continue };
+            let series = self.histograms.entry(metric).or_default();
+            let rows = rows.into_iter();
+            series.extend(rows.filter_map(|it| Some((whole(metric, it.0)?, Arc::new(it.1)))));
         }
     }
 

@@ -2,12 +2,13 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
+use crate::engine::Totals;
 use crate::export::family::Snapshot;
 use crate::export::reference::{Metric, MetricKind, reference};
 use crate::export::{Format, HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{
-    CanaryId, Clock, Event, HopRecord, Missed, Moment, Observer, Outcome, Passage, ProbeError,
-    Push, RunRecord, Skip, SloVerdict, Span, Via, Webhook,
+    CanaryId, Clock, Event, HopRecord, Missed, Moment, Observer, Origin, Outcome, Passage,
+    ProbeError, Push, RunRecord, Skip, SloVerdict, Span, Via, Webhook,
 };
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricFamily;
 use prost::Message;
@@ -25,6 +26,11 @@ impl Clock for Stopped {
     fn wall(&self) -> jiff::Timestamp {
         jiff::Timestamp::from_second(1_700_000_000).unwrap()
     }
+}
+
+fn scheduled(scenario: String) -> Event {
+    let (due, origin) = (Stopped.wall(), Origin::Schedule);
+    Event::Scheduled { scenario, due, origin, fingerprint: String::new() }
 }
 
 fn metrics() -> Metrics {
@@ -290,8 +296,10 @@ fn o3_a_timeout_is_observed_at_the_deadline_under_its_own_outcome() {
 fn o4_every_due_run_is_finished_in_flight_or_missed() {
     let metrics = declared();
     let scenario = || "fleet".to_owned();
-    (0..4).for_each(|_| metrics.observe(&Event::Scheduled { scenario: scenario() }));
-    metrics.observe(&Event::Missed { scenario: scenario(), reason: Missed::Overlap });
+    (0..3).for_each(|_| metrics.observe(&scheduled(scenario())));
+    let reason = Missed::Overlap;
+    let missed = Event::Missed { scenario: scenario(), reason, count: 1, due: Stopped.wall() };
+    metrics.observe(&missed);
     let start = |sequence, at| {
         let canary = CanaryId::new("hopclock", sequence);
         metrics.observe(&Event::Started { scenario: scenario(), canary, at: Moment(secs(at)) });
@@ -375,7 +383,7 @@ fn a_hop_is_waited_for_from_the_push_until_it_is_seen_or_the_run_ends() {
 fn declaring_again_keeps_what_was_counted_and_forgetting_removes_only_that_scenario() {
     let metrics = declared();
     metrics.declare(&scenario("other"));
-    metrics.observe(&Event::Scheduled { scenario: "fleet".to_owned() });
+    metrics.observe(&scheduled("fleet".to_owned()));
     metrics.declare(&scenario("fleet"));
     let count =
         |it: &str| value(&metrics, &format!(r#"hopclock_scheduled_runs_total{{scenario="{it}"}}"#));
@@ -390,7 +398,8 @@ fn declaring_again_keeps_what_was_counted_and_forgetting_removes_only_that_scena
 fn a_label_is_escaped() {
     let metrics = metrics();
     let text = |format| String::from_utf8(metrics.snapshot().encode(format)).unwrap();
-    metrics.observe(&Event::Scheduled { scenario: "a\"b\\c\nd".to_owned() });
+    metrics.declare(&scenario("a\"b\\c\nd"));
+    metrics.observe(&scheduled("a\"b\\c\nd".to_owned()));
     let line = r#"hopclock_scheduled_runs_total{scenario="a\"b\\c\nd"} 1"#;
     assert!(text(Format::OpenMetrics).lines().any(|it| it == line));
     assert!(text(Format::Plain).lines().any(|it| it == line));

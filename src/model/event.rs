@@ -1,22 +1,43 @@
 //! What happens while hopclock works, for whoever records it: metrics, progress, history.
 
-use crate::model::{CanaryId, Moment, Outcome, Passage, RunRecord, SloVerdict};
+use crate::model::{
+    CanaryId, Evidence, Moment, Outcome, Passage, Revision, RunRecord, SloVerdict, When,
+};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A run was due (rule O4).
+    /// A run was due, and takes place (rule O4).
     Scheduled {
         /// The scenario.
         scenario: String,
+        /// When it was due; also the name of the run in the ledger.
+        due: Timestamp,
+        /// Who wanted it.
+        origin: Origin,
+        /// What the scenario is, so that another one of that name does not resume its run.
+        fingerprint: String,
     },
-    /// A due run did not take place (rule O4).
+    /// Due runs did not take place (rule O4).
     Missed {
         /// The scenario.
         scenario: String,
         /// Why.
         reason: Missed,
+        /// How many, in a row.
+        count: u64,
+        /// When the last of them was due.
+        due: Timestamp,
+    },
+    /// The schedule goes on from here, and nothing is counted: it is new, or the clock was set
+    /// back.
+    Positioned {
+        /// The scenario.
+        scenario: String,
+        /// The wall time from which its ticks count now.
+        position: Timestamp,
     },
     /// A run waits for its watches.
     Started {
@@ -40,10 +61,14 @@ pub enum Event {
         scenario: String,
         /// The run.
         canary: CanaryId,
-        /// Short form of what was pushed.
-        revision: String,
-        /// When.
-        at: Moment,
+        /// What was pushed.
+        revisions: Vec<Revision>,
+        /// When it was sent.
+        sent: Moment,
+        /// When it was acknowledged.
+        zero: When,
+        /// How often it was sent.
+        attempts: u32,
     },
     /// A hop was reached.
     Reached {
@@ -79,8 +104,24 @@ pub enum Event {
         /// How it ends.
         outcome: Outcome,
     },
+    /// What the objects on the path said when the run ended.
+    Witnessed {
+        /// The scenario.
+        scenario: String,
+        /// What each of them said.
+        evidence: Vec<Evidence>,
+    },
     /// Nothing more can come.
     Finished(Box<RunRecord>),
+}
+
+/// Who wanted a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The schedule of its scenario.
+    Schedule,
+    /// Somebody asked for it.
+    Request,
 }
 
 /// Why a due run did not take place (rule O4). Its text is the label `reason`.
@@ -101,6 +142,29 @@ pub enum Missed {
 pub trait Observer: Send + Sync {
     /// Takes in an event.
     fn observe(&self, event: &Event);
+}
+
+// === impl Event ===
+
+impl Event {
+    /// The scenario that it is about.
+    #[must_use]
+    pub fn scenario(&self) -> &str {
+        match self {
+            Self::Scheduled { scenario, .. }
+            | Self::Missed { scenario, .. }
+            | Self::Positioned { scenario, .. }
+            | Self::Started { scenario, .. }
+            | Self::Publishing { scenario, .. }
+            | Self::Published { scenario, .. }
+            | Self::Reached { scenario, .. }
+            | Self::Failing { scenario, .. }
+            | Self::Decided { scenario, .. }
+            | Self::Ended { scenario, .. }
+            | Self::Witnessed { scenario, .. } => scenario,
+            Self::Finished(record) => &record.scenario,
+        }
+    }
 }
 
 // === impl Missed ===

@@ -1,41 +1,42 @@
 //! Accounts for every tick of every schedule (rule O4): it becomes a run, or is missed.
 //!
 //! `scheduled = finished + in flight + missed` holds at every moment, because nothing but the
-//! parts is kept: the sum is never stored, so it cannot disagree. Runs are known by their canary,
-//! so that one that is finished twice, or was never started, is not counted.
+//! parts is kept: the sum is never stored, so it cannot disagree. A run is known by the instant at
+//! which it was due, so that one that is finished twice, or was never started, is not counted.
 
-use crate::model::{CanaryId, Missed};
+use crate::model::{Missed, Underway};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-/// Accounts for the ticks of one schedule.
+/// Accounts for the ticks of one schedule, and for the runs that somebody asked for.
 ///
 /// Invariant: a run is in flight or finished, never both, and counted once.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     finished: u64,
-    in_flight: HashSet<CanaryId>,
+    in_flight: BTreeMap<Timestamp, Underway>,
     missed: BTreeMap<Missed, u64>,
 }
 
 /// What became of a tick.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Tick {
-    /// The run of this canary.
-    Run(CanaryId),
-    /// Nothing, for this reason.
-    Missed(Missed),
+    /// A run that was due then, and what is known of it at its start.
+    Run(Timestamp, Box<Underway>),
+    /// Nothing, for this reason; this many in a row.
+    Missed(Missed, u64),
 }
 
 /// What cannot be accounted for; the ledger is left as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     /// It was never started, or is finished already.
-    #[error("run `{0}` is not in flight: it was never started, or is finished already")]
-    NotInFlight(CanaryId),
+    #[error("the run due at {0} is not in flight: it was never started, or is finished already")]
+    NotInFlight(Timestamp),
     /// Two ticks became the same run.
-    #[error("run `{0}` is in flight already: each tick needs a canary of its own")]
-    StartedTwice(CanaryId),
+    #[error("the run due at {0} is in flight already: each tick becomes a run of its own")]
+    StartedTwice(Timestamp),
 }
 
 // === impl Ledger ===
@@ -55,28 +56,27 @@ impl Ledger {
     /// nothing is counted.
     pub fn tick(&mut self, tick: Tick) -> Result<(), AccountError> {
         match tick {
-            Tick::Run(canary) => {
-                if self.in_flight.contains(&canary) {
-                    return Err(AccountError::StartedTwice(canary));
+            Tick::Run(due, underway) => {
+                if self.in_flight.contains_key(&due) {
+                    return Err(AccountError::StartedTwice(due));
                 }
-                self.in_flight.insert(canary);
+                self.in_flight.insert(due, *underway);
             }
-            Tick::Missed(reason) => *self.missed.entry(reason).or_default() += 1,
+            Tick::Missed(reason, count) => *self.missed.entry(reason).or_default() += count,
         }
         Ok(())
     }
 
-    /// Accounts for the end of a run, however it ended.
+    /// Accounts for the end of a run, however it ended, and gives back what was known of it.
     ///
     /// # Errors
     ///
-    /// [`AccountError::NotInFlight`] if it is not in flight; then nothing is counted.
-    pub fn finish(&mut self, canary: &CanaryId) -> Result<(), AccountError> {
-        if !self.in_flight.remove(canary) {
-            return Err(AccountError::NotInFlight(canary.clone()));
-        }
+    /// [`AccountError::NotInFlight`] if it is finished already or was never started; then nothing
+    /// is counted.
+    pub fn finish(&mut self, due: Timestamp) -> Result<Underway, AccountError> {
+        let underway = self.in_flight.remove(&due).ok_or(AccountError::NotInFlight(due))?;
         self.finished += 1;
-        Ok(())
+        Ok(underway)
     }
 
     /// How often the schedule ticked: the sum of all that became of it.
@@ -97,9 +97,15 @@ impl Ledger {
         self.in_flight.len() as u64
     }
 
-    /// The runs that are under way, such as those that a killed process left behind.
-    pub fn runs(&self) -> impl Iterator<Item = &CanaryId> {
-        self.in_flight.iter()
+    /// The runs that are under way, by the instant at which they were due; after a restart, those
+    /// that a killed process left behind.
+    pub fn runs(&self) -> impl Iterator<Item = (Timestamp, &Underway)> {
+        self.in_flight.iter().map(|it| (*it.0, it.1))
+    }
+
+    /// What is known of a run under way, to add to it.
+    pub fn run_mut(&mut self, due: Timestamp) -> Option<&mut Underway> {
+        self.in_flight.get_mut(&due)
     }
 
     /// Ticks that were missed for a reason.
@@ -118,14 +124,18 @@ mod tests {
     /// What a scheduler does, in any order, right or wrong.
     #[derive(Clone, Debug)]
     enum Deed {
-        Start(u64),
-        Miss(Missed),
-        Finish(u64),
+        Start(i64),
+        Miss(Missed, u64),
+        Finish(i64),
         Restart,
     }
 
-    fn canary(sequence: u64) -> CanaryId {
-        CanaryId::new("lane", sequence)
+    fn due(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn run(second: i64) -> Tick {
+        Tick::Run(due(second), Box::default())
     }
 
     /// Saves a ledger and reads it back, as a restart does.
@@ -136,12 +146,11 @@ mod tests {
     #[test]
     fn o4_every_tick_is_a_run_or_missed_with_its_reason() {
         let mut ledger = Ledger::new();
-        ledger.tick(Tick::Run(canary(1))).unwrap();
-        ledger.tick(Tick::Missed(Missed::Overlap)).unwrap();
-        ledger.tick(Tick::Missed(Missed::Overlap)).unwrap();
-        ledger.tick(Tick::Missed(Missed::Down)).unwrap();
+        ledger.tick(run(1)).unwrap();
+        ledger.tick(Tick::Missed(Missed::Overlap, 2)).unwrap();
+        ledger.tick(Tick::Missed(Missed::Down, 1)).unwrap();
         assert_eq!((ledger.scheduled(), ledger.in_flight(), ledger.finished()), (4, 1, 0));
-        ledger.finish(&canary(1)).unwrap();
+        ledger.finish(due(1)).unwrap();
         assert_eq!((ledger.scheduled(), ledger.in_flight(), ledger.finished()), (4, 0, 1));
         let missed = Missed::ALL.map(|it| ledger.missed(it));
         assert_eq!(missed, [2, 0, 0, 1]);
@@ -150,13 +159,14 @@ mod tests {
     #[test]
     fn o4_a_run_that_is_not_in_flight_cannot_finish() {
         let mut ledger = Ledger::new();
-        assert_eq!(ledger.finish(&canary(1)), Err(AccountError::NotInFlight(canary(1))));
-        ledger.tick(Tick::Run(canary(1))).unwrap();
-        ledger.finish(&canary(1)).unwrap();
-        let error = ledger.finish(&canary(1)).unwrap_err();
+        assert_eq!(ledger.finish(due(1)), Err(AccountError::NotInFlight(due(1))));
+        ledger.tick(run(1)).unwrap();
+        ledger.finish(due(1)).unwrap();
+        let error = ledger.finish(due(1)).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "run `lane-00000000001` is not in flight: it was never started, or is finished already"
+            "the run due at 1970-01-01T00:00:01Z is not in flight: it was never started, or is \
+             finished already"
         );
         assert_eq!(ledger.scheduled(), 1);
     }
@@ -164,28 +174,27 @@ mod tests {
     #[test]
     fn o4_two_ticks_are_not_the_same_run() {
         let mut ledger = Ledger::new();
-        ledger.tick(Tick::Run(canary(1))).unwrap();
-        let again = ledger.tick(Tick::Run(canary(1)));
-        assert_eq!(again, Err(AccountError::StartedTwice(canary(1))));
+        ledger.tick(run(1)).unwrap();
+        assert_eq!(ledger.tick(run(1)), Err(AccountError::StartedTwice(due(1))));
         assert_eq!(ledger.scheduled(), 1);
     }
 
     #[test]
     fn o4_a_run_that_a_killed_process_left_behind_is_accounted_for_after_the_restart() {
         let mut ledger = Ledger::new();
-        ledger.tick(Tick::Run(canary(7))).unwrap();
+        ledger.tick(run(7)).unwrap();
         let mut ledger = reread(&ledger);
-        let left: Vec<_> = ledger.runs().cloned().collect();
-        assert_eq!(left, [canary(7)]);
-        ledger.finish(&left[0]).unwrap();
+        let left: Vec<_> = ledger.runs().map(|it| it.0).collect();
+        assert_eq!(left, [due(7)]);
+        ledger.finish(left[0]).unwrap();
         assert_eq!((ledger.scheduled(), ledger.finished()), (1, 1));
     }
 
     fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         let deed = prop_oneof![
-            (0_u64..12).prop_map(Deed::Start),
-            (0_u64..12).prop_map(Deed::Finish),
-            select(&Missed::ALL[..]).prop_map(Deed::Miss),
+            (0_i64..12).prop_map(Deed::Start),
+            (0_i64..12).prop_map(Deed::Finish),
+            (select(&Missed::ALL[..]), 0_u64..3).prop_map(|it| Deed::Miss(it.0, it.1)),
             select(&[Deed::Restart][..]),
         ];
         proptest::collection::vec(deed, 0..80)
@@ -197,9 +206,12 @@ mod tests {
             let (mut ledger, mut ticks, mut ends) = (Ledger::new(), 0, 0);
             for deed in deeds {
                 match deed {
-                    Deed::Start(it) => ticks += u64::from(ledger.tick(Tick::Run(canary(it))).is_ok()),
-                    Deed::Miss(it) => ticks += u64::from(ledger.tick(Tick::Missed(it)).is_ok()),
-                    Deed::Finish(it) => ends += u64::from(ledger.finish(&canary(it)).is_ok()),
+                    Deed::Start(it) => ticks += u64::from(ledger.tick(run(it)).is_ok()),
+                    Deed::Miss(it, count) => {
+                        ledger.tick(Tick::Missed(it, count)).unwrap();
+                        ticks += count;
+                    }
+                    Deed::Finish(it) => ends += u64::from(ledger.finish(due(it)).is_ok()),
                     Deed::Restart => ledger = reread(&ledger),
                 }
                 let missed: u64 = Missed::ALL.iter().map(|it| ledger.missed(*it)).sum();

@@ -1,3 +1,5 @@
 //! Everything outside the cluster that hopclock talks to.
 
+mod client;
 pub mod git;
+pub mod server;

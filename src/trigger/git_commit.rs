@@ -135,6 +135,8 @@ pub struct GitCommit {
     remote: GitRemote,
     edit: EditTemplate,
     prepared: Mutex<Option<(CanaryId, git::Prepared)>>,
+    /// Canary and commit of the change that [`Trigger::ancestry`] speaks of.
+    ours: Mutex<Option<(CanaryId, String)>>,
 }
 
 /// Everything of a commit but its canary.
@@ -160,16 +162,16 @@ impl GitCommit {
     /// Pushes to a branch of a repository.
     #[must_use]
     pub fn new(remote: GitRemote, edit: EditTemplate) -> Self {
-        Self { remote, edit, prepared: Mutex::new(None) }
+        Self { remote, edit, prepared: Mutex::new(None), ours: Mutex::new(None) }
     }
 
     /// What another's commit tells: the canary in its tree, and how it is related to ours.
-    async fn findings(&self, ours: &git::Prepared, other: &str) -> Option<Findings> {
+    async fn findings(&self, ours: &str, other: &str) -> Option<Findings> {
         let file = self.remote.tree_holds(other, &self.edit.path).await.ok()?;
         Some(Findings {
             canary: file.as_deref().and_then(latest_in),
-            descends_from_ours: self.remote.descends(other, &ours.commit).await?,
-            is_before_ours: self.remote.is_ancestor(other, &ours.commit).await.unwrap_or(false),
+            descends_from_ours: self.remote.descends(other, ours).await?,
+            is_before_ours: self.remote.is_ancestor(other, ours).await.unwrap_or(false),
         })
     }
 
@@ -221,6 +223,10 @@ impl GitCommit {
 
 #[async_trait::async_trait]
 impl Trigger for GitCommit {
+    fn lane(&self) -> String {
+        format!("{}#{}", self.remote.url().normalised(), self.remote.branch())
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         // What is cached may be older than what others have pushed.
         self.remote.fetch_tip().await?;
@@ -238,6 +244,7 @@ impl Trigger for GitCommit {
         self.check_lane(canary, file.as_deref().and_then(latest_in))?;
         let prepared = self.remote.prepare(self.edit.for_canary(canary)).await?;
         let revisions = revisions_of(&prepared);
+        *self.ours.lock().await = Some((canary.clone(), prepared.commit.clone()));
         *self.prepared.lock().await = Some((canary.clone(), prepared));
         Ok(revisions)
     }
@@ -279,13 +286,34 @@ impl Trigger for GitCommit {
                 return Err(Error { reason, message });
             }
         };
+        *self.ours.lock().await = Some((canary.clone(), last.commit.clone()));
         *slot = Some((canary, last));
         Ok(published)
     }
 
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error> {
+        let tip = self.remote.fetch_tip().await?;
+        let file = self.remote.read_file(&self.edit.path).await?;
+        let shown = file.as_deref().and_then(latest_in);
+        let mut found = None;
+        for Revision::Commit(commit) in revisions {
+            if *commit == tip || self.remote.descends(&tip, commit).await == Some(true) {
+                found = Some(commit.clone());
+            }
+        }
+        // An attempt that was made again bears a commit that nobody has written down.
+        let ours = found.or_else(|| (shown.as_ref() == Some(canary)).then_some(tip));
+        *self.ours.lock().await = ours.clone().map(|it| (canary.clone(), it));
+        Ok(ours.map(|it| vec![Revision::Commit(it)]))
+    }
+
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
         let Revision::Commit(other) = revision;
-        let Some((canary, ours)) = self.prepared.lock().await.clone() else {
+        let Some((canary, ours)) = self.ours.lock().await.clone() else {
             return Ancestry::Unknown;
         };
         let Some(found) = self.findings(&ours, other).await else { return Ancestry::Unknown };

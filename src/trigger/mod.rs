@@ -17,6 +17,10 @@ pub use git_commit::{
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]
 pub trait Trigger: Send + Sync {
+    /// What no two runs must use at once (rule S5): one name for all spellings, without
+    /// credentials.
+    fn lane(&self) -> String;
+
     /// The latest canary of the lane on the remote; the next one must be later (rule T9).
     async fn latest(&self) -> Result<Option<CanaryId>, Error>;
 
@@ -39,6 +43,15 @@ pub trait Trigger: Send + Sync {
         &self,
         announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
     ) -> Result<Published, Error>;
+
+    /// Finds out whether a change that an earlier process was about to publish is on the remote,
+    /// and with which revisions; none if it is not. From then on [`Trigger::ancestry`] speaks of
+    /// that change. Reads only.
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error>;
 
     /// What another's revision means for the change that was published (rule T9).
     async fn ancestry(&self, revision: &Revision) -> Ancestry;

@@ -4,22 +4,43 @@
 //! would hold a connection for ever.
 
 use crate::web::Error;
+use crate::web::body::take_in;
+use crate::web::patient::Patient;
+use crate::web::reply::refusal;
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::Response;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::any::Any;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::catch_panic::CatchPanicLayer;
 
 /// Pause after an error that is not about one connection, such as too many open files.
 const BREATH: Duration = Duration::from_millis(500);
+
+/// Fewest bytes of a header that the HTTP library can be told to take.
+const LEAST_HEADER: usize = 8 << 10;
+
+/// What a connection too many hears.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    content-type: application/json\r\n\
+    content-length: 81\r\n\
+    retry-after: 1\r\n\
+    connection: close\r\n\
+    \r\n\
+    {\"error\":\"too many connections: try again later\",\"reason\":\"too_many_connections\"}\n";
 
 /// What clients may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +48,19 @@ pub struct Limits {
     /// Longest time in which a request's header has to arrive; also how long a connection may
     /// idle between two requests.
     pub header: Duration,
-    /// Longest time that a connection may live; what it is at then may still end within `grace`.
-    pub lifetime: Duration,
-    /// Time that open requests get to end when the server stops.
-    pub grace: Duration,
+    /// Most bytes of a request's header; fewer than 8 KiB count as 8 KiB.
+    pub header_bytes: usize,
     /// Most bytes of a request's body.
     pub body: usize,
-    /// Most connections at a time; others wait to be accepted.
+    /// Longest time in which a request's body has to arrive.
+    pub body_time: Duration,
+    /// Longest time that a client may take to read an answer.
+    pub read_time: Duration,
+    /// Longest time for which a connection takes further requests; the one under way ends.
+    pub lifetime: Duration,
+    /// Time that open requests get to end when the server stops; then they are cut.
+    pub grace: Duration,
+    /// Most connections at a time; others are refused at once.
     pub connections: usize,
 }
 
@@ -43,9 +70,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             header: Duration::from_secs(10),
+            header_bytes: 16 << 10,
+            body: 16 << 10,
+            body_time: Duration::from_secs(10),
+            read_time: Duration::from_secs(30),
             lifetime: Duration::from_secs(300),
             grace: Duration::from_secs(5),
-            body: 16 << 10,
             connections: 64,
         }
     }
@@ -64,34 +94,40 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Answers with `pages` until `shutdown`; then no connection is accepted any more, and open
-/// requests get `limits.grace` to end.
+/// requests get `limits.grace` to end. Whatever `pages` are, the limits hold for them.
 pub async fn serve(
     listener: TcpListener,
     pages: Router,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let pages = pages.layer(RequestBodyLimitLayer::new(limits.body));
+    let pages = pages.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()));
+    let pages = TowerToHyperService::new(pages);
     let slots = Arc::new(Semaphore::new(limits.connections));
+    // Saying no politely costs a little too, so that is bounded as well.
+    let polite = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopped) = watch::channel(());
     let mut open = JoinSet::new();
     let mut shutdown = pin!(shutdown);
     loop {
-        let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.ok();
-            (slot, listener.accept().await)
-        };
-        let (slot, accepted) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut shutdown => break,
-            accepted = accepted => accepted,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, _)) => {
-                let (pages, stopped) = (pages.clone(), stopped.clone());
-                open.spawn(async move {
-                    converse(stream, pages, limits, stopped).await;
-                    drop(slot);
-                });
+                if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+                    let (pages, stopped) = (pages.clone(), stopped.clone());
+                    open.spawn(async move {
+                        converse(stream, pages, limits, stopped).await;
+                        drop(slot);
+                    });
+                } else if let Ok(slot) = Arc::clone(&polite).try_acquire_owned() {
+                    open.spawn(async move {
+                        refuse(stream, limits).await;
+                        drop(slot);
+                    });
+                }
             }
             Err(error) if is_of_one_connection(error.kind()) => (),
             Err(error) => {
@@ -104,21 +140,41 @@ pub async fn serve(
     drop(listener);
     drop(stop);
     let all = async { while open.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(limits.grace, all).await;
+    if tokio::time::timeout(limits.grace, all).await.is_err() {
+        tracing::warn!(left = open.len(), "cutting requests that did not end in time");
+        open.shutdown().await;
+    }
 }
 
 /// Serves one connection until it ends, is too old or the server stops.
 async fn converse(
     stream: TcpStream,
-    pages: Router,
+    pages: TowerToHyperService<Router>,
     limits: Limits,
     mut stopped: watch::Receiver<()>,
 ) {
+    // An answer is small, and waits for nothing that could be sent with it.
+    let _ = stream.set_nodelay(true);
+    let hasty = Arc::new(AtomicBool::new(false));
+    let io = Patient::new(stream, limits.read_time, Arc::clone(&hasty));
+    let service = service_fn(|request| {
+        let (pages, hasty) = (pages.clone(), Arc::clone(&hasty));
+        async move {
+            match take_in(request, &limits).await {
+                Ok(request) => pages.call(request).await,
+                Err(refusal) => {
+                    hasty.store(true, Ordering::Relaxed);
+                    Ok(*refusal)
+                }
+            }
+        }
+    });
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(pages))
+            .max_buf_size(limits.header_bytes.max(LEAST_HEADER))
+            .serve_connection(TokioIo::new(io), service)
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
@@ -129,11 +185,26 @@ async fn converse(
         ended
     } else {
         connection.as_mut().graceful_shutdown();
-        tokio::time::timeout(limits.grace, connection).await.unwrap_or(Ok(()))
+        connection.await
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended badly");
     }
+}
+
+/// Tells a client that it is one too many.
+async fn refuse(stream: TcpStream, limits: Limits) {
+    let mut stream = Patient::new(stream, limits.read_time, Arc::new(AtomicBool::new(true)));
+    if stream.write_all(FULL).await.is_ok() {
+        // A client that has gone away hears it as well as one that has not asked.
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// The answer of a page that has a mistake. The panic itself was told to the log.
+fn panicked() -> Response {
+    let sentence = "hopclock made a mistake: its log says which";
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "mistake", sentence)
 }
 
 /// Whether an error of `accept` says nothing of the connections to come.
@@ -142,4 +213,18 @@ fn is_of_one_connection(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_connection_too_many_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["reason"], "too_many_connections");
+    }
 }

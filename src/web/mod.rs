@@ -1,12 +1,25 @@
 //! What hopclock answers over HTTP.
+//!
+//! What it says comes through ports, so that a page can be tested without a cluster, and so that
+//! nothing here decides when something runs.
 
 mod accept;
-mod private;
+mod body;
+mod pages;
+mod patient;
+mod ports;
+mod reply;
+mod run;
+mod token_file;
 
 use std::net::SocketAddr;
 
 pub use accept::{Limits, listen, serve};
-pub use private::{private_pages, serve_metrics};
+pub use pages::{Pages, private_pages};
+pub use ports::{
+    Check, CheckState, Denied, Gate, Readiness, Ready, Refused, Requested, Runs, Wait,
+};
+pub use token_file::TokenFile;
 
 /// A page could not be offered at all. Bad usage: the address is the user's.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! The JSON Schema: as committed, and as strict as the reader.
 
 use crate::config_broken::{broken, root, yaml_files};
-use hopclock::config::{self, Percent, Window};
+use hopclock::config::{self, Instant, Percent, Window};
 use hopclock::model::{Duration, ObjectName};
 use proptest::prelude::*;
 use std::fs;
@@ -57,6 +57,16 @@ proptest! {
         let pattern = config::schema()["$defs"]["Duration"].clone();
         let schema = jsonschema::validator_for(&pattern).unwrap();
         let read = text.parse::<Duration>().is_ok();
+        prop_assert_eq!(schema.is_valid(&text.clone().into()), read, "{}", text);
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_agree_on_instants(
+        text in "[0-9]{4}-(0[1-9]|1[0-3])-(0[1-9]|[12][0-8])[T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9])?(Z|z|[+-][0-2][0-9](:[0-6][0-9])?)?",
+    ) {
+        let pattern = config::schema()["$defs"]["Instant"].clone();
+        let schema = jsonschema::validator_for(&pattern).unwrap();
+        let read = text.parse::<Instant>().is_ok();
         prop_assert_eq!(schema.is_valid(&text.clone().into()), read, "{}", text);
     }
 

@@ -79,6 +79,10 @@ impl Watching for FakeWatching {
 
 #[async_trait::async_trait]
 impl Trigger for FakeTrigger {
+    fn lane(&self) -> String {
+        "lane".to_owned()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
     }
@@ -95,6 +99,10 @@ impl Trigger for FakeTrigger {
         }
         sleep(SECOND).await;
         Ok(Published { sent, zero: When::at(self.clock.now()), attempts: 1 })
+    }
+
+    async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {
+        Ok(None)
     }
 
     async fn ancestry(&self, _: &Revision) -> Ancestry {

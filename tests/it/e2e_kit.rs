@@ -293,7 +293,9 @@ impl Measured {
 
     /// The acknowledgement.
     pub(crate) fn zero(&self) -> Instant {
-        let at = |it: &Event| if let Event::Published { at, .. } = it { Some(*at) } else { None };
+        let at = |it: &Event| {
+            if let Event::Published { zero, .. } = it { Some(zero.latest) } else { None }
+        };
         self.clock.instant(self.events.iter().find_map(at).unwrap())
     }
 
@@ -397,6 +399,10 @@ impl Measured {
 
 #[async_trait::async_trait]
 impl Trigger for Meddled {
+    fn lane(&self) -> String {
+        self.inner.lane()
+    }
+
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         self.inner.latest().await
     }
@@ -415,6 +421,14 @@ impl Trigger for Meddled {
             announce(revisions);
         };
         self.inner.publish(&again).await
+    }
+
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error> {
+        self.inner.recover(canary, revisions).await
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {

@@ -3,6 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod cli;
+mod cluster_config_map;
+mod cluster_evidence;
+mod cluster_kit;
+mod cluster_lease;
+mod cluster_review;
 mod config_broken;
 mod config_files;
 mod config_schema;
@@ -27,4 +32,10 @@ mod prometheus;
 mod readme;
 mod refusals_table;
 mod replay;
+mod service;
+mod service_kit;
 mod watch;
+mod web_kit;
+mod web_limits;
+mod web_run;
+mod web_stop;

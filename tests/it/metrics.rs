@@ -1,35 +1,14 @@
 //! The private port over real sockets: what scrapers get, and what bad clients do not.
 
+use crate::web_kit::{Server, metrics_only};
 use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
-    CanaryId, Clock, Event, HopRecord, Moment, Observer, Outcome, Passage, Push, RunRecord,
+    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, RunRecord,
     SloVerdict, Span, Via, Webhook,
 };
 use hopclock::web;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-/// Longer than anything here takes, so that a limit that does not work is a failure and no hang.
-const LONG: Duration = Duration::from_secs(60);
-
-/// A server that stops when told, or when dropped.
-pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<()>,
-}
-
-/// An answer, cut in two.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
-}
 
 /// A clock that nobody moves.
 struct Still;
@@ -42,45 +21,6 @@ impl Clock for Still {
     fn wall(&self) -> jiff::Timestamp {
         jiff::Timestamp::from_second(1_700_000_000).unwrap()
     }
-}
-
-impl Server {
-    pub(crate) async fn start(metrics: Metrics, limits: web::Limits) -> Self {
-        let listener = web::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async { drop(stopped.await) };
-        let running =
-            tokio::spawn(web::serve_metrics(listener, Arc::new(metrics), limits, stopped));
-        Self { address, stop: Some(stop), running }
-    }
-
-    /// Sends a request of one line and the given headers, and reads to the end.
-    async fn ask(&self, line: &str, headers: &str) -> Answer {
-        ask(self.address, line, headers).await
-    }
-
-    async fn stop(mut self) {
-        self.stop.take();
-        (&mut self.running).await.unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.running.abort();
-    }
-}
-
-pub(crate) async fn ask(address: SocketAddr, line: &str, headers: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{line}\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut all = Vec::new();
-    stream.read_to_end(&mut all).await.unwrap();
-    let cut = all.windows(4).position(|it| it == b"\r\n\r\n").expect("an answer has a head");
-    let body = all.split_off(cut + 4);
-    Answer { head: String::from_utf8(all).unwrap(), body }
 }
 
 /// Lengths in seconds that every server here has counted as delivered.
@@ -107,7 +47,12 @@ pub(crate) fn after_some_runs() -> Metrics {
         clusters: vec!["prod".to_owned()],
     });
     for (number, length) in (1..).zip(DELIVERED) {
-        metrics.observe(&Event::Scheduled { scenario: "fleet".to_owned() });
+        metrics.observe(&Event::Scheduled {
+            scenario: "fleet".to_owned(),
+            due: jiff::Timestamp::UNIX_EPOCH,
+            origin: Origin::Schedule,
+            fingerprint: String::new(),
+        });
         let (scenario, slo, verdict) = ("fleet".to_owned(), "total".to_owned(), SloVerdict::Good);
         metrics.observe(&Event::Decided { scenario, slo, verdict });
         metrics.observe(&Event::Finished(Box::new(run(number, length))));
@@ -115,7 +60,7 @@ pub(crate) fn after_some_runs() -> Metrics {
     metrics
 }
 
-fn run(number: u64, length: f64) -> RunRecord {
+pub(crate) fn run(number: u64, length: f64) -> RunRecord {
     let part = |it: f64| Span::exactly(Duration::from_secs_f64(length * it));
     let reached = |at: f64, stage: f64, via, webhook| Passage::Reached {
         at: part(at),
@@ -160,11 +105,7 @@ fn run(number: u64, length: f64) -> RunRecord {
 }
 
 async fn server() -> Server {
-    Server::start(after_some_runs(), web::Limits::default()).await
-}
-
-fn text(answer: &Answer) -> &str {
-    std::str::from_utf8(&answer.body).unwrap()
+    Server::start(metrics_only(after_some_runs()), web::Limits::default()).await
 }
 
 #[tokio::test]
@@ -172,7 +113,7 @@ async fn a_whole_scrape_in_openmetrics() {
     let answer = server().await.ask("GET /metrics HTTP/1.1", "").await;
     assert!(answer.head.starts_with("HTTP/1.1 200 OK"), "{}", answer.head);
     assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0"));
-    insta::assert_snapshot!("openmetrics", text(&answer));
+    insta::assert_snapshot!("openmetrics", answer.text());
 }
 
 #[tokio::test]
@@ -180,8 +121,8 @@ async fn a_browser_gets_plain_text_without_exemplars() {
     let answer =
         server().await.ask("GET /metrics HTTP/1.1", "Accept: text/html,*/*;q=0.8\r\n").await;
     assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
-    assert!(!text(&answer).contains("# EOF") && !text(&answer).contains("canary="));
-    assert!(text(&answer).contains("# TYPE hopclock_runs_total counter\n"));
+    assert!(!answer.text().contains("# EOF") && !answer.text().contains("canary="));
+    assert!(answer.text().contains("# TYPE hopclock_runs_total counter\n"));
 }
 
 #[tokio::test]
@@ -208,7 +149,7 @@ async fn head_has_the_same_headers_and_no_body() {
 async fn the_process_says_that_it_lives() {
     let answer = server().await.ask("GET /healthz HTTP/1.1", "").await;
     assert!(answer.head.starts_with("HTTP/1.1 200 OK"));
-    assert_eq!(text(&answer), "ok\n");
+    assert_eq!(answer.text(), "ok\n");
 }
 
 #[tokio::test]
@@ -216,78 +157,15 @@ async fn what_is_not_there_is_said_in_a_sentence() {
     let server = server().await;
     let missing = server.ask("GET /metric?token=x HTTP/1.1", "").await;
     assert!(missing.head.starts_with("HTTP/1.1 404"), "{}", missing.head);
-    assert_eq!(text(&missing), "There is no page /metric here. There are /metrics and /healthz.\n");
+    assert_eq!(
+        missing.text(),
+        "There is no page /metric here. There are /metrics, /healthz and /readyz.\n"
+    );
     let posted = server.ask("POST /metrics HTTP/1.1", "Content-Length: 0\r\n").await;
     assert!(posted.head.starts_with("HTTP/1.1 405"), "{}", posted.head);
     assert!(posted.head.contains("allow: GET,HEAD"), "{}", posted.head);
     let sentence = "The page /metrics can only be read: POST is not allowed, GET is.\n";
-    assert_eq!(text(&posted), sentence);
-}
-
-#[tokio::test]
-async fn a_body_that_is_too_long_is_refused() {
-    let server = server().await;
-    let answer = server.ask("GET /metrics HTTP/1.1", "Content-Length: 20000\r\n").await;
-    assert!(answer.head.starts_with("HTTP/1.1 413"), "{}", answer.head);
-}
-
-/// Reads until the server closes, which only its own limits make it do here.
-async fn read_until_closed(mut stream: TcpStream) -> Vec<u8> {
-    let mut all = Vec::new();
-    let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut all)).await;
-    assert!(closed.is_ok(), "the connection is still open");
-    all
-}
-
-#[tokio::test]
-async fn a_client_that_never_finishes_its_header_is_cut_off() {
-    let header = Duration::from_millis(200);
-    let limits = web::Limits { header, lifetime: 2 * LONG, ..Default::default() };
-    let server = Server::start(after_some_runs(), limits).await;
-    let mut slow = TcpStream::connect(server.address).await.unwrap();
-    slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.unwrap();
-    let said = read_until_closed(slow).await;
-    assert!(!said.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&said));
-}
-
-#[tokio::test]
-async fn a_connection_does_not_live_for_ever() {
-    let lifetime = Duration::from_millis(200);
-    let limits = web::Limits { header: 2 * LONG, lifetime, ..Default::default() };
-    let server = Server::start(after_some_runs(), limits).await;
-    let mut idle = TcpStream::connect(server.address).await.unwrap();
-    let _ = idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    read_until_closed(idle).await;
-}
-
-#[tokio::test]
-async fn a_connection_too_many_waits_for_a_free_one() {
-    let limits = web::Limits { connections: 1, ..Default::default() };
-    let server = Server::start(after_some_runs(), limits).await;
-    let mut first = TcpStream::connect(server.address).await.unwrap();
-    first.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut start = [0; 12];
-    first.read_exact(&mut start).await.unwrap();
-    assert_eq!(&start, b"HTTP/1.1 200");
-    let mut second = Box::pin(server.ask("GET /healthz HTTP/1.1", ""));
-    let early = tokio::time::timeout(Duration::from_millis(100), second.as_mut()).await;
-    assert!(early.is_err(), "answered while the only slot was taken");
-    drop(first);
-    assert_eq!(text(&second.await), "ok\n");
-}
-
-#[tokio::test]
-async fn an_idle_connection_does_not_hold_up_the_end() {
-    let server = server().await;
-    let mut idle = TcpStream::connect(server.address).await.unwrap();
-    idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut start = [0; 12];
-    idle.read_exact(&mut start).await.unwrap();
-    let address = server.address;
-    server.stop().await;
-    let mut rest = Vec::new();
-    idle.read_to_end(&mut rest).await.unwrap();
-    assert!(TcpStream::connect(address).await.is_err(), "the port is still open");
+    assert_eq!(posted.text(), sentence);
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
-use crate::metrics::{DELIVERED, Server, after_some_runs, ask};
+use crate::metrics::{DELIVERED, after_some_runs};
+use crate::web_kit::{Server, ask, metrics_only};
 use hopclock::export::Format;
 use hopclock::model::{BOUNDS, Histogram};
 use hopclock::web;
@@ -126,7 +127,7 @@ async fn a_prometheus_without_native_histograms_computes_the_quantiles() {
     if !found("prometheus") {
         return;
     }
-    let server = Server::start(after_some_runs(), web::Limits::default()).await;
+    let server = Server::start(metrics_only(after_some_runs()), web::Limits::default()).await;
     let mut prometheus = Prometheus::start(server.address, "exemplar-storage");
     for q in QUANTILES {
         let bucket = r#"hopclock_push_to_apply_seconds_bucket{outcome="ok"}"#;
@@ -151,7 +152,7 @@ async fn a_prometheus_with_native_histograms_computes_the_quantiles() {
     if !found("prometheus") {
         return;
     }
-    let server = Server::start(after_some_runs(), web::Limits::default()).await;
+    let server = Server::start(metrics_only(after_some_runs()), web::Limits::default()).await;
     let mut prometheus = Prometheus::start(server.address, "native-histograms,exemplar-storage");
     let mut ours = Histogram::default();
     for length in DELIVERED {

@@ -27,6 +27,11 @@ fn blocks(language: &str) -> Vec<String> {
     parts.map(|it| it.split("```").next().unwrap().to_owned()).collect()
 }
 
+/// The blocks in YAML: objects of Kubernetes, and scenarios.
+fn yaml() -> (Vec<String>, Vec<String>) {
+    blocks("yaml").into_iter().partition(|it| it.starts_with("apiVersion:"))
+}
+
 /// The cells of the rows of the table under a heading.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let readme = readme();
@@ -44,11 +49,32 @@ fn quoted(words: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> 
 
 #[test]
 fn every_scenario_of_the_readme_loads() {
-    let scenarios = blocks("yaml");
+    let (_, scenarios) = yaml();
     assert!(!scenarios.is_empty(), "the README shows no scenario");
     for text in scenarios {
         config::load_text("README.md", &text).unwrap_or_else(|it| panic!("{it}"));
     }
+}
+
+#[tokio::test]
+async fn the_cron_job_of_the_readme_calls_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (objects, _) = yaml();
+    let jobs = objects.iter().filter(|it| it.contains("kind: CronJob"));
+    let mut calls = 0;
+    for text in jobs {
+        let job: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        let pod = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+        let arguments: Vec<_> = pod["containers"][0]["args"].as_array().unwrap().clone();
+        let mut arguments: Vec<_> = arguments.iter().map(|it| it.as_str().unwrap()).collect();
+        let at = arguments.iter().position(|it| it.starts_with("http://")).unwrap();
+        arguments[at] = "http://hopclock.invalid";
+        let told = told(hopclock(folder.path(), &arguments)).await;
+        // Bad usage would be 2; that nobody is there is 3.
+        assert_eq!(told.code, Some(3), "{told:?}");
+        calls += 1;
+    }
+    assert_eq!(calls, 1, "the README shows no CronJob");
 }
 
 #[test]

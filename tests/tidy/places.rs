@@ -23,6 +23,14 @@ fn only_the_engines_clock_reads_the_time() {
     only_in(&["src/engine/clock.rs"], &words, Tests::Exempt);
 }
 
+/// The system's time zones differ from machine to machine, and an image may have none.
+#[test]
+fn only_the_bundled_time_zones_are_used() {
+    only_in(&["src/model/timetable/zone.rs"], &["TimeZoneDatabase"], Tests::Exempt);
+    let words = ["TimeZone::get", "TimeZone::system", "tz::db", ".in_tz("];
+    nowhere(&["src/"], &words, Tests::Exempt);
+}
+
 #[test]
 fn only_cluster_talks_to_kubernetes() {
     only_in(&["src/cluster/"], &["kube::", "k8s_openapi::"], Tests::Exempt);
@@ -82,7 +90,8 @@ fn nothing_is_left_undone_or_left_out() {
 fn no_test_sleeps_for_luck() {
     let mut complaints = Complaints::default();
     for file in rust(&["src/", "sandbox/", "tests/"]) {
-        let paused = file.text.contains("start_paused = true");
+        let paused =
+            ["start_paused = true", "start_paused(true)"].iter().any(|it| file.text.contains(it));
         let mut polling = false;
         for (line, code, test) in file.code() {
             if let Some(at) = find_token(code, "fn") {

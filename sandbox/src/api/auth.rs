@@ -18,7 +18,16 @@ pub struct User {
 
 /// The tokens that are good.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<String, User>>);
+pub(super) struct Tokens(Mutex<HashMap<String, Token>>);
+
+#[derive(Clone)]
+struct Token {
+    user: User,
+    audience: String,
+}
+
+/// Whom tokens are meant for that name nobody else.
+pub(super) const API_SERVER: &str = "https://kubernetes.default.svc";
 
 impl User {
     /// A user who proved to be `name`; adds the groups that come with that.
@@ -51,10 +60,10 @@ impl User {
 }
 
 impl Tokens {
-    /// Makes a new token for a user.
-    pub(super) fn mint(&self, user: User) -> String {
+    /// Makes a new token by which a user proves to `audience` who they are.
+    pub(super) fn mint(&self, user: User, audience: &str) -> String {
         let token = format!("sandbox-{:032x}", fastrand::u128(..));
-        self.all().insert(token.clone(), user);
+        self.all().insert(token.clone(), Token { user, audience: audience.to_owned() });
         token
     }
 
@@ -63,11 +72,13 @@ impl Tokens {
         self.all().remove(token);
     }
 
-    pub(super) fn user(&self, token: &str) -> Option<User> {
-        self.all().get(token).cloned()
+    /// Whose token it is, if it is meant for `audience`.
+    pub(super) fn user(&self, token: &str, audience: &str) -> Option<User> {
+        let found = self.all().get(token).cloned();
+        found.filter(|it| it.audience == audience).map(|it| it.user)
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, User>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Token>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,6 +9,7 @@ use crate::store::{Key, Resource};
 use super::{
     User,
     address::Place,
+    auth::API_SERVER,
     rbac::{self, Question},
     refusal::{Refusal, json_response},
     route::Context,
@@ -62,7 +63,7 @@ pub(super) fn token_request(context: &Context, place: &Place) -> Result<Response
         return Err(Refusal::not_found(&place.resource, &place.name));
     }
     let name = format!("system:serviceaccount:{}:{}", place.namespace, place.name);
-    let token = context.tokens.mint(User::new(&name, &[]));
+    let token = context.tokens.mint(User::new(&name, &[]), API_SERVER);
     let expires = context.store.now() + jiff::SignedDuration::from_hours(1);
     let answer = json!({
         "kind": "TokenRequest",
@@ -114,10 +115,16 @@ fn rules(context: &Context, user: &User, spec: &Value) -> Value {
 }
 
 fn token(context: &Context, spec: &Value) -> Value {
-    match context.tokens.user(spec["token"].as_str().unwrap_or_default()) {
-        Some(user) => json!({
+    let named = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let audiences: Vec<&str> = named.collect();
+    let audiences = if audiences.is_empty() { vec![API_SERVER] } else { audiences };
+    let token = spec["token"].as_str().unwrap_or_default();
+    let found = audiences.iter().find_map(|it| Some((it, context.tokens.user(token, it)?)));
+    match found {
+        Some((audience, user)) => json!({
             "authenticated": true,
             "user": { "username": user.name, "groups": user.groups },
+            "audiences": [audience],
         }),
         None => json!({ "authenticated": false, "error": "the token is not known here" }),
     }

@@ -67,7 +67,9 @@ where
 
 fn user(context: &Context, headers: &HeaderMap) -> Result<User, Refusal> {
     match auth::bearer(headers) {
-        Some(token) => context.tokens.user(token).ok_or_else(Refusal::unauthorized),
+        Some(token) => {
+            context.tokens.user(token, auth::API_SERVER).ok_or_else(Refusal::unauthorized)
+        }
         None if headers.contains_key(header::AUTHORIZATION) => Err(Refusal::unauthorized()),
         None => Ok(match context.anonymous {
             Anonymous::Nobody => User::anonymous(),

@@ -19,7 +19,7 @@ use crate::store::Store;
 
 use super::{
     Faults, Request, Tls, User,
-    auth::Tokens,
+    auth::{API_SERVER, Tokens},
     kubeconfig,
     read::Pages,
     requests::RequestLog,
@@ -114,7 +114,7 @@ pub async fn serve(store: Store, options: Options) -> Result<ApiServer, ServeErr
         source,
     })?;
     let tokens = Tokens::default();
-    let admin = tokens.mint(admin());
+    let admin = tokens.mint(admin(), API_SERVER);
     let context = Arc::new(Context {
         faults: Faults::new(store.clone()),
         store,
@@ -158,7 +158,13 @@ impl ApiServer {
     /// A new token for a user, such as `system:serviceaccount:ns:name`, and its groups.
     #[must_use]
     pub fn token_for(&self, user: &str, groups: &[&str]) -> String {
-        self.context.tokens.mint(User::new(user, groups))
+        self.token_meant_for(user, groups, API_SERVER)
+    }
+
+    /// A new token that proves to `audience` who somebody is, and to nobody else.
+    #[must_use]
+    pub fn token_meant_for(&self, user: &str, groups: &[&str], audience: &str) -> String {
+        self.context.tokens.mint(User::new(user, groups), audience)
     }
 
     /// Makes a token worthless: from now on it is answered with 401.

@@ -20,6 +20,9 @@ use super::{
 const OF_KUBERNETES: [&str; 5] =
     ["", "apps", "coordination.k8s.io", "rbac.authorization.k8s.io", "apiextensions.k8s.io"];
 
+/// All that the values of a `ConfigMap` or Secret may be together.
+const VALUES_LIMIT: usize = 1 << 20;
+
 /// A request that writes.
 pub(super) struct Writing<'a> {
     pub(super) context: &'a Context,
@@ -242,7 +245,7 @@ impl Writing<'_> {
             check_name(resource, &said)?;
             metadata["name"] = said.into();
         }
-        Ok(())
+        check_size(resource, object)
     }
 
     fn check_namespace(&self) -> Result<(), Refusal> {
@@ -286,6 +289,26 @@ fn success(details: &Value) -> Value {
         "status": "Success",
         "details": details,
     })
+}
+
+/// Bytes count as what they stand for, not as the base64 that they are written in.
+fn check_size(resource: &Resource, object: &Value) -> Result<(), Refusal> {
+    let sizes = |field: &str, size: &dyn Fn(&str) -> usize| -> usize {
+        let values = object[field].as_object().into_iter().flat_map(|it| it.values());
+        values.filter_map(Value::as_str).map(size).sum()
+    };
+    let bytes = |text: &str| text.trim_end_matches('=').len() * 3 / 4;
+    let total = match resource.kind.as_str() {
+        "ConfigMap" => sizes("data", &str::len) + sizes("binaryData", &bytes),
+        "Secret" => sizes("data", &bytes),
+        _ => 0,
+    };
+    if total <= VALUES_LIMIT {
+        return Ok(());
+    }
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let problem = format!("Too long: may not be more than {VALUES_LIMIT} bytes");
+    Err(Refusal::invalid(resource, name, "[]", &problem))
 }
 
 fn check_name(resource: &Resource, name: &str) -> Result<(), Refusal> {

@@ -1,5 +1,7 @@
 //! Facts about Flux that a stopwatch meets, one test for each.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hopclock_sandbox::flux::Controller;
@@ -433,4 +435,29 @@ async fn speeds_can_be_changed_while_everything_runs() {
     lab.until(GIT, "fleet", |object| handled(object) == "now").await;
     let done = lab.first(GIT, "fleet", |object| handled(object) == "now");
     assert!((20.0..20.2).contains(&done), "{done}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_posted_is_a_kubernetes_event_as_well_and_counted_when_repeated() {
+    let lab = lab(vec![]).await;
+    lab.git.set_down(true);
+    lab.request(GIT, "fleet", "now");
+    lab.at(20.0).await;
+    let (all, _) = lab.store.list("Event", Some("flux-system"));
+    let about = |kind: &str, reason: &str| {
+        let fits =
+            |it: &&Arc<Value>| it["involvedObject"]["kind"] == kind && it["reason"] == reason;
+        all.iter().filter(fits).map(|it| (it["type"].clone(), it["count"].clone())).collect()
+    };
+    let expected = |kind: &str, count: u64| vec![(json!(kind), json!(count))];
+    assert_eq!(about(GIT, "GitOperationFailed"), expected("Warning", 5));
+    assert_eq!(about(GIT, "NewArtifact"), expected("Normal", 1));
+    let applied: Vec<_> = about(KS, "ReconciliationSucceeded");
+    assert_eq!(applied[0], (json!("Normal"), json!(1)));
+    let reporter = |it: &Arc<Value>| it["source"]["component"].as_str().map(str::to_owned);
+    let reporters: BTreeSet<_> = all.iter().filter_map(reporter).collect();
+    assert_eq!(
+        reporters.into_iter().collect::<Vec<_>>(),
+        ["kustomize-controller", "source-controller"]
+    );
 }

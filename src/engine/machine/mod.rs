@@ -11,6 +11,7 @@ mod follower;
 mod objectives;
 mod questions;
 mod record;
+mod resume;
 mod verdict;
 
 #[cfg(test)]
@@ -22,12 +23,14 @@ use crate::engine::machine::questions::Questions;
 use crate::engine::plan::Plan;
 use crate::hop::{Detector, Place};
 use crate::model::{
-    Ancestry, Arrival, CanaryId, Carried, Change, Moment, Outcome, ProbeError, Reached, Revision,
-    Seen, SloVerdict, Span, State, Subject, When,
+    Ancestry, Arrival, CanaryId, Carried, Change, Moment, Outcome, Passage, ProbeError, Reached,
+    Revision, Seen, SloVerdict, Span, State, Subject, When,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use resume::LeftBehind;
 
 /// Longest time that a run goes on after its outcome is fixed (rule P3).
 pub const LINGER: Duration = Duration::from_secs(10);
@@ -48,6 +51,8 @@ pub struct Run {
     taken: Vec<Option<When>>,
     /// The hops whose passage was told.
     told: BTreeSet<usize>,
+    /// How hops were passed while an earlier process looked on.
+    restored: BTreeMap<usize, Passage>,
     questions: Questions,
     objectives: Vec<Objective>,
     settling: Settling,
@@ -109,6 +114,7 @@ impl Run {
             followers: (0..followers).map(|_| Follower::default()).collect(),
             taken: vec![None; plan.hops.len()],
             told: BTreeSet::new(),
+            restored: BTreeMap::new(),
             objectives: objectives::of(&plan),
             change: Change::new(canary),
             push: None,

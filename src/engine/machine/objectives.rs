@@ -50,6 +50,13 @@ pub(super) fn of(plan: &Plan) -> Vec<Objective> {
 // === impl Objective ===
 
 impl Objective {
+    /// Takes over what an earlier process has counted, if it is of this objective.
+    pub(super) fn restore(&mut self, decided: &SloRecord) {
+        if self.label == decided.slo {
+            self.verdict = Some(decided.verdict);
+        }
+    }
+
     /// What a standing says, if it says something for good.
     fn verdict_of(&self, standing: Standing) -> Option<SloVerdict> {
         match standing {

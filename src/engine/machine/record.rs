@@ -6,8 +6,9 @@ use crate::engine::machine::objectives::Standing;
 use crate::engine::machine::{Effect, Run};
 use crate::model::{
     Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord, Span,
-    When,
+    Subject, When,
 };
+use serde_json::{Value, json};
 use std::time::Duration;
 
 // === impl Run ===
@@ -34,6 +35,22 @@ impl Run {
         self.end(Outcome::ProbeError(stopped), now);
         self.decide_rest();
         (self.record(started), std::mem::take(&mut self.effects))
+    }
+
+    /// What a subject last said of itself: its generation and its status; none if it was never
+    /// seen, null where it does not exist.
+    #[must_use]
+    pub fn testimony(&self, subject: &Subject) -> Option<Value> {
+        let object = &self.subjects.get(subject)?.last()?.value;
+        if object.is_null() {
+            return Some(Value::Null);
+        }
+        let requested = &object["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"];
+        Some(json!({
+            "generation": object["metadata"]["generation"],
+            "requestedAt": requested,
+            "status": object["status"],
+        }))
     }
 
     /// How long after zero something was; none before the push is acknowledged.
@@ -81,6 +98,9 @@ impl Run {
     /// How a hop was reached, by its index; none if it was not, or nothing is pushed yet.
     #[must_use]
     pub fn passage(&self, index: usize) -> Option<Passage> {
+        if let Some(passage) = self.restored.get(&index) {
+            return Some(passage.clone());
+        }
         let (when, zero) = (self.taken[index]?, self.zero()?);
         let reached = self.followers[index].reached.as_ref()?;
         let before = || self.plan.before(index).filter_map(|it| self.taken[it]);

@@ -5,13 +5,13 @@
 //! was answered, which is the zero of every measurement.
 
 use crate::model::{Clock, Moment};
+use crate::remote::client::{Cause, cause};
 use crate::remote::git::{Deed, Error, RemoteUrl};
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use reqwest::{Client, Response, Url};
-use std::error::Error as _;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -224,36 +224,12 @@ impl Session {
     /// The typed error behind one of the HTTP client's.
     fn classify(&self, error: &reqwest::Error) -> Error {
         let url = self.url();
-        if error.is_timeout() {
-            return Error::Timeout { url, after: self.timeout };
+        match cause(error) {
+            Cause::Timeout => Error::Timeout { url, after: self.timeout },
+            Cause::UntrustedCertificate(why) => Error::UntrustedCertificate { url, why },
+            Cause::UnknownHost => Error::UnknownHost { url },
+            Cause::Unreachable(why) => Error::Unreachable { url, why },
+            Cause::Broken(why) => Error::Broken { url, why },
         }
-        let mut innermost = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            if let Some(why) = certificate_problem(error) {
-                return Error::UntrustedCertificate { url, why };
-            }
-            innermost = error.to_string();
-            if innermost.starts_with("dns error") {
-                return Error::UnknownHost { url };
-            }
-            cause = error.source();
-        }
-        if error.is_connect() {
-            Error::Unreachable { url, why: innermost }
-        } else {
-            Error::Broken { url, why: innermost }
-        }
-    }
-}
-
-/// What rustls says of a certificate, if that is what went wrong.
-fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        return certificate_problem(inner);
-    }
-    match error.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
-        _ => None,
     }
 }

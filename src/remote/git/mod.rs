@@ -17,6 +17,7 @@ mod transport;
 mod url;
 
 use crate::model::{Clock, Moment, Survey};
+use crate::remote::client::client;
 use git2::{ErrorClass, Oid};
 use reqwest::Client;
 use reqwest::header::HeaderValue;
@@ -38,8 +39,6 @@ const USER_AGENT: &str = concat!("git/hopclock ", env!("CARGO_PKG_VERSION"));
 /// How far back the ancestry of another's commit is looked for.
 const ANCESTRY_DEPTHS: [i32; 3] = [8, 64, 1024];
 const CACHE_LIMIT: u64 = 64 << 20;
-/// Long enough for the two requests of a push, too short for a load balancer to cut it first.
-const KEEP_CONNECTION: Duration = Duration::from_secs(10);
 
 /// Which branch of which repository, and how to get there. Not for printing: the address may hold
 /// a password still.
@@ -337,7 +336,8 @@ impl Inner {
             (Credentials::None, Some(found)) => found.header()?,
             (given, _) => given.header()?,
         };
-        let client = client(&remote, options.ca.as_deref(), options.timeout)?;
+        let client = client(USER_AGENT, options.ca.as_deref(), options.timeout)
+            .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
@@ -403,27 +403,6 @@ impl Inner {
     fn unknown_branch(&self, known: Vec<String>) -> Error {
         Error::UnknownBranch { url: self.remote.to_string(), branch: self.branch.clone(), known }
     }
-}
-
-/// The client of one remote: its authorities, its timeouts, no redirect and no retry that we do
-/// not see. Proxies come from the environment.
-fn client(remote: &RemoteUrl, ca: Option<&[u8]>, timeout: Duration) -> Result<Client, Error> {
-    let bad = |_| Error::BadAuthority { url: remote.to_string() };
-    let mut builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .pool_idle_timeout(KEEP_CONNECTION)
-        .tcp_nodelay(true)
-        .timeout(timeout);
-    if let Some(pem) = ca {
-        let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
-        if authorities.is_empty() {
-            return Err(Error::BadAuthority { url: remote.to_string() });
-        }
-        builder = builder.tls_certs_merge(authorities);
-    }
-    builder.build().map_err(bad)
 }
 
 /// Runs work on a thread that may block; a panic there is a panic here.

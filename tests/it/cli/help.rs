@@ -7,7 +7,7 @@ use std::path::Path;
 #[tokio::test]
 async fn every_command_explains_itself() {
     let mut page = Page::default();
-    for command in ["", "run", "demo", "check", "schema", "completions"] {
+    for command in ["", "run", "trigger", "demo", "check", "schema", "completions"] {
         let arguments: Vec<_> =
             [command, "--help"].into_iter().filter(|it| !it.is_empty()).collect();
         let mut call = hopclock(Path::new("."), &arguments);
@@ -46,7 +46,7 @@ async fn completions_are_scripts_that_their_shells_accept() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let told = told(hopclock(folder.path(), &["completions", shell])).await;
         assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{shell}");
-        for command in ["run", "demo", "check", "schema", "--kubeconfig"] {
+        for command in ["run", "trigger", "demo", "check", "schema", "--kubeconfig", "--server"] {
             let word = command.trim_start_matches('-');
             assert!(told.out.contains(word), "{shell} does not complete `{command}`");
         }

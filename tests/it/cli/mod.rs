@@ -12,5 +12,7 @@ mod output;
 mod rights;
 mod stop;
 mod tokens;
+mod trigger;
+mod zones;
 
 pub(crate) use kit::{hopclock, timeless, told};

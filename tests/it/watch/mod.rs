@@ -1,8 +1,10 @@
 //! Watching a cluster, over real sockets against the sandbox, and the kit that these tests share.
 
 mod access;
+mod echo;
 mod gaps;
 mod instants;
+mod kinds;
 mod proxy;
 mod script;
 mod secrets;

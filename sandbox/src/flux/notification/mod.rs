@@ -7,6 +7,7 @@ mod alerts;
 mod check;
 mod event;
 mod receiver;
+mod record;
 mod recorder;
 mod serve;
 mod server;

@@ -1,4 +1,4 @@
-//! Posting events: a blocking call in the middle of a reconciliation.
+//! Posting events: a blocking call in the middle of a reconciliation, and a Kubernetes Event first.
 //!
 //! A server that refuses connections is tried again after 1, 2, 4 and 8 seconds, so each event
 //! costs its controller fifteen seconds and is then dropped.
@@ -12,6 +12,7 @@ use super::Event;
 use super::InvolvedObject;
 use super::Severity;
 use super::event;
+use super::record::record;
 use crate::flux::context::Context;
 use crate::flux::gotime;
 
@@ -49,6 +50,7 @@ impl Recorder {
             reporting_controller: self.controller.to_owned(),
             reporting_instance: format!("{}-0", self.controller),
         };
+        record(&self.context.store, &event);
         let mut waits = speeds.event_retries.iter();
         loop {
             sleep(speeds.event_post).await;

@@ -1,20 +1,25 @@
 //! Drives one run: opens its watches, makes its change, and carries out what the state machine
 //! asks for until nothing more can come.
 
+mod resume;
+
 use crate::engine::journal::Journal;
 use crate::engine::machine::{Effect, Run, Start};
 use crate::engine::plan::Plan;
 use crate::model::{
-    Ancestry, CanaryId, Clock, Event, Moment, Observer, ProbeError, Revision, RunRecord, Seen,
-    Subject,
+    Ancestry, CanaryId, Clock, Event, Evidence, Moment, ObjectEvent, Observer, Outcome, ProbeError,
+    Revision, RunRecord, Seen, Subject,
 };
 use crate::trigger::{self, Trigger};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+pub use resume::{interrupted, resume_run};
 
 /// Longest time that the proof of the watches may take (rule O2).
 const PROOF: Duration = Duration::from_secs(5);
@@ -36,6 +41,13 @@ pub struct Job {
 pub trait Watches: Send + Sync {
     /// Opens a watch on every subject, and returns when each has shown its first state (rule T3).
     async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError>;
+
+    /// The Kubernetes Events about each subject, as evidence; none of a subject for which they
+    /// cannot be had. Takes no longer than a few seconds.
+    async fn events(&self, subjects: &[Arc<Subject>]) -> BTreeMap<Arc<Subject>, Vec<ObjectEvent>> {
+        let _ = subjects;
+        BTreeMap::new()
+    }
 }
 
 /// Open watches.
@@ -98,10 +110,7 @@ pub async fn run_until(
         let effects = drive.run.broken(error, around.clock.now());
         drive.carry_out(effects);
     }
-    let (record, effects) = drive.run.finish(wall, around.clock.now());
-    drive.carry_out(effects);
-    drive.tell(&Event::Finished(Box::new(record.clone())));
-    record
+    drive.conclude(wall).await
 }
 
 /// Comes true when a run is to end early, and says why. Not to be polled after that.
@@ -119,6 +128,34 @@ struct Drive<'a> {
 // === impl Drive ===
 
 impl Drive<'_> {
+    /// Ends the run that began at `started`, and tells what came of it.
+    async fn conclude(&mut self, started: jiff::Timestamp) -> RunRecord {
+        let (record, effects) = self.run.finish(started, self.now());
+        self.carry_out(effects);
+        self.witness(&record).await;
+        self.tell(&Event::Finished(Box::new(record.clone())));
+        record
+    }
+
+    /// Tells what the objects on the path say; of a run that did not go well, their Events, too.
+    async fn witness(&mut self, record: &RunRecord) {
+        let subjects = self.job.plan.subjects();
+        let mut events = match record.outcome {
+            Outcome::Ok => BTreeMap::new(),
+            _ => self.job.watches.events(&subjects).await,
+        };
+        let at = self.around.clock.wall();
+        let witness = |it: &Arc<Subject>| {
+            let status = self.run.testimony(it)?;
+            Some(Evidence { subject: it.to_string(), at, status, events: events.remove(it) })
+        };
+        let evidence: Vec<Evidence> = subjects.iter().filter_map(witness).collect();
+        if !evidence.is_empty() {
+            let scenario = self.job.plan.scenario.clone();
+            self.tell(&Event::Witnessed { scenario, evidence });
+        }
+    }
+
     /// From the first state to the last.
     async fn measure(&mut self, stop: &mut Stop<'_>) -> Result<(), ProbeError> {
         let subjects = self.job.plan.subjects();
@@ -177,15 +214,10 @@ impl Drive<'_> {
             let effects = self.run.announce(revisions);
             self.carry_out(effects);
         }
-        let revision = self.run.change().ours().first().map(ToString::to_string);
-        self.tell(&Event::Published {
-            scenario,
-            canary,
-            revision: revision.unwrap_or_default(),
-            at: published.zero.latest,
-        });
-        let (sent, zero) = (published.sent, published.zero);
-        let effects = self.run.published(sent, zero, published.attempts);
+        let trigger::Published { sent, zero, attempts } = published;
+        let revisions = self.run.change().ours().to_vec();
+        self.tell(&Event::Published { scenario, canary, revisions, sent, zero, attempts });
+        let effects = self.run.published(sent, zero, attempts);
         self.carry_out(effects);
         blind.map_or(Ok(()), Err)
     }

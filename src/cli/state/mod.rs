@@ -1,0 +1,119 @@
+//! Where state lives between two processes: a file, a ConfigMap, or nowhere.
+
+mod config_map;
+
+use crate::cli::state::config_map::ConfigMapStore;
+use crate::cluster::Cluster;
+use crate::engine::{Batch, Store, StoreError};
+use crate::model::{Account, ObjectName};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where state lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StatePlace {
+    /// In a database file, together with history.
+    File(PathBuf),
+    /// In a ConfigMap, without history.
+    ConfigMap(ObjectName),
+    /// Nowhere: every process begins anew.
+    Nowhere,
+}
+
+/// A text that names no place for state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("use `file:PATH`, `configmap:NAMESPACE/NAME` or `none`")]
+pub(super) struct NotAStatePlace;
+
+/// Keeps nothing.
+struct Forgetful;
+
+// === impl StatePlace ===
+
+impl StatePlace {
+    /// What is lost when the process ends; none if nothing is.
+    pub(super) fn loss(&self) -> Option<&'static str> {
+        match self {
+            Self::File(_) => None,
+            Self::ConfigMap(_) => Some(
+                "runs are not kept as history; schedule position, runs in flight and totals are",
+            ),
+            Self::Nowhere => Some(
+                "with every restart the schedule's position, runs in flight, totals and history \
+                 are lost, and ticks that pass meanwhile are not counted",
+            ),
+        }
+    }
+
+    /// Whether another process can go on with a run.
+    pub(super) fn is_lasting(&self) -> bool {
+        *self != Self::Nowhere
+    }
+
+    /// A store that needs the cluster; none for a place that is a file.
+    pub(super) fn in_cluster(&self, cluster: &Cluster, writer: &str) -> Option<Box<dyn Store>> {
+        match self {
+            Self::File(_) => None,
+            Self::ConfigMap(name) => {
+                Some(Box::new(ConfigMapStore::new(cluster.clone(), name.clone(), writer)))
+            }
+            Self::Nowhere => Some(Box::new(Forgetful)),
+        }
+    }
+}
+
+impl FromStr for StatePlace {
+    type Err = NotAStatePlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAStatePlace> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("configmap", name)) => {
+                name.parse().map(Self::ConfigMap).map_err(|_| NotAStatePlace)
+            }
+            None if text == "none" => Ok(Self::Nowhere),
+            _ => Err(NotAStatePlace),
+        }
+    }
+}
+
+impl fmt::Display for StatePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file `{}`", path.display()),
+            Self::ConfigMap(name) => write!(f, "ConfigMap `{name}`"),
+            Self::Nowhere => f.write_str("nowhere"),
+        }
+    }
+}
+
+// === impl Forgetful ===
+
+#[async_trait::async_trait]
+impl Store for Forgetful {
+    async fn load(&mut self) -> Result<BTreeMap<String, Account>, StoreError> {
+        Ok(BTreeMap::new())
+    }
+
+    async fn save(&mut self, _: &Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_from_a_word() {
+        let place = |text: &str| text.parse::<StatePlace>();
+        assert_eq!(place("file:/a/b"), Ok(StatePlace::File("/a/b".into())));
+        assert_eq!(place("configmap:a/b"), Ok(StatePlace::ConfigMap(ObjectName::new("a", "b"))));
+        assert_eq!(place("none"), Ok(StatePlace::Nowhere));
+        for wrong in ["", "file:", "configmap:", "configmap:a", "/a/b", "none:"] {
+            assert_eq!(place(wrong), Err(NotAStatePlace), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Takes in a request's body before anybody looks at the request.
+//!
+//! No page expects more than a few kilobytes. Taken in here, a body that is too long or does not
+//! come is refused in one place, and no page can forget to.
+
+use crate::web::accept::Limits;
+use crate::web::reply::refusal;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+
+/// The request with its whole body, or the refusal of it.
+pub(super) async fn take_in(
+    request: Request<Incoming>,
+    limits: &Limits,
+) -> Result<Request<Body>, Box<Response<Body>>> {
+    let (parts, body) = request.into_parts();
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let too_long = || {
+        let most = limits.body;
+        let sentence = format!("the request's body is too long: at most {most} bytes are read");
+        Box::new(refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_long", &sentence))
+    };
+    if body.size_hint().lower() > limits.body as u64 {
+        return Err(too_long());
+    }
+    let whole = Limited::new(body, limits.body).collect();
+    match tokio::time::timeout(limits.body_time, whole).await {
+        Ok(Ok(whole)) => Ok(Request::from_parts(parts, Body::from(whole.to_bytes()))),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
+        Ok(Err(_)) => {
+            let sentence = "the request's body ended too early or is not well-formed";
+            Err(Box::new(refusal(StatusCode::BAD_REQUEST, "bad_body", sentence)))
+        }
+        Err(_) => {
+            let sentence = "the request's body did not come in time";
+            Err(Box::new(refusal(StatusCode::REQUEST_TIMEOUT, "body_too_slow", sentence)))
+        }
+    }
+}
