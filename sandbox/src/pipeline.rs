@@ -6,7 +6,7 @@
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
-use crate::store::{Key, Store, StoreError};
+use crate::store::{Key, Part, Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -22,6 +22,11 @@ pub const FLUX_NAMESPACE: &str = "flux-system";
 pub const CANARY_NAMESPACE: &str = "hopclock";
 /// Where a lane's canary stands in its repository.
 pub const CANARY_PATH: &str = "canary/configmap.yaml";
+
+/// The annotation by which a lane's source consents to synthetic changes.
+const CONSENT: &str = "hopclock.dev/canary";
+/// Whose changes a new lane consents to.
+const GUEST: &str = "hopclock";
 
 /// Longest time for a new lane's first delivery.
 const FIRST_DELIVERY: Duration = Duration::from_secs(20);
@@ -150,6 +155,18 @@ impl Sandbox {
         Ok(url)
     }
 
+    /// Has a lane consent to the changes of another installation than the usual one, or to
+    /// nobody's.
+    ///
+    /// # Errors
+    /// If there is no such lane.
+    pub fn consent(&self, lane: &str, guest: Option<&str>) -> Result<(), SandboxError> {
+        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let patch = json!({"metadata": {"annotations": {CONSENT: guest}}});
+        self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
+        Ok(())
+    }
+
     /// The objects of the cluster.
     #[must_use]
     pub fn store(&self) -> &Store {
@@ -229,7 +246,7 @@ fn objects(lane: &Lane, url: &str, password: &str, token: &str) -> Vec<Value> {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-hook")),
             "data": {"token": STANDARD.encode(token)}}),
         json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
-            "metadata": metadata(name.clone()),
+            "metadata": {"name": name, "namespace": FLUX_NAMESPACE, "annotations": {CONSENT: GUEST}},
             "spec": {"interval": interval, "url": url, "ref": {"branch": "main"},
                 "timeout": "60s", "secretRef": {"name": format!("{name}-git")}}}),
         json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",

@@ -2,17 +2,19 @@
 //! its trigger and detectors, and finds the rest of its path.
 
 use crate::cli::credentials;
+use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, HopConfig, Objects};
-use crate::model::{Clock, ObjectName, ProbeError, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Subject};
+use crate::path::delivery::Landing;
 use crate::path::{self, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
-use crate::trigger::{Content, EditTemplate, GitCommit, GitCommitConfig, Trigger, TriggerConfig};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use crate::trigger::{
+    Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, Trigger, TriggerConfig,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub(super) struct Workshop {
     pub(super) instance: String,
     /// Folder of the git caches.
     pub(super) cache_dir: PathBuf,
+    /// What was proven of deliveries.
+    pub(super) proofs: Arc<Proofs>,
 }
 
 // === impl Workshop ===
@@ -43,7 +47,7 @@ impl Workshop {
         for hop in &scenario.hops {
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
-        let bystanders = bystanders(&reader, &hops).await?;
+        let path = path_of(&reader, &hops).await?;
         let slo = scenario.slo.as_ref();
         let until = slo.and_then(|it| it.until.as_ref());
         let plan = Plan {
@@ -51,13 +55,13 @@ impl Workshop {
             deadline: scenario.deadline,
             within: slo.map(|it| it.within),
             until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
+            bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
             hops,
-            bystanders: bystanders.into_iter().chain(needs(scenario)).collect(),
         };
         let TriggerConfig::GitCommit(config) = &scenario.trigger;
         Ok(Job {
             plan: Arc::new(plan),
-            trigger: self.git_commit(&reader, scenario, config).await?,
+            trigger: self.git_commit(&reader, scenario, config, path).await?,
             watches: Arc::new(self.cluster.clone()),
             instance: self.instance.clone(),
         })
@@ -68,6 +72,7 @@ impl Workshop {
         reader: &Reader<'_>,
         scenario: &Scenario,
         config: &GitCommitConfig,
+        mut path: Objects,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
         let access = credentials::resolve(reader, config).await?;
         let options = GitRemoteOptions {
@@ -99,7 +104,26 @@ impl Workshop {
             author: config.author.clone(),
             trailers: config.trailers.clone(),
         };
-        Ok(Arc::new(GitCommit::new(remote, edit)))
+        let source = config.source.as_ref();
+        let landing = Landing {
+            source: source
+                .map(|it| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)),
+            url: remote.url().to_string(),
+            branch: remote.branch().to_owned(),
+            path: config.path.clone(),
+            shared: config.shared,
+            replaces: config.mode != PushMode::Append,
+            // No trigger signs yet (rule S4).
+            signs_with: None,
+        };
+        if let Some(source) = &landing.source {
+            path.insert(source.clone(), reader.get(source).await?);
+        }
+        let trigger = Arc::new(GitCommit::new(remote, edit));
+        let (cluster, instance) = (&self.cluster, &self.instance);
+        let proven =
+            self.proofs.prove(cluster, scenario, instance, &landing, &path, trigger).await?;
+        Ok(Arc::new(proven))
     }
 }
 
@@ -140,12 +164,9 @@ async fn plan_hop(
     })
 }
 
-/// The members of the path that have no hop of their own (rule P5).
-async fn bystanders(
-    reader: &Reader<'_>,
-    hops: &[PlannedHop],
-) -> Result<Vec<PlannedBystander>, ProbeError> {
-    let mut known: BTreeMap<Subject, Value> = BTreeMap::new();
+/// The sources and appliers that the hops look at, and all that these need.
+async fn path_of(reader: &Reader<'_>, hops: &[PlannedHop]) -> Result<Objects, ProbeError> {
+    let mut known = Objects::new();
     let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
     while let Some(subject) = open.pop() {
         if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
@@ -155,18 +176,23 @@ async fn bystanders(
         open.extend(path::upstream_of(&subject, &object));
         known.insert(subject, object);
     }
+    Ok(known)
+}
+
+/// The members of the path that have no hop of their own (rule P5).
+fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
     let judged = |it: &Subject| {
         hops.iter().any(|hop| *hop.subject == *it && hop.place != crate::hop::Place::Request)
     };
-    let rest = known.into_keys().filter(|it| !judged(it));
-    let plan = |subject: Subject| {
+    let rest = path.keys().filter(|it| !judged(it));
+    let plan = |subject: &Subject| {
         let detector = match path::role(&subject.kind)? {
             Role::Source => Bystander::Source,
             Role::Applier => Bystander::Applier,
         };
-        Some(PlannedBystander { subject: Arc::new(subject), detector })
+        Some(PlannedBystander { subject: Arc::new(subject.clone()), detector })
     };
-    Ok(rest.filter_map(plan).collect())
+    rest.filter_map(plan).collect()
 }
 
 /// What the hops need beside their subjects: it has to be there (rule P6).

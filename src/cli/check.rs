@@ -3,14 +3,18 @@
 use crate::cli::args::CheckArguments;
 use crate::cli::{Exit, complain, print};
 use crate::config::{self, Scenario};
+use crate::trigger::TriggerConfig;
 use std::path::{Path, PathBuf};
 
 /// Checks files and directories.
 pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let Some(scenarios) = load(&arguments.files) else { return Exit::Usage };
-    let lines = scenarios
-        .iter()
-        .map(|it| format!("scenario `{}` is right: {} hops\n", it.name, it.hops.len()));
+    let lines = scenarios.iter().map(|it| {
+        let TriggerConfig::GitCommit(trigger) = &it.trigger;
+        let note = "; its source is shared: `run` counts whom each run wakes";
+        let shared = if trigger.shared { note } else { "" };
+        format!("scenario `{}` is right: {} hops{shared}\n", it.name, it.hops.len())
+    });
     match print(&lines.collect::<String>()) {
         Ok(()) => Exit::Delivered,
         Err(_) => Exit::Unmeasured,

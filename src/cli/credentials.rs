@@ -4,6 +4,7 @@
 use crate::cli::reader::Reader;
 use crate::cluster::Secret;
 use crate::model::{GroupKind, ObjectName, ProbeError, Subject};
+use crate::path::delivery::branch_of;
 use crate::remote::git::Credentials;
 use crate::trigger::{GitAuth, GitCommitConfig, SecretSource};
 use secrecy::{ExposeSecret, SecretString};
@@ -31,7 +32,7 @@ pub(super) async fn resolve(
         Some(source) => of_source(reader, source, config).await?,
         None => Access {
             url: config.url.clone().unwrap_or_default(),
-            branch: "main".to_owned(),
+            branch: config.branch.clone().unwrap_or_else(|| "main".to_owned()),
             credentials: Credentials::None,
             ca: None,
         },
@@ -43,9 +44,6 @@ pub(super) async fn resolve(
     }
     if let Some(file) = &config.ca_file {
         access.ca = Some(read(file, "certificate authority")?);
-    }
-    if let Some(branch) = &config.branch {
-        access.branch.clone_from(branch);
     }
     Ok(access)
 }
@@ -60,18 +58,10 @@ async fn of_source(
     let subject = Subject::local(GroupKind::git_repository(), &source.namespace, &source.name);
     let object = reader.get(&subject).await?;
     let spec = &object["spec"];
-    let branch = spec["ref"]["branch"]
-        .as_str()
-        .or_else(|| spec["ref"]["name"].as_str().and_then(|it| it.strip_prefix("refs/heads/")));
-    if branch.is_none() && spec["ref"].is_object() && config.branch.is_none() {
-        return Err(error(
-            "source_without_branch",
-            format!(
-                "{subject} follows no branch, so no commit would ever be fetched by it: set its \
-                 `spec.ref.branch`, or name another source"
-            ),
-        ));
-    }
+    let branch = match &config.branch {
+        Some(branch) => branch.clone(),
+        None => branch_of(&subject, &object)?,
+    };
     let url = spec["url"].as_str().unwrap_or_default();
     if !(url.starts_with("http://") || url.starts_with("https://")) {
         return Err(error(
@@ -95,7 +85,6 @@ async fn of_source(
         Some(secret) => of_secret(reader, secret).await?,
         None => (Credentials::None, None),
     };
-    let branch = branch.unwrap_or("master").to_owned();
     Ok(Access { url: url.to_owned(), branch, credentials, ca })
 }
 

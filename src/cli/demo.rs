@@ -47,6 +47,8 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
     let mut scenarios = Vec::new();
     for act in ACTS.map(|act| act()) {
         sandbox.add_lane(&act.lane).await?;
+        // As `kubectl annotate gitrepository … hopclock.dev/canary=demo` does.
+        sandbox.consent(&act.lane.name, Some(INSTANCE))?;
         scenarios.push((prepare(&act, &folder)?, act));
     }
     play(arguments, &sandbox, &folder, &scenarios, &stop).await

@@ -12,6 +12,7 @@ mod history;
 mod lanes;
 mod metrics;
 mod progress;
+mod proof;
 mod reader;
 mod report;
 mod run;

@@ -127,6 +127,7 @@ pub(super) async fn workshop(
         clock,
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
+        proofs: Arc::default(),
     })
 }
 

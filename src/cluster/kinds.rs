@@ -163,12 +163,14 @@ impl Kinds {
 // === impl Served ===
 
 impl Served {
+    /// The path of all objects of all namespaces.
+    pub(super) fn path_of_all(&self) -> String {
+        format!("{}/{}", self.root(), self.plural)
+    }
+
     /// The path of all objects of `namespace`, or of one of them.
     pub(super) fn path(&self, namespace: &str, name: &str) -> String {
-        let mut path = match self.kind.group.as_str() {
-            "" => format!("/api/{}", self.version),
-            group => format!("/apis/{group}/{}", self.version),
-        };
+        let mut path = self.root();
         if self.namespaced {
             path.push_str("/namespaces/");
             path.push_str(namespace);
@@ -180,6 +182,13 @@ impl Served {
             path.push_str(name);
         }
         path
+    }
+
+    fn root(&self) -> String {
+        match self.kind.group.as_str() {
+            "" => format!("/api/{}", self.version),
+            group => format!("/apis/{group}/{}", self.version),
+        }
     }
 
     /// What a request for its objects is about.

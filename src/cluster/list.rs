@@ -6,7 +6,7 @@ use crate::cluster::track::Known;
 use crate::cluster::trim::trim;
 use crate::cluster::version::Version;
 use crate::cluster::{Error, WatchName};
-use crate::model::Moment;
+use crate::model::{GroupKind, Moment};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -115,6 +115,33 @@ pub(super) async fn list(
     }
 }
 
+/// Every object of a kind, in one namespace or in all.
+///
+/// # Errors
+///
+/// As [`list`].
+pub(super) async fn all(
+    api: &Api,
+    kinds: &Kinds,
+    kind: &GroupKind,
+    namespace: Option<&str>,
+) -> Result<Vec<Value>, Error> {
+    let served = kinds.find(api, kind).await?;
+    let namespace = namespace.filter(|_| served.namespaced);
+    let path = namespace.map_or_else(|| served.path_of_all(), |it| served.path(it, ""));
+    let target = served.target("list", namespace.unwrap_or_default(), "");
+    let ask = Ask { target, path };
+    let answer = api.get(&ask).await?;
+    let Listed { api_version, items, .. } = api.read(&ask, &answer.body)?;
+    let shaped = |it| {
+        let mut object = Value::Object(it);
+        identify(&mut object, &api_version, &kind.kind);
+        trim(&mut object);
+        object
+    };
+    Ok(items.into_iter().map(shaped).collect())
+}
+
 async fn list_served(
     api: &Api,
     served: &Served,
@@ -138,13 +165,17 @@ async fn list_served(
 
 /// An item of a list looks like the object of an event: with its version and kind, trimmed.
 fn item(mut object: Value, api_version: &str, kind: &str) -> (String, Known) {
-    if object["kind"].is_null() {
-        object["kind"] = kind.into();
-        object["apiVersion"] = api_version.into();
-    }
+    identify(&mut object, api_version, kind);
     trim(&mut object);
     let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
     let name = text(&object["metadata"]["name"]);
     let version = Version(text(&object["metadata"]["resourceVersion"]));
     (name, Known { version, value: Arc::new(object) })
+}
+
+fn identify(object: &mut Value, api_version: &str, kind: &str) {
+    if object["kind"].is_null() {
+        object["kind"] = kind.into();
+        object["apiVersion"] = api_version.into();
+    }
 }

@@ -109,7 +109,7 @@ impl Cluster {
         Following::begin(&self.hub, subjects).await
     }
 
-    /// Reads an object, as detectors see it.
+    /// Reads an object, as detectors see it; a Kustomization with its inventory.
     ///
     /// # Errors
     ///
@@ -118,8 +118,25 @@ impl Cluster {
         let missing = || Error::NoSuchObject { subject: Box::new(subject.clone()) };
         let (kind, namespace) = (&subject.kind, &subject.namespace);
         let mut object = self.read(kind, namespace, &subject.name).await?.ok_or_else(missing)?;
-        trim::trim(&mut object);
+        trim::trim_for_one_look(&mut object);
         Ok(object)
+    }
+
+    /// Reads all objects of a kind, of one namespace or of the whole cluster; none if the API
+    /// server does not serve the kind.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn all(
+        &self,
+        kind: &GroupKind,
+        namespace: Option<&str>,
+    ) -> Result<Option<Vec<Value>>, Error> {
+        match list::all(&self.hub.api, &self.hub.kinds, kind, namespace).await {
+            Err(Error::NoSuchKind { .. }) => Ok(None),
+            objects => objects.map(Some),
+        }
     }
 
     /// Reads a Secret.

@@ -20,18 +20,24 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// owns the annotation `reconcile.fluxcd.io/requestedAt`. The values of a Secret that are text are
 /// decoded, so that a token is found in them as in a ConfigMap.
 pub(super) fn trim(object: &mut Value) {
-    if let Some(fields) = object.pointer_mut("/metadata/managedFields") {
-        *fields = requesters(fields);
-    }
-    if let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") {
-        annotations.remove(LAST_APPLIED);
-    }
+    trim_for_one_look(object);
     if object["kind"] == "Kustomization"
         && let Some(Value::Object(status)) = object.get_mut("status")
     {
         for bulk in KUSTOMIZATION_BULK {
             status.remove(bulk);
         }
+    }
+}
+
+/// The same, but what grows with the number of applied objects stays: an object that is read once
+/// and not kept may be asked what it has applied.
+pub(super) fn trim_for_one_look(object: &mut Value) {
+    if let Some(fields) = object.pointer_mut("/metadata/managedFields") {
+        *fields = requesters(fields);
+    }
+    if let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") {
+        annotations.remove(LAST_APPLIED);
     }
     if object["kind"] == "Secret" && object["apiVersion"] == "v1" {
         for value in object["data"].as_object_mut().into_iter().flat_map(|it| it.values_mut()) {

@@ -46,7 +46,8 @@ impl Kind for SourceFetchedConfig {
 
 impl Detector for SourceFetched {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        if let Some(carried) = change.carried_in(artifact_revision(now)) {
+        let carried = artifact_revisions(now).into_iter().find_map(|it| change.carried_in(it));
+        if let Some(carried) = carried {
             return Sighting::Reached(Reached {
                 started: request::started(past, now),
                 via: Some(request::via(past, now)),
@@ -58,11 +59,12 @@ impl Detector for SourceFetched {
     }
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
-        artifact_revision(now).as_str().and_then(Revision::of_git_source).into_iter().collect()
+        let texts = artifact_revisions(now).into_iter().filter_map(Value::as_str);
+        texts.filter_map(Revision::of_git_source).collect()
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {
-        change.is_lost_in(artifact_revision(now))
+        artifact_revisions(now).into_iter().all(|it| change.is_lost_in(it))
     }
 }
 
@@ -85,4 +87,10 @@ pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting 
 
 pub(super) fn artifact_revision(state: &State) -> &Value {
     &state.value["status"]["artifact"]["revision"]
+}
+
+/// What the source holds: a revision of its own, and one of each source that it includes (rule P8).
+fn artifact_revisions(state: &State) -> Vec<&Value> {
+    let included = state.value["status"]["includedArtifacts"].as_array().into_iter().flatten();
+    std::iter::once(artifact_revision(state)).chain(included.map(|it| &it["revision"])).collect()
 }

@@ -18,6 +18,7 @@ mod sighting;
 mod state;
 pub mod statistics;
 mod subject;
+mod survey;
 mod timetable;
 mod underway;
 
@@ -37,5 +38,6 @@ pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, SloRecord, Spa
 pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
+pub use survey::{Holding, Survey};
 pub use timetable::{Calendar, Due, NotACalendar, Pause, Position, Ticks, Timetable, zone, zones};
 pub use underway::{Account, Acknowledged, Publishing, Underway};

@@ -3,6 +3,8 @@
 //! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
 //! the path (rule P5 looks for suspension on all of them).
 
+pub mod delivery;
+
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 //! The file's content is the canary; its last one on the branch says where the lane's sequence
 //! stands, so nothing has to be remembered between runs.
 
-use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, When, conclude};
+use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote};
 use crate::trigger::{Error, Published, Trigger};
 use schemars::JsonSchema;
@@ -233,6 +233,10 @@ impl Trigger for GitCommit {
         let file = self.remote.read_file(&self.edit.path).await?;
         let latest = file.as_deref().and_then(latest_in);
         Ok(latest.filter(|it| it.instance() == self.edit.instance))
+    }
+
+    async fn survey(&self, files: &[String]) -> Result<Option<Survey>, Error> {
+        Ok(Some(self.remote.survey(files).await?))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {

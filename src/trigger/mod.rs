@@ -5,7 +5,7 @@
 
 mod git_commit;
 
-use crate::model::{Ancestry, CanaryId, Moment, Revision, When};
+use crate::model::{Ancestry, CanaryId, Moment, Revision, Survey, When};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -23,6 +23,13 @@ pub trait Trigger: Send + Sync {
 
     /// The latest canary of the lane on the remote; the next one must be later (rule T9).
     async fn latest(&self) -> Result<Option<CanaryId>, Error>;
+
+    /// What stands beside the latest canary, and those of these files that are there: what
+    /// [`Trigger::latest`] has fetched is looked at, and nothing asked again. None if the remote
+    /// has no tree of files.
+    async fn survey(&self, _files: &[String]) -> Result<Option<Survey>, Error> {
+        Ok(None)
+    }
 
     /// Makes the change locally, and says which revisions will carry it. Nothing is sent.
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error>;

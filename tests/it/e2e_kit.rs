@@ -115,6 +115,7 @@ impl Bench {
         let (name, interval) = (name.to_owned(), interval.to_owned());
         let lane = Lane { name, interval, hook, door: Door::Open };
         let url = self.sandbox.add_lane(&lane).await.unwrap();
+        self.sandbox.consent(&lane.name, Some("test")).unwrap();
         Course::new(self.clone(), lane.name, url)
     }
 

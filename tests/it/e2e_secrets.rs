@@ -15,7 +15,9 @@ use std::path::Path;
 async fn locked(bench: &Bench, name: &str) -> String {
     let (name, interval) = (name.to_owned(), "10m".to_owned());
     let lane = Lane { name, interval, hook: Hook::Right, door: Door::Locked };
-    bench.sandbox.add_lane(&lane).await.unwrap()
+    let url = bench.sandbox.add_lane(&lane).await.unwrap();
+    bench.sandbox.consent(&lane.name, Some("test")).unwrap();
+    url
 }
 
 /// Replaces what is in a Secret.

@@ -31,6 +31,7 @@ mod metrics;
 mod metrics_table;
 mod prometheus;
 mod readme;
+mod refusals_table;
 mod replay;
 mod service;
 mod service_kit;

@@ -53,6 +53,12 @@ impl Object {
         self
     }
 
+    /// The artifact of a source that it includes.
+    pub(crate) fn included(mut self, commit: char) -> Self {
+        self.0["status"]["includedArtifacts"] = json!([{"revision": revision(commit)}]);
+        self
+    }
+
     /// What a Kustomization attempted last.
     pub(crate) fn attempted(mut self, commit: char) -> Self {
         self.0["status"]["lastAttemptedRevision"] = json!(revision(commit));

@@ -185,3 +185,24 @@ fn o1_stalled_counts_at_once_only_if_it_turned_since_publish_began_and_at_its_ow
     let freed = [first(1.0, stalled()), next(12.0, source()), next(13.0, stalled())];
     assert!(is_stalled(&freed), "it was freed since and gave up again");
 }
+
+#[test]
+fn p8_an_including_source_is_reached_by_what_it_includes() {
+    let including = |lib: char| source().included(lib);
+    let before = first(1.0, including('b'));
+    assert_eq!(look(std::slice::from_ref(&before), &change()), Sighting::NotYet);
+    let states = [before, next(12.0, including('c'))];
+    assert_eq!(fetched(&states).carried, Carried::Ours);
+    assert_eq!(SourceFetched.revisions(&states[1]).last(), Some(&commit('c')));
+}
+
+#[test]
+fn p8_an_including_source_has_lost_the_change_when_nothing_that_it_holds_carries_it() {
+    let mut known = change();
+    known.dismiss(commit('a'));
+    known.dismiss(commit('b'));
+    known.dismiss(commit('d'));
+    let own = first(1.0, source().artifact('a').included('c'));
+    assert!(!SourceFetched.has_lost(&own, &known));
+    assert!(SourceFetched.has_lost(&next(2.0, source().artifact('a').included('d')), &known));
+}

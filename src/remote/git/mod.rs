@@ -12,10 +12,11 @@ mod fetch;
 mod history;
 mod http;
 mod push;
+mod survey;
 mod transport;
 mod url;
 
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Moment, Survey};
 use crate::remote::client::client;
 use git2::{ErrorClass, Oid};
 use reqwest::Client;
@@ -224,6 +225,24 @@ impl GitRemote {
             }
             let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
             history::file(cache.repository(), tip, &path)
+                .map_err(|error| inner.git_error(cache, &error))
+        })
+        .await
+    }
+
+    /// What the tip that the cache knows holds, and those of these files that are there, without
+    /// asking the remote; a cold cache is filled.
+    ///
+    /// # Errors
+    /// When a cold cache cannot be filled.
+    pub async fn survey(&self, files: &[String]) -> Result<Survey, Error> {
+        let files = files.to_vec();
+        self.with_cache(move |inner, cache| {
+            if cache.commit(cache::TIP).is_none() {
+                fetch::refresh(inner, cache, &Mode::Append)?;
+            }
+            let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
+            survey::of(cache.repository(), tip, &files)
                 .map_err(|error| inner.git_error(cache, &error))
         })
         .await

@@ -7,6 +7,7 @@ use hopclock_sandbox::git::{
 };
 use hopclock_sandbox::pipeline::{Door, Hook};
 use insta::assert_snapshot;
+use serde_json::json;
 
 #[tokio::test]
 async fn a_remote_that_cannot_be_used_gets_one_sentence() {
@@ -16,11 +17,20 @@ async fn a_remote_that_cannot_be_used_gets_one_sentence() {
     for (title, git) in [
         ("unknown host", "url: 'http://no-such-host.invalid/fleet/canary.git'".to_owned()),
         ("nobody listens", "url: 'http://127.0.0.1:1/fleet/canary.git'".to_owned()),
-        ("unknown repository", format!("url: '{base}/nothing.git'")),
-        ("unknown branch", format!("url: '{}', branch: mian", stage.url)),
-        ("unknown branch of a source", format!("{SOURCE}, branch: mian")),
     ] {
         stage.refuse_scenario(&mut page, title, &git, HOPS).await;
+    }
+    let nothing = format!("{base}/nothing.git");
+    for (title, url, branch) in [
+        ("unknown repository", &nothing, "main"),
+        ("unknown branch", &stage.url, "mian"),
+        ("as it was", &stage.url, "main"),
+    ] {
+        let spec = json!({"url": url, "ref": {"branch": branch}});
+        stage.change("GitRepository", "canary", &json!({"spec": spec}));
+        if branch != "main" || *url != stage.url {
+            stage.refuse_scenario(&mut page, title, SOURCE, HOPS).await;
+        }
     }
     for (title, on, fault) in [
         ("401 to the first question", RequestKind::FetchRefs, Fault::Status(401, None)),
@@ -111,13 +121,17 @@ async fn others_on_the_lane_are_named() {
     let git = stage.sandbox.git();
     let base = git.tip(&stage.url, "main").unwrap();
     let file = stage.scenario(SOURCE, HOPS);
+    stage.sandbox.consent("canary", Some("team-b")).unwrap();
     let other = told(stage.call(&["run", file, "--instance", "team-b"])).await;
     assert_eq!(other.code, Some(0), "{other:?}");
+    stage.refuse_scenario(&mut page, "the consent of another instance", SOURCE, HOPS).await;
+    stage.sandbox.consent("canary", Some("hopclock")).unwrap();
     stage.refuse_scenario(&mut page, "a canary of another instance", SOURCE, HOPS).await;
     git.force(&stage.url, "lane", &base).unwrap();
     let foreign = NewCommit::new("lane", "Fix the roof").file("roof.yaml", "fixed: true\n");
     git.commit(&stage.url, &foreign).unwrap();
     git.force(&stage.url, "base", &base).unwrap();
+    stage.change("GitRepository", "canary", &json!({"spec": {"ref": {"branch": "lane"}}}));
     let replace = format!("{SOURCE}, branch: lane, mode: {{ replace: {{ base: base }} }}");
     stage
         .refuse_scenario(&mut page, "a foreign commit on a branch to replace", &replace, HOPS)

@@ -4,6 +4,7 @@ mod bad_cluster;
 mod bad_files;
 mod bad_git;
 mod bad_source;
+mod delivery;
 mod exit_codes;
 mod help;
 mod kit;

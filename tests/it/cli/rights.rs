@@ -39,6 +39,8 @@ async fn who_grants_what_each_refusal_names_gets_a_run() {
         let pushes = stage.sandbox.git().ref_updates().len();
         let run = told(stage.call(&["run", file, "--kubeconfig", "kubeconfig"])).await;
         if run.code == Some(0) {
+            // Who may not list everybody's objects is told what that leaves open (rule S1).
+            assert!(run.err.contains("is known only in part"), "{}", run.err);
             break;
         }
         assert_eq!(run.code, Some(3), "{run:?}");

@@ -59,7 +59,7 @@ async fn a_signal_ends_a_run_with_what_was_measured() {
   - source_fetched: { git_repository: flux-system/canary }
   - applied: { kustomization: flux-system/another }
 ";
-    let git = format!("{SOURCE}, template: 'canary: ${{canary}}'");
+    let git = format!("{SOURCE}, shared: true, template: 'canary: ${{canary}}'");
     let text = scenario("canary", &git, hops).replace("20s", "10m");
     stage.file("canary.yaml", &text);
     stage.file("later.yaml", &scenario("later", SOURCE, HOPS));
@@ -119,10 +119,10 @@ async fn a_demo_that_is_stopped_takes_its_folders_along() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// A Kustomization that fails to build, again and again.
+/// A Kustomization that fails to build what is no manifest, again and again.
 fn applier(name: &str) -> serde_json::Value {
     json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": name, "namespace": "flux-system"},
-        "spec": {"interval": "10m", "path": "./nowhere", "prune": true,
+        "spec": {"interval": "10m", "path": "./canary", "prune": true,
             "sourceRef": {"kind": "GitRepository", "name": "canary"}}})
 }

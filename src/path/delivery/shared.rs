@@ -1,0 +1,352 @@
+//! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
+
+use crate::model::{GroupKind, Subject};
+use crate::path::delivery::proof::Landing;
+use crate::path::delivery::reference::{Kinship, branch_of, kinship};
+use crate::path::delivery::{Refusal, verify};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The kinds whose objects have to be listed, where they are served: group and kind.
+pub const KINDS: [(&str, &str); 5] = [
+    ("source.toolkit.fluxcd.io", "GitRepository"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("notification.toolkit.fluxcd.io", "Alert"),
+    ("image.toolkit.fluxcd.io", "ImageUpdateAutomation"),
+];
+
+/// Everybody in a cluster who could use a source.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    objects: Vec<(Subject, Value)>,
+}
+
+/// Whom each run wakes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Woken {
+    /// Those that apply what a source holds.
+    pub appliers: BTreeSet<Subject>,
+    /// Those that tell people.
+    pub alerts: BTreeSet<Subject>,
+    /// Those that write new image tags.
+    pub automations: BTreeSet<Subject>,
+}
+
+// === impl Neighbours ===
+
+impl Neighbours {
+    /// Adds the objects of one of [`KINDS`].
+    pub fn add(&mut self, kind: &GroupKind, objects: Vec<Value>) {
+        let named = objects.into_iter().map(|it| {
+            let text = |field: &str| it["metadata"][field].as_str().unwrap_or_default().to_owned();
+            (Subject::local(kind.clone(), &text("namespace"), &text("name")), it)
+        });
+        self.objects.extend(named);
+    }
+
+    /// Whom a run wakes that pushes there.
+    #[must_use]
+    pub fn woken(&self, landing: &Landing) -> Woken {
+        let ours = self.following(landing);
+        let mut woken = Woken::default();
+        for (subject, object) in &self.objects {
+            let spec = &object["spec"];
+            let uses = |reference: &Value| names(&ours, subject, reference);
+            match subject.kind.kind.as_str() {
+                "Kustomization" if uses(&spec["sourceRef"]) => {
+                    woken.appliers.insert(subject.clone());
+                }
+                "HelmRelease" if uses(&spec["chart"]["spec"]["sourceRef"]) => {
+                    woken.appliers.insert(subject.clone());
+                }
+                "ImageUpdateAutomation" if automation_uses(&ours, subject, spec) => {
+                    woken.automations.insert(subject.clone());
+                }
+                "Alert" => {
+                    let sources = spec["eventSources"].as_array().into_iter().flatten();
+                    let labels = |it: &Value| self.labelled(&ours, subject, it);
+                    if sources.into_iter().any(|it| uses(it) || labels(it)) {
+                        woken.alerts.insert(subject.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        woken
+    }
+
+    /// Refuses a source that others use, unless the scenario says so. `path` are the appliers that
+    /// it has on its path; without any, the source may have one.
+    ///
+    /// # Errors
+    /// When it is shared and the scenario does not say so.
+    pub fn check(&self, landing: &Landing, path: &BTreeSet<Subject>) -> Result<(), Refusal> {
+        let appliers = self.woken(landing).appliers;
+        let others: Vec<_> = appliers.difference(path).collect();
+        let own = usize::from(path.is_empty());
+        if landing.shared || others.len() <= own {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "shared_source",
+            format_args!(
+                "{} is also applied by {}, and each run would wake {}: give the canary a source, a \
+                 branch and an applier of its own, or say `shared: true`",
+                landing.place(),
+                listed(others.iter().copied()),
+                if others.len() == 1 { "it" } else { "them" },
+            ),
+        ))
+    }
+
+    /// Refuses `replace` on a branch that an automation pushes to: its commits would be taken away.
+    ///
+    /// # Errors
+    /// When there is such an automation.
+    pub fn check_replace(&self, landing: &Landing) -> Result<(), Refusal> {
+        let sources = self.sources(landing, |_, _| true);
+        let pushes = |(subject, object): &&(Subject, Value)| {
+            subject.kind.kind == "ImageUpdateAutomation"
+                && automation_uses(&sources, subject, &object["spec"])
+                && self.push_branch(subject, &object["spec"]).as_ref() == Some(&landing.branch)
+        };
+        match self.objects.iter().find(pushes).filter(|_| landing.replaces) {
+            None => Ok(()),
+            Some((automation, _)) => Err(Refusal::new(
+                "automation_pushes",
+                format_args!(
+                    "{automation} pushes to {} too, and `replace` would take its commits away: give \
+                     the canary a branch of its own, or use `append`",
+                    landing.place()
+                ),
+            )),
+        }
+    }
+
+    /// Refuses a branch that a source follows, on the path or not, which would not take our commits:
+    /// it would deliver nothing any more (rule S4).
+    ///
+    /// # Errors
+    /// When there is such a source.
+    pub fn check_verify(&self, landing: &Landing) -> Result<(), Refusal> {
+        let ours = self.following(landing);
+        let sources = self.objects.iter().filter(|it| ours.contains(&it.0));
+        sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, landing.signs_with))
+    }
+
+    /// The sources that follow our branch.
+    fn following(&self, landing: &Landing) -> BTreeSet<Subject> {
+        self.sources(landing, |subject, object| {
+            branch_of(subject, object).is_ok_and(|it| it == landing.branch)
+        })
+    }
+
+    /// The sources of our repository that are so; the trigger's own in any case.
+    fn sources(
+        &self,
+        landing: &Landing,
+        are: impl Fn(&Subject, &Value) -> bool,
+    ) -> BTreeSet<Subject> {
+        let git = self.objects.iter().filter(|it| it.0.kind == GroupKind::git_repository());
+        let same = git.filter(|(subject, object)| {
+            kinship(&landing.url, object) == Kinship::Same && are(subject, object)
+        });
+        same.map(|it| it.0.clone()).chain(landing.source.clone()).collect()
+    }
+
+    /// The branch that an automation pushes to: its own, that of its checkout, or its source's.
+    fn push_branch(&self, automation: &Subject, spec: &Value) -> Option<String> {
+        let git = &spec["git"];
+        let said = [&git["push"]["branch"], &git["checkout"]["ref"]["branch"]];
+        if let Some(branch) = said.into_iter().find_map(Value::as_str) {
+            return Some(branch.to_owned());
+        }
+        let named = |it: &&(Subject, Value)| {
+            let only = BTreeSet::from([it.0.clone()]);
+            automation_uses(&only, automation, spec)
+        };
+        let (subject, source) = self.objects.iter().find(named)?;
+        branch_of(subject, source).ok()
+    }
+
+    /// Whether an event source picks one of the sources by `*` and labels.
+    fn labelled(&self, ours: &BTreeSet<Subject>, alert: &Subject, event: &Value) -> bool {
+        let namespace = event["namespace"].as_str().unwrap_or(&alert.namespace);
+        let git = GroupKind::git_repository();
+        let wanted = event["matchLabels"].as_object();
+        event["kind"] == git.kind.as_str()
+            && event["name"] == "*"
+            && self.objects.iter().any(|(subject, object)| {
+                let labels = &object["metadata"]["labels"];
+                let fits = || wanted.into_iter().flatten().all(|(key, it)| labels[key] == *it);
+                ours.contains(subject) && subject.namespace == namespace && fits()
+            })
+    }
+}
+
+// === impl Woken ===
+
+impl fmt::Display for Woken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = |all: &BTreeSet<Subject>, one: &str, many: &str| match all.len() {
+            0 => format!("no {one}"),
+            1 => format!("1 {one} ({})", listed(all.iter())),
+            some => format!("{some} {many} ({})", listed(all.iter())),
+        };
+        write!(
+            f,
+            "{}, {} and {}",
+            count(&self.appliers, "applier", "appliers"),
+            count(&self.alerts, "alert", "alerts"),
+            count(&self.automations, "automation", "automations")
+        )
+    }
+}
+
+/// Whether a reference of an object names one of the sources.
+fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
+    let git = GroupKind::git_repository();
+    let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
+    reference["kind"] == git.kind.as_str()
+        && reference["name"]
+            .as_str()
+            .is_some_and(|name| sources.contains(&Subject::local(git.clone(), namespace, name)))
+}
+
+/// An automation's source is a GitRepository, said or not.
+fn automation_uses(sources: &BTreeSet<Subject>, of: &Subject, spec: &Value) -> bool {
+    let mut reference = spec["sourceRef"].clone();
+    if reference["kind"].is_null() {
+        reference["kind"] = "GitRepository".into();
+    }
+    names(sources, of, &reference)
+}
+
+/// The first few, and how many more.
+fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
+    const SHOWN: usize = 3;
+    let all: Vec<_> = all.map(ToString::to_string).collect();
+    let first = all[..all.len().min(SHOWN)].join(", ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::delivery::Signature;
+    use serde_json::json;
+
+    fn landing() -> Landing {
+        Landing {
+            source: Some(Subject::local(GroupKind::git_repository(), "flux-system", "apps")),
+            url: "https://h/apps".to_owned(),
+            branch: "main".to_owned(),
+            path: "canary/a.yaml".to_owned(),
+            shared: false,
+            replaces: false,
+            signs_with: None,
+        }
+    }
+
+    fn object(name: &str, spec: &Value) -> Value {
+        json!({"metadata": {"namespace": "flux-system", "name": name}, "spec": spec})
+    }
+
+    fn with(objects: &[(usize, Value)]) -> Neighbours {
+        let mut all = Neighbours::default();
+        for (kind, object) in objects {
+            let (group, kind) = KINDS[*kind];
+            all.add(&GroupKind::new(group, kind), vec![object.clone()]);
+        }
+        all
+    }
+
+    fn cluster() -> Neighbours {
+        let apps = json!({"kind": "GitRepository", "name": "apps"});
+        let git = |url: &str, branch: &str| json!({"url": url, "ref": {"branch": branch}});
+        with(&[
+            (0, object("apps", &git("https://h/apps.git", "main"))),
+            (0, object("twin", &git("ssh://git@h/apps", "main"))),
+            (0, object("prod", &git("https://h/apps", "prod"))),
+            (1, object("one", &json!({"sourceRef": apps}))),
+            (1, object("two", &json!({"sourceRef": {"kind": "GitRepository", "name": "twin"}}))),
+            (1, object("prod", &json!({"sourceRef": {"kind": "GitRepository", "name": "prod"}}))),
+            (1, object("oci", &json!({"sourceRef": {"kind": "OCIRepository", "name": "apps"}}))),
+            (2, object("chart", &json!({"chart": {"spec": {"sourceRef": apps}}}))),
+            (3, object("named", &json!({"eventSources": [apps]}))),
+            (3, object("all", &json!({"eventSources": [{"kind": "GitRepository", "name": "*"}]}))),
+            (3, object("none", &json!({"eventSources": [{"kind": "Kustomization", "name": "*"}]}))),
+            (
+                4,
+                object(
+                    "bot",
+                    &json!({"sourceRef": {"name": "prod"}, "git": {"push": {"branch": "main"}}}),
+                ),
+            ),
+            (4, object("own", &json!({"sourceRef": apps}))),
+        ])
+    }
+
+    fn named(all: &BTreeSet<Subject>) -> Vec<&str> {
+        all.iter().map(|it| it.name.as_str()).collect()
+    }
+
+    #[test]
+    fn s1_a_run_wakes_whoever_uses_the_branch_through_any_source() {
+        let woken = cluster().woken(&landing());
+        assert_eq!(named(&woken.appliers), ["chart", "one", "two"]);
+        assert_eq!(named(&woken.alerts), ["all", "named"]);
+        assert_eq!(named(&woken.automations), ["own"]);
+        let text = woken.to_string();
+        assert!(text.starts_with("3 appliers (HelmRelease flux-system/chart, "), "{text}");
+        assert!(
+            text.ends_with("and 1 automation (ImageUpdateAutomation flux-system/own)"),
+            "{text}"
+        );
+        let none = "no applier, no alert and no automation";
+        assert_eq!(Woken::default().to_string(), none);
+    }
+
+    #[test]
+    fn s1_a_source_that_others_use_needs_shared() {
+        let one = Subject::local(GroupKind::kustomization(), "flux-system", "one");
+        let path = BTreeSet::from([one]);
+        let refusal = cluster().check(&landing(), &path).unwrap_err();
+        assert_eq!(refusal.reason, "shared_source");
+        assert!(refusal.message.contains("Kustomization flux-system/two"), "{}", refusal.message);
+        let shared = Landing { shared: true, ..landing() };
+        assert_eq!(cluster().check(&shared, &path), Ok(()));
+        let apps = json!({"sourceRef": {"kind": "GitRepository", "name": "apps"}});
+        let alone = with(&[(1, object("one", &apps))]);
+        assert_eq!(alone.check(&landing(), &path), Ok(()));
+        assert_eq!(alone.check(&landing(), &BTreeSet::new()), Ok(()), "its one applier");
+    }
+
+    #[test]
+    fn s4_an_unsigned_commit_must_not_stop_a_source_beside_the_path() {
+        let spec = |branch: &str| json!({"url": "https://h/apps", "ref": {"branch": branch}, "verify": {"mode": "HEAD"}});
+        let strict = with(&[(0, object("strict", &spec("main")))]);
+        let refusal = strict.check_verify(&landing()).unwrap_err();
+        assert_eq!(refusal.reason, "verify_unsatisfied");
+        let signed = Landing { signs_with: Some(Signature::Ssh), ..landing() };
+        assert_eq!(strict.check_verify(&signed), Ok(()));
+        let elsewhere = with(&[(0, object("strict", &spec("prod")))]);
+        assert_eq!(elsewhere.check_verify(&landing()), Ok(()));
+    }
+
+    #[test]
+    fn s2_replace_is_refused_on_a_branch_that_an_automation_pushes_to() {
+        let replace =
+            |branch: &str| Landing { replaces: true, branch: branch.to_owned(), ..landing() };
+        let refusal = cluster().check_replace(&replace("main")).unwrap_err();
+        assert_eq!(refusal.reason, "automation_pushes");
+        assert!(refusal.message.contains("flux-system/bot"), "{}", refusal.message);
+        assert_eq!(cluster().check_replace(&replace("canary")), Ok(()));
+        assert_eq!(cluster().check_replace(&landing()), Ok(()), "append takes nothing away");
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether a source that takes only signed commits would take the trigger's (rule S4).
+//!
+//! An unsigned head stops all delivery from a repository, not only the canary's.
+
+use crate::model::Subject;
+use crate::path::delivery::Refusal;
+use serde_json::Value;
+
+/// What a trigger signs its commits with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signature {
+    /// A GPG key.
+    Gpg,
+    /// An SSH key.
+    Ssh,
+}
+
+/// Refuses a source with `spec.verify` that what the trigger signs with does not satisfy; whether
+/// its key is one of those that the source knows is not asked here.
+pub(super) fn check(
+    subject: &Subject,
+    source: &Value,
+    signs_with: Option<Signature>,
+) -> Result<(), Refusal> {
+    let verify = &source["spec"]["verify"];
+    if !verify.is_object() {
+        return Ok(());
+    }
+    let mode = verify["mode"].as_str().unwrap_or("HEAD");
+    let wants_tag = !mode.eq_ignore_ascii_case("head");
+    let (why, cure) = match (wants_tag, signs_with) {
+        (false, Some(_)) => return Ok(()),
+        (true, _) => (
+            format!("verifies tags (`mode: {mode}`), and the trigger makes none"),
+            "name a source that verifies `HEAD`",
+        ),
+        (false, None) => (
+            "takes only signed commits, and the trigger signs none, so one of ours would stop all \
+             delivery from its repository"
+                .to_owned(),
+            "give the trigger a signing key whose public half is in the Secret of `spec.verify`, or \
+             name another source",
+        ),
+    };
+    Err(Refusal::new("verify_unsatisfied", format_args!("{subject} {why}: {cure}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GroupKind;
+    use serde_json::json;
+
+    #[test]
+    fn s4_a_source_that_verifies_gets_a_signature_or_no_push_at_all() {
+        let subject = Subject::local(GroupKind::git_repository(), "flux-system", "canary");
+        let ask = |verify: Value, with| check(&subject, &json!({"spec": {"verify": verify}}), with);
+        assert_eq!(ask(Value::Null, None), Ok(()));
+        assert_eq!(ask(json!({"mode": "HEAD"}), Some(Signature::Ssh)), Ok(()));
+        assert_eq!(ask(json!({"secretRef": {"name": "k"}}), Some(Signature::Gpg)), Ok(()));
+        let refusal = ask(json!({"mode": "HEAD"}), None).unwrap_err();
+        assert_eq!(refusal.reason, "verify_unsatisfied");
+        for mode in ["Tag", "TagAndHEAD"] {
+            let refusal = ask(json!({"mode": mode}), Some(Signature::Gpg)).unwrap_err();
+            assert!(refusal.message.contains(mode), "{}", refusal.message);
+        }
+    }
+}
