@@ -19,6 +19,8 @@ const FETCH: &str = "git-upload-pack";
 const PUSH: &str = "git-receive-pack";
 /// What libgit2 says when it wants nothing more.
 const GOODBYE: &[u8] = b"0000";
+/// How a shell ends when it does not find a program.
+const NO_PROGRAM: u32 = 127;
 /// As much of what the program prints on its error output as is kept.
 const MOST_SAID: usize = 4096;
 /// As much of it as is shown.
@@ -214,7 +216,8 @@ fn refusal(program: &str, said: String, status: Option<u32>) -> SshTrouble {
         return SshTrouble::ReadOnly { said };
     }
     // Without the program itself there is no repository to look for.
-    if says(&none) && !says(&["command not found", &format!("{program}: not found")]) {
+    let no_program = status == Some(NO_PROGRAM) || says(&["command not found"]);
+    if says(&none) && !no_program {
         return SshTrouble::NoRepository { said };
     }
     let said = match status {
@@ -273,13 +276,14 @@ mod tests {
             (PUSH, "ERROR: Permission to a/b.git denied to deploy key", read_only),
             (PUSH, "ERROR: This deploy key does not have write access to this project.", read_only),
             (FETCH, "bash: git-upload-pack: command not found", "git_ssh_command"),
-            (PUSH, "sh: 1: git-receive-pack: not found", "git_ssh_command"),
             (FETCH, "This account is currently not available.", "git_ssh_command"),
             (FETCH, "", "git_ssh_command"),
         ] {
             let trouble = refusal(program, plain(said.as_bytes()), Some(128));
             assert_eq!(trouble.reason(), reason, "{said}");
         }
+        let trouble = refusal(PUSH, "git-receive-pack: not found".to_owned(), Some(NO_PROGRAM));
+        assert_eq!(trouble.reason(), "git_ssh_command");
         let trouble = refusal(FETCH, String::new(), Some(1));
         assert!(trouble.to_string().contains("exit status 1"), "{trouble}");
     }
