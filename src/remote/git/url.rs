@@ -48,6 +48,12 @@ impl RemoteUrl {
         Ok((Self { place: Place::Http(url) }, credentials))
     }
 
+    /// Whether it is one over ssh.
+    #[must_use]
+    pub fn is_over_ssh(&self) -> bool {
+        matches!(self.place, Place::Ssh(_))
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
