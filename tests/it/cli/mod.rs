@@ -8,6 +8,7 @@ mod exit_codes;
 mod help;
 mod kit;
 mod output;
+mod over_ssh;
 mod rights;
 mod stop;
 mod tokens;
