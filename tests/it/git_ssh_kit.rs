@@ -7,6 +7,7 @@ use crate::git_kit::TestClock;
 use hopclock::remote::git::{
     Credentials, Error, GitRemote, GitRemoteOptions, PublishError, Published, SshKey,
 };
+use std::fmt::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
@@ -59,7 +60,7 @@ impl SshHost {
         );
         for kind in host_keys {
             let pair = keygen(&path(&format!("host_{}", kind.replace(':', "_"))), kind, &[]);
-            config.push_str(&format!("HostKey {}\n", pair.path.display()));
+            writeln!(config, "HostKey {}", pair.path.display()).unwrap();
         }
         std::fs::write(path("sshd_config"), config).unwrap();
         std::fs::write(path("authorized_keys"), "").unwrap();

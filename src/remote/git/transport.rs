@@ -4,10 +4,9 @@
 //! transport is registered for the whole process, so the session of an operation reaches it
 //! through the thread that the operation runs on.
 
-use crate::remote::git::Error;
 use crate::remote::git::http::{self, Ask};
 use crate::remote::git::session::Session;
-use crate::remote::git::ssh;
+use crate::remote::git::{Error, ssh};
 use bytes::Bytes;
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use std::cell::RefCell;

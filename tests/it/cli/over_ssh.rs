@@ -52,13 +52,13 @@ impl Bench {
         let told = self.run(git).await;
         assert_ne!(self.host.tip(), before, "{git}: {}{}", told.out, self.host.log());
     }
+}
 
-    fn secret(&self, values: &[(&str, &str)]) -> Value {
-        let data = values.iter().map(|(key, it)| ((*key).to_owned(), STANDARD.encode(it).into()));
-        let data = Value::Object(data.collect());
-        json!({"apiVersion": "v1", "kind": "Secret", "data": data,
-            "metadata": {"name": "deploy-key", "namespace": "flux-system"}})
-    }
+fn secret(values: &[(&str, &str)]) -> Value {
+    let data = values.iter().map(|(key, it)| ((*key).to_owned(), STANDARD.encode(it).into()));
+    let data = Value::Object(data.collect());
+    json!({"apiVersion": "v1", "kind": "Secret", "data": data,
+        "metadata": {"name": "deploy-key", "namespace": "flux-system"}})
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn keys_from_files_and_variables_push_to_a_url_over_ssh() {
 async fn the_secret_of_a_source_over_ssh_pushes_to_where_flux_fetches() {
     let Some(bench) = Bench::new().await else { return };
     let (private, known) = (bench.pair.private(), bench.host.known_hosts("ed25519"));
-    bench.stage.create(bench.secret(&[
+    bench.stage.create(secret(&[
         ("identity", &private),
         ("identity.pub", &bench.pair.public()),
         ("known_hosts", &known),

@@ -57,7 +57,6 @@ impl Stream {
     }
 
     fn open(session: &Arc<Session>, program: &'static str) -> io::Result<Self> {
-        let deadline = Instant::now() + session.timeout;
         let link = session.runtime.block_on(Link::open(session, program));
         let link = link.map_err(|error| failed(session, error))?;
         Ok(Self {
@@ -66,7 +65,7 @@ impl Stream {
             link: Some(link),
             pending: Vec::new(),
             answer: Bytes::new(),
-            deadline,
+            deadline: deadline(session),
             began: false,
             report: Report::new(&session.reference),
             said: Vec::new(),
@@ -86,7 +85,7 @@ impl Stream {
             return Err(closed(link));
         }
         let pending = std::mem::take(&mut self.pending);
-        self.deadline = Instant::now() + session.timeout;
+        self.deadline = deadline(session);
         let mut trace = session::lock(&session.trace);
         if self.program == PUSH && trace.push == Push::NotTaken && pending != GOODBYE {
             trace.push = Push::Unanswered { sent: session.clock.now() };
@@ -190,6 +189,12 @@ impl Drop for Stream {
             link.handle.disconnect(Disconnect::ByApplication, "", "").await
         }));
     }
+}
+
+/// When an answer that is asked for now must be there: by the runtime's timers, for the clock of
+/// measurements has nothing to do with it.
+fn deadline(session: &Session) -> Instant {
+    tokio::time::sleep(session.timeout).deadline()
 }
 
 /// Keeps the typed error for after libgit2, which is told a text.
