@@ -114,7 +114,7 @@ async fn what_the_server_says_instead_of_git_is_shown() {
             "git_ssh_command",
             "not found",
         ),
-        ("disabled", "echo 'no shell for you'; exit 1", "git_other", ""),
+        ("talkative", "echo 'Welcome to git'; exit 1", "git_ssh_command", "Welcome"),
     ] {
         let pair = host.new_key("ed25519", &[]);
         host.let_in(&pair, &host.forced(name, script));

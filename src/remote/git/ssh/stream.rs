@@ -114,6 +114,11 @@ impl Stream {
         while let Some(message) = link.channel.wait().await {
             match message {
                 ChannelMsg::Data { data } if !data.is_empty() => {
+                    if !self.began && !is_git(&data) {
+                        let (command, said) = (self.program.to_owned(), plain(&data));
+                        let trouble = SshTrouble::CommandRefused { command, said };
+                        return Err(self.session.trouble(trouble));
+                    }
                     self.began = true;
                     let mut trace = session::lock(&self.session.trace);
                     if let Push::Unanswered { sent } = trace.push
@@ -202,6 +207,11 @@ fn failed(session: &Session, error: Error) -> io::Error {
     let text = error.to_string();
     session::lock(&session.trace).failure = Some(error);
     io::Error::other(text)
+}
+
+/// Whether an answer begins as git's do, with a length in four digits, and not as a shell's.
+fn is_git(answer: &[u8]) -> bool {
+    answer.iter().take(4).all(u8::is_ascii_hexdigit)
 }
 
 /// Why the server did not let the program say anything.
