@@ -280,3 +280,27 @@ fn without_user(url: &str) -> String {
 fn error(reason: &str, message: String) -> ProbeError {
     ProbeError { reason: reason.to_owned(), message }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn credentials_that_a_provider_makes_get_an_error_of_their_own_name() {
+        let subject = Subject::local(GroupKind::git_repository(), "flux-system", "canary");
+        for (provider, reason) in [
+            (json!("github"), "unsupported_github_app"),
+            (json!("azure"), "unsupported_workload_identity"),
+            (json!("gcp"), "unsupported_workload_identity"),
+        ] {
+            let error = refuse_provider(&subject, &json!({"provider": provider})).unwrap_err();
+            assert_eq!(error.reason, reason);
+            assert!(error.message.contains(&provider.to_string().replace('"', "")), "{error:?}");
+            assert!(error.message.contains("`push_auth`"), "{error:?}");
+        }
+        for spec in [json!({}), json!({"provider": "generic"})] {
+            assert!(refuse_provider(&subject, &spec).is_ok());
+        }
+    }
+}
