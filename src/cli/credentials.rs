@@ -5,8 +5,8 @@ use crate::cli::reader::Reader;
 use crate::cluster::Secret;
 use crate::model::{GroupKind, ObjectName, ProbeError, Subject};
 use crate::path::delivery::branch_of;
-use crate::remote::git::Credentials;
-use crate::trigger::{GitAuth, GitCommitConfig, SecretSource};
+use crate::remote::git::{Credentials, SshKey};
+use crate::trigger::{GitAuth, GitCommitConfig, SecretSource, is_over_ssh};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) async fn resolve(
         },
     };
     if let Some(auth) = config.push_auth.as_ref().or(config.auth.as_ref()) {
-        let (credentials, ca) = of_auth(reader, auth).await?;
+        let (credentials, ca) = of_auth(reader, auth, is_over_ssh(&access.url)).await?;
         access.credentials = credentials;
         access.ca = ca.or(access.ca);
     }
@@ -63,12 +63,12 @@ async fn of_source(
         None => branch_of(&subject, &object)?,
     };
     let url = spec["url"].as_str().unwrap_or_default();
-    if !(url.starts_with("http://") || url.starts_with("https://")) {
+    if !(url.starts_with("http://") || url.starts_with("https://") || is_over_ssh(url)) {
         return Err(error(
             "unsupported_url",
             format!(
-                "{subject} is fetched from `{}`, and hopclock pushes over http and https only: give \
-                 the trigger the `url` of the same repository in the place of `source`",
+                "{subject} is fetched from `{}`, and hopclock pushes over http, https and ssh only: \
+                 give the trigger the `url` of the same repository in the place of `source`",
                 without_user(url)
             ),
         ));
@@ -82,7 +82,7 @@ async fn of_source(
         Some(secret) if config.push_auth.is_some() => {
             (Credentials::None, ca_of_secret(reader, secret, config).await)
         }
-        Some(secret) => of_secret(reader, secret).await?,
+        Some(secret) => of_secret(reader, secret, is_over_ssh(url)).await?,
         None => (Credentials::None, None),
     };
     Ok(Access { url: url.to_owned(), branch, credentials, ca })
@@ -90,24 +90,28 @@ async fn of_source(
 
 /// Providers other than `generic` make their credentials themselves.
 fn refuse_provider(subject: &Subject, spec: &Value) -> Result<(), ProbeError> {
-    match spec["provider"].as_str() {
-        None | Some("generic") => Ok(()),
-        Some(provider) => Err(error(
-            "unsupported_provider",
-            format!(
-                "{subject} gets its credentials from provider `{provider}`, which hopclock cannot \
-                 yet use: give the trigger a `push_auth`"
-            ),
-        )),
-    }
+    let (reason, what) = match spec["provider"].as_str() {
+        None | Some("generic") => return Ok(()),
+        Some("github") => ("unsupported_github_app", "a GitHub App"),
+        Some(_) => ("unsupported_workload_identity", "a workload identity of its cloud"),
+    };
+    let provider = spec["provider"].as_str().unwrap_or_default();
+    Err(error(
+        reason,
+        format!(
+            "{subject} proves itself with {what} (`spec.provider: {provider}`), which hopclock \
+             cannot use yet: give the trigger a `push_auth` with a token or an ssh key"
+        ),
+    ))
 }
 
 async fn of_auth(
     reader: &Reader<'_>,
     auth: &GitAuth,
+    over_ssh: bool,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
     match auth {
-        GitAuth::Secret(name) => of_secret(reader, name).await,
+        GitAuth::Secret(name) => of_secret(reader, name, over_ssh).await,
         GitAuth::Basic { username, password } => {
             let password = secret_text(password)?;
             Ok((Credentials::basic(username, password.expose_secret()), None))
@@ -115,23 +119,36 @@ async fn of_auth(
         GitAuth::Bearer(token) => {
             Ok((Credentials::bearer(secret_text(token)?.expose_secret()), None))
         }
+        GitAuth::Ssh { identity, known_hosts, passphrase } => {
+            let key = SshKey {
+                identity: secret_text(identity)?,
+                passphrase: passphrase.as_ref().map(secret_text).transpose()?,
+                known_hosts: secret_text(known_hosts)?.expose_secret().to_owned(),
+            };
+            Ok((Credentials::Ssh(key), None))
+        }
     }
 }
 
-/// A Secret in Flux's layout: `bearerToken`, or `username` and `password`; `ca.crt`.
+/// A Secret in Flux's layout: `bearerToken`, or `username` and `password`; `ca.crt`. Over ssh:
+/// `identity` and `known_hosts`, with the passphrase in `password`.
 async fn of_secret(
     reader: &Reader<'_>,
     name: &ObjectName,
+    over_ssh: bool,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
     let secret = reader.secret(&name.namespace, &name.name).await?;
-    if secret.has("githubAppID") {
+    if secret.keys().any(|it| it.starts_with("githubApp")) {
         return Err(error(
-            "unsupported_secret",
+            "unsupported_github_app",
             format!(
-                "the Secret {name} holds a GitHub App, which hopclock cannot yet use: give the \
-                 trigger a `push_auth` with a user name and a token"
+                "the Secret {name} holds a GitHub App, which hopclock cannot use yet: give the \
+                 trigger a `push_auth` with a token or an ssh key"
             ),
         ));
+    }
+    if over_ssh {
+        return Ok((Credentials::Ssh(ssh_key_of(name, &secret)?), None));
     }
     Ok((of_keys(name, &secret)?, ca_of(&secret)))
 }
@@ -163,19 +180,37 @@ fn of_keys(name: &ObjectName, secret: &Secret) -> Result<Credentials, ProbeError
     if certificate_only && (secret.has("ca.crt") || secret.has("caFile")) {
         return Ok(Credentials::None);
     }
-    if let Some(missing) = ["username", "password"].into_iter().find(|it| !secret.has(it)) {
-        let keys: Vec<_> = secret.keys().map(|it| format!("`{it}`")).collect();
-        let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
-        return Err(error(
-            "secret",
-            format!(
-                "the Secret {name} has no key `{missing}`: give it `username` and `password`, or \
-                 `bearerToken`; it has {keys}"
-            ),
-        ));
-    }
+    let wanted = "`username` and `password`, or `bearerToken`";
+    require(name, secret, ["username", "password"], wanted)?;
     let (user, password) = (secret.text("username")?, secret.text("password")?);
     Ok(Credentials::basic(user.expose_secret(), password.expose_secret()))
+}
+
+fn ssh_key_of(name: &ObjectName, secret: &Secret) -> Result<SshKey, ProbeError> {
+    let wanted = "`identity` (a private key) and `known_hosts`, which an address over ssh needs";
+    require(name, secret, ["identity", "known_hosts"], wanted)?;
+    let passphrase = secret.has("password").then(|| secret.text("password")).transpose()?;
+    Ok(SshKey {
+        identity: secret.text("identity")?,
+        passphrase,
+        known_hosts: secret.text("known_hosts")?.expose_secret().to_owned(),
+    })
+}
+
+/// Says which of two keys a Secret lacks, and which it has.
+fn require(
+    name: &ObjectName,
+    secret: &Secret,
+    keys: [&str; 2],
+    wanted: &str,
+) -> Result<(), ProbeError> {
+    let Some(missing) = keys.into_iter().find(|it| !secret.has(it)) else { return Ok(()) };
+    let keys: Vec<_> = secret.keys().map(|it| format!("`{it}`")).collect();
+    let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+    Err(error(
+        "secret",
+        format!("the Secret {name} has no key `{missing}`: give it {wanted}; it has {keys}"),
+    ))
 }
 
 fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
@@ -233,4 +268,28 @@ fn without_user(url: &str) -> String {
 
 fn error(reason: &str, message: String) -> ProbeError {
     ProbeError { reason: reason.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn credentials_that_a_provider_makes_get_an_error_of_their_own_name() {
+        let subject = Subject::local(GroupKind::git_repository(), "flux-system", "canary");
+        for (provider, reason) in [
+            (json!("github"), "unsupported_github_app"),
+            (json!("azure"), "unsupported_workload_identity"),
+            (json!("gcp"), "unsupported_workload_identity"),
+        ] {
+            let error = refuse_provider(&subject, &json!({"provider": provider})).unwrap_err();
+            assert_eq!(error.reason, reason);
+            assert!(error.message.contains(&provider.to_string().replace('"', "")), "{error:?}");
+            assert!(error.message.contains("`push_auth`"), "{error:?}");
+        }
+        for spec in [json!({}), json!({"provider": "generic"})] {
+            assert!(refuse_provider(&subject, &spec).is_ok());
+        }
+    }
 }

@@ -119,10 +119,23 @@ pub(crate) enum Mistake {
     NoRemote,
     #[error("`source` and `url` exclude each other: keep one")]
     TwoRemotes,
-    #[error("`url` must begin with `https://` or `http://` and name a host")]
-    NotAnHttpUrl,
-    #[error("`url` must hold no user or password: put them under `auth`, by file or variable")]
+    #[error(
+        "`url` must begin with `https://`, `http://` or `ssh://`, or read `git@host:path`, and \
+         name a host and a repository"
+    )]
+    NotAGitUrl,
+    #[error(
+        "`url` must hold no password, and over HTTP no user: put them under `auth`, by file or \
+         variable"
+    )]
     SecretInUrl,
+    #[error(
+        "`url` is over ssh, which needs a private key: give `auth` with `ssh`, or with the \
+         `secret` that holds it"
+    )]
+    NoSshAuth,
+    #[error("`ssh` is for a `url` over ssh: use `basic` or `bearer` with one over HTTP")]
+    SshAuthOverHttp,
     #[error("`auth` is for a `url`: `source` has its own, `push_auth` stands in for it")]
     AuthWithSource,
     #[error("`push_auth` is for a `source`: with a `url` use `auth`")]

@@ -4,7 +4,7 @@
 //! stands, so nothing has to be remembered between runs.
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
-use crate::remote::git::{self, GitRemote};
+use crate::remote::git::{self, GitRemote, RemoteUrl};
 use crate::trigger::{Error, Published, Trigger};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -24,7 +24,8 @@ pub struct GitCommitConfig {
     #[serde(default)]
     pub source: Option<ObjectName>,
 
-    /// HTTP or HTTPS address of the repository. It must hold no password.
+    /// Address of the repository, over HTTPS, HTTP or ssh (`ssh://git@host/path` or
+    /// `git@host:path`). It must hold no password.
     #[serde(default)]
     pub url: Option<String>,
 
@@ -98,7 +99,8 @@ pub struct Author {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum GitAuth {
-    /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`.
+    /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`. Over ssh:
+    /// `identity` and `known_hosts`; `password` is the passphrase.
     Secret(ObjectName),
     /// User name and password or token.
     Basic {
@@ -109,6 +111,17 @@ pub enum GitAuth {
     },
     /// A bearer token.
     Bearer(SecretSource),
+    /// A private key, for an address over ssh.
+    Ssh {
+        /// Where the private key is: ed25519, ECDSA or RSA, as OpenSSH, PEM or PKCS#8.
+        identity: SecretSource,
+        /// Where the keys of hosts are, as in OpenSSH's `known_hosts`. A host that is not in it is
+        /// never trusted.
+        known_hosts: SecretSource,
+        /// Where the passphrase of an encrypted key is.
+        #[serde(default)]
+        passphrase: Option<SecretSource>,
+    },
 }
 
 /// Where a secret is: one key.
@@ -324,6 +337,26 @@ impl Trigger for GitCommit {
         };
         conclude(&canary, &found, || tip)
     }
+}
+
+// === impl GitAuth ===
+
+impl GitAuth {
+    /// Whether it is of use over ssh; none if that is up to what a Secret holds.
+    #[must_use]
+    pub fn is_for_ssh(&self) -> Option<bool> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Basic { .. } | Self::Bearer(_) => Some(false),
+            Self::Ssh { .. } => Some(true),
+        }
+    }
+}
+
+/// Whether an address is a sound one over ssh, in either of its forms.
+#[must_use]
+pub fn is_over_ssh(url: &str) -> bool {
+    RemoteUrl::parse(url).is_ok_and(|(url, _)| url.is_over_ssh())
 }
 
 // === impl EditTemplate ===

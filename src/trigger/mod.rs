@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 pub use git_commit::{
     Author, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
-    SecretSource,
+    SecretSource, is_over_ssh,
 };
 
 /// Makes one change per run, in two steps (rule T1).

@@ -110,7 +110,7 @@ async fn a_host_that_is_not_there_is_named() {
     let url = "http://no-such-host.invalid/a/b.git".to_owned();
     let error = bench.error(GitRemoteOptions { url, ..bench.options() }).await;
     assert_eq!(error.reason(), "git_unknown_host", "{error}");
-    let url = "ssh://git@example.com/a/b.git".to_owned();
+    let url = "ftp://git@example.com/a/b.git".to_owned();
     let error = bench.error(GitRemoteOptions { url, ..bench.options() }).await;
     assert_eq!(error.reason(), "git_bad_url", "{error}");
 }

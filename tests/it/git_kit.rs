@@ -34,6 +34,10 @@ impl Clock for TestClock {
 }
 
 impl TestClock {
+    pub(crate) fn since(start: Instant) -> Self {
+        Self(start)
+    }
+
     /// The same clock, read for an instant of the host.
     pub(crate) fn at(&self, instant: tokio::time::Instant) -> Moment {
         Moment(instant.into_std().duration_since(self.0))

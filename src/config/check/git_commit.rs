@@ -6,7 +6,7 @@ use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
 use crate::hop::HopConfig;
 use crate::model::ObjectName;
-use crate::trigger::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource};
+use crate::trigger::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource, is_over_ssh};
 use std::collections::BTreeSet;
 
 /// What a template must hold.
@@ -50,23 +50,42 @@ fn remote(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
     if trigger.source.is_none() && trigger.url.is_some() && trigger.shared {
         findings.key(&below("shared"), Mistake::SharedWithUrl);
     }
-    if let Some(mistake) = trigger.url.as_deref().and_then(why_not_a_url) {
-        findings.value(&below("url"), mistake);
-    }
-    for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
-        let source = match auth {
-            Some(GitAuth::Basic { password, .. }) => Some(password),
-            Some(GitAuth::Bearer(token)) => Some(token),
-            Some(GitAuth::Secret(_)) | None => None,
-        };
-        match source {
-            Some(SecretSource::File(it)) if it.as_os_str().is_empty() => {
-                findings.value(&below(key), Mistake::EmptySecretSource { key: "file" });
+    if let Some(url) = trigger.url.as_deref() {
+        let for_ssh = trigger.auth.as_ref().map(GitAuth::is_for_ssh);
+        match (why_not_a_url(url), for_ssh) {
+            (Some(mistake), _) => findings.value(&below("url"), mistake),
+            (None, None) if is_over_ssh(url) => findings.value(&below("url"), Mistake::NoSshAuth),
+            (None, Some(Some(false))) if is_over_ssh(url) => {
+                findings.key(&below("auth"), Mistake::NoSshAuth);
             }
-            Some(SecretSource::Env(it)) if it.is_empty() => {
-                findings.value(&below(key), Mistake::EmptySecretSource { key: "env" });
+            (None, Some(Some(true))) if !is_over_ssh(url) => {
+                findings.key(&below("auth"), Mistake::SshAuthOverHttp);
             }
             _ => {}
+        }
+    }
+    for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
+        for source in auth.iter().flat_map(secret_sources) {
+            match source {
+                SecretSource::File(it) if it.as_os_str().is_empty() => {
+                    findings.value(&below(key), Mistake::EmptySecretSource { key: "file" });
+                }
+                SecretSource::Env(it) if it.is_empty() => {
+                    findings.value(&below(key), Mistake::EmptySecretSource { key: "env" });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn secret_sources(auth: &GitAuth) -> Vec<&SecretSource> {
+    match auth {
+        GitAuth::Basic { password, .. } => vec![password],
+        GitAuth::Bearer(token) => vec![token],
+        GitAuth::Secret(_) => Vec::new(),
+        GitAuth::Ssh { identity, known_hosts, passphrase } => {
+            [Some(identity), Some(known_hosts), passphrase.as_ref()].into_iter().flatten().collect()
         }
     }
 }
@@ -126,7 +145,7 @@ fn below(key: &'static str) -> [Step<'static>; 3] {
 
 fn why_not_a_url(url: &str) -> Option<Mistake> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let Some(rest) = rest else { return Some(Mistake::NotAnHttpUrl) };
+    let Some(rest) = rest else { return why_not_over_ssh(url) };
     if rest.split(['/', '?', '#']).next().is_some_and(|it| it.contains('@')) {
         return Some(Mistake::SecretInUrl);
     }
@@ -139,7 +158,17 @@ fn why_not_a_url(url: &str) -> Option<Mistake> {
         true => None,
         // A password with a slash in it looks like a port.
         false if rest.contains('@') => Some(Mistake::SecretInUrl),
-        false => Some(Mistake::NotAnHttpUrl),
+        false => Some(Mistake::NotAGitUrl),
+    }
+}
+
+fn why_not_over_ssh(url: &str) -> Option<Mistake> {
+    let rest = url.strip_prefix("ssh://").unwrap_or(url);
+    let user = rest.split('/').next().and_then(|it| it.rsplit_once('@'));
+    match user {
+        _ if is_over_ssh(url) => None,
+        Some((user, _)) if user.contains(':') => Some(Mistake::SecretInUrl),
+        _ => Some(Mistake::NotAGitUrl),
     }
 }
 
@@ -195,20 +224,30 @@ mod tests {
         assert_eq!(why_not_a_url("https://git.example.com/a@b/c.git"), None);
         assert_eq!(why_not_a_url("http://127.0.0.1:8080/x"), None);
         assert_eq!(why_not_a_url("http://[::1]:8080/x"), None);
-        for url in ["https://me@h/x", "https://me:pw@h/x", "https://me:p/w@h/x"] {
+        for url in ["ssh://git@h:2222/x", "ssh://h/x", "git@h:x", "h:x/y.git", "git@[::1]:x"] {
+            assert_eq!(why_not_a_url(url), None, "{url}");
+        }
+        for url in [
+            "https://me@h/x",
+            "https://me:pw@h/x",
+            "https://me:p/w@h/x",
+            "ssh://me:pw@h/x",
+            "me:pw@h:x",
+        ] {
             assert_eq!(why_not_a_url(url), Some(Mistake::SecretInUrl), "{url}");
         }
         for url in [
             "",
             "h/x",
-            "git@h:x",
-            "ssh://h/x",
+            "git@h:",
+            "ssh://h",
+            "git+ssh://h/x",
             "https://",
             "https:///x",
             "https://a b/",
             "https://h:x/",
         ] {
-            assert_eq!(why_not_a_url(url), Some(Mistake::NotAnHttpUrl), "{url}");
+            assert_eq!(why_not_a_url(url), Some(Mistake::NotAGitUrl), "{url}");
         }
     }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
-/// Credentials for smart HTTP. Never printed: the secret parts hide themselves.
+/// Credentials for a git host. Never printed: the secret parts hide themselves.
 #[derive(Clone, Debug, Default)]
 pub enum Credentials {
     /// None: the repository is open.
@@ -21,6 +21,19 @@ pub enum Credentials {
     },
     /// A bearer token.
     Bearer(SecretString),
+    /// A private key, for ssh.
+    Ssh(SshKey),
+}
+
+/// What ssh needs to prove both sides to each other.
+#[derive(Clone, Debug)]
+pub struct SshKey {
+    /// The private key: a file of OpenSSH, PEM or PKCS#8.
+    pub identity: SecretString,
+    /// What the private key is encrypted with, if it is.
+    pub passphrase: Option<SecretString>,
+    /// The keys of hosts, in the manner of OpenSSH's `known_hosts`.
+    pub known_hosts: String,
 }
 
 impl Credentials {
@@ -45,6 +58,7 @@ impl Credentials {
                 format!("Basic {}", STANDARD.encode(pair))
             }
             Self::Bearer(token) => format!("Bearer {}", token.expose_secret()),
+            Self::Ssh(_) => return Err(Error::KeyOverHttp),
         };
         let mut value = HeaderValue::from_str(&text).map_err(|_| Error::UnusableCredentials)?;
         value.set_sensitive(true);

@@ -1,6 +1,7 @@
 //! Why a git remote could not be read or pushed to: one sentence each, with what to do.
 
 use crate::model::Moment;
+use crate::remote::git::SshTrouble;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub enum Error {
     /// The address cannot be used.
     #[error(
-        "git address `{url}` cannot be used: {why}; give an address like `https://host/group/name.git`"
+        "git address `{url}` cannot be used: {why}; give an address like `https://host/group/name.git` or `ssh://git@host/group/name.git`"
     )]
     BadUrl {
         /// The address.
@@ -23,6 +24,19 @@ pub enum Error {
         "the git credentials hold characters that cannot be sent: write the token without spaces or line breaks in it"
     )]
     UnusableCredentials,
+    /// A private key for an address over HTTP.
+    #[error(
+        "the git credentials are an ssh key, but the address is one over HTTP: give a user name and a token, or the repository's ssh address"
+    )]
+    KeyOverHttp,
+    /// What only happens over ssh.
+    #[error("git remote `{url}` {trouble}")]
+    Ssh {
+        /// The remote.
+        url: String,
+        /// What it is.
+        trouble: Box<SshTrouble>,
+    },
     /// The authority given for the host is no certificate.
     #[error(
         "the certificate authority given for `{url}` is not PEM: give a file that begins with `-----BEGIN CERTIFICATE-----`"
@@ -281,7 +295,8 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::BadUrl { .. } => "git_bad_url",
-            Self::UnusableCredentials => "git_bad_credentials",
+            Self::UnusableCredentials | Self::KeyOverHttp => "git_bad_credentials",
+            Self::Ssh { trouble, .. } => trouble.reason(),
             Self::BadAuthority { .. } => "git_bad_ca",
             Self::UnknownHost { .. } => "git_unknown_host",
             Self::Unreachable { .. } => "git_unreachable",

@@ -1,11 +1,11 @@
 //! The HTTP requests of smart git, over the client that the rest of hopclock uses.
 //!
-//! libgit2 reads and writes synchronously and knows one kind of error. So each operation has a
-//! session that remembers what really happened: the typed error, and when the push went out and
-//! was answered, which is the zero of every measurement.
+//! A request is sent as a whole and its answer read as a whole: the two instants of a push are
+//! taken around that.
 
-use crate::model::{Clock, Moment};
+use crate::model::Clock;
 use crate::remote::client::{Cause, cause};
+use crate::remote::git::session::{self, Push, Trace};
 use crate::remote::git::{Deed, Error, RemoteUrl};
 use bytes::Bytes;
 use reqwest::header::{
@@ -13,7 +13,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, Url};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -35,32 +35,11 @@ pub(super) struct Session {
     pub(super) runtime: Handle,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) remote: RemoteUrl,
+    /// The same address, to compare redirects with.
+    pub(super) address: Url,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) timeout: Duration,
     pub(super) trace: Mutex<Trace>,
-}
-
-/// What became of the requests of a session.
-#[derive(Debug, Default)]
-pub(super) struct Trace {
-    /// Why the last request failed.
-    pub(super) failure: Option<Error>,
-    /// Where same-host redirects led.
-    base: Option<String>,
-    /// How the push went.
-    pub(super) push: Push,
-}
-
-/// How the request that carries the pack went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Push {
-    /// It certainly never reached the host, or the host certainly refused it.
-    #[default]
-    NotTaken,
-    /// It went out and no complete answer came: the branch may have moved.
-    Unanswered { sent: Moment },
-    /// The answer is complete.
-    Answered { sent: Moment, acknowledged: Moment },
 }
 
 impl Ask {
@@ -106,8 +85,8 @@ impl Session {
         })
     }
 
-    pub(super) fn trace(&self) -> MutexGuard<'_, Trace> {
-        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn trace(&self) -> MutexGuard<'_, Trace> {
+        session::lock(&self.trace)
     }
 
     fn url(&self) -> String {
@@ -115,7 +94,7 @@ impl Session {
     }
 
     async fn exchange(&self, ask: Ask, body: Bytes) -> Result<Bytes, Error> {
-        let base = self.trace().base.clone().unwrap_or_else(|| self.remote.base());
+        let base = self.trace().base.clone().unwrap_or_else(|| self.remote.to_string());
         let mut target = format!("{base}{}", ask.path());
         for _ in 0..MOST_REDIRECTS {
             let response = self.send(ask, &target, body.clone()).await?;
@@ -179,10 +158,10 @@ impl Session {
         let to = Url::parse(from).and_then(|from| from.join(location));
         let to = to.map_err(|_| Error::NotGit { url: self.url() })?;
         let origin = |url: &Url| (url.host_str().map(str::to_owned), url.port());
-        let safer = to.scheme() == "https" || to.scheme() == self.remote.url().scheme();
+        let safer = to.scheme() == "https" || to.scheme() == self.address.scheme();
         let base = to.as_str().strip_suffix(ask.path()).map(str::to_owned);
         match base {
-            Some(base) if ask.is_refs() && safer && origin(&to) == origin(self.remote.url()) => {
+            Some(base) if ask.is_refs() && safer && origin(&to) == origin(&self.address) => {
                 self.trace().base = Some(base);
                 Ok(to.into())
             }

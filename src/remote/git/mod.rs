@@ -1,4 +1,4 @@
-//! A git repository behind smart HTTP: read where its branch stands, push one commit to it.
+//! A git repository behind smart HTTP or ssh: read where its branch stands, push one commit to it.
 //!
 //! A push is the zero of every measurement, so it is made of as little as possible: the commit is
 //! made beforehand in a cache on disk, and two requests carry it over. Errors are typed, and a push
@@ -12,24 +12,29 @@ mod fetch;
 mod history;
 mod http;
 mod push;
+mod session;
+mod ssh;
 mod survey;
 mod transport;
 mod url;
 
 use crate::model::{Clock, Moment, Survey};
 use crate::remote::client::client;
+use crate::remote::git::session::Session;
+use crate::remote::git::url::Place;
 use git2::{ErrorClass, Oid};
-use reqwest::Client;
 use reqwest::header::HeaderValue;
+use reqwest::{Client, Url};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
 pub use commit::{Author, Edit, Mode, Prepared};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, SshKey};
 pub use error::{Deed, Error, PublishError};
 pub use history::CommitSummary;
+pub use ssh::SshTrouble;
 pub use url::RemoteUrl;
 
 /// How often a push is tried when somebody else keeps moving the branch.
@@ -44,7 +49,7 @@ const CACHE_LIMIT: u64 = 64 << 20;
 /// a password still.
 #[derive(Clone)]
 pub struct GitRemoteOptions {
-    /// HTTP or HTTPS address; a user and password in it count if `credentials` are none.
+    /// HTTP, HTTPS or ssh address; a user and password in it count if `credentials` are none.
     pub url: String,
     /// The branch's short name.
     pub branch: String,
@@ -82,11 +87,16 @@ pub struct Published {
 struct Inner {
     remote: RemoteUrl,
     branch: String,
-    client: Client,
-    authorization: Option<HeaderValue>,
+    way: Way,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     cache: Mutex<cache::Cache>,
+}
+
+/// How the remote is reached.
+enum Way {
+    Http { client: Client, address: Url, authorization: Option<HeaderValue> },
+    Ssh(Arc<ssh::Access>),
 }
 
 // === impl GitRemote ===
@@ -332,16 +342,11 @@ impl Inner {
     fn open(options: GitRemoteOptions, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         transport::register()?;
         let (remote, found) = RemoteUrl::parse(&options.url)?;
-        let authorization = match (options.credentials, found) {
-            (Credentials::None, Some(found)) => found.header()?,
-            (given, _) => given.header()?,
-        };
-        let client = client(USER_AGENT, options.ca.as_deref(), options.timeout)
-            .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
+        let way = Way::of(&remote, &options, found)?;
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
-        Ok(Self { remote, branch, client, authorization, timeout, clock, cache })
+        Ok(Self { remote, branch, way, timeout, clock, cache })
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.
@@ -373,20 +378,42 @@ impl Inner {
         }
     }
 
-    fn session(&self) -> Arc<http::Session> {
-        Arc::new(http::Session {
-            client: self.client.clone(),
-            runtime: Handle::current(),
-            clock: self.clock.clone(),
-            remote: self.remote.clone(),
-            authorization: self.authorization.clone(),
-            timeout: self.timeout,
-            trace: Mutex::default(),
-        })
+    fn session(&self) -> Session {
+        let (runtime, clock, timeout) = (Handle::current(), self.clock.clone(), self.timeout);
+        let (remote, trace) = (self.remote.clone(), Mutex::default());
+        match &self.way {
+            Way::Http { client, address, authorization } => {
+                let (client, address) = (client.clone(), address.clone());
+                let authorization = authorization.clone();
+                Session::Http(Arc::new(http::Session {
+                    client,
+                    runtime,
+                    clock,
+                    remote,
+                    address,
+                    authorization,
+                    timeout,
+                    trace,
+                }))
+            }
+            Way::Ssh(access) => {
+                let reference = format!("refs/heads/{}", self.branch);
+                let access = access.clone();
+                Session::Ssh(Arc::new(ssh::Session {
+                    access,
+                    runtime,
+                    clock,
+                    remote,
+                    reference,
+                    timeout,
+                    trace,
+                }))
+            }
+        }
     }
 
     /// The session's typed error if it has one, else libgit2's own.
-    fn typed(&self, cache: &cache::Cache, session: &http::Session, error: &git2::Error) -> Error {
+    fn typed(&self, cache: &cache::Cache, session: &Session, error: &git2::Error) -> Error {
         let failure = session.trace().failure.take();
         failure.unwrap_or_else(|| self.git_error(cache, error))
     }
@@ -402,6 +429,34 @@ impl Inner {
 
     fn unknown_branch(&self, known: Vec<String>) -> Error {
         Error::UnknownBranch { url: self.remote.to_string(), branch: self.branch.clone(), known }
+    }
+}
+
+// === impl Way ===
+
+impl Way {
+    fn of(
+        remote: &RemoteUrl,
+        options: &GitRemoteOptions,
+        found: Option<Credentials>,
+    ) -> Result<Self, Error> {
+        match remote.place() {
+            Place::Http(address) => {
+                let authorization = match (&options.credentials, found) {
+                    (Credentials::None, Some(found)) => found.header()?,
+                    (given, _) => given.header()?,
+                };
+                let client = client(USER_AGENT, options.ca.as_deref(), options.timeout)
+                    .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
+                Ok(Self::Http { client, address: address.clone(), authorization })
+            }
+            Place::Ssh(address) => {
+                let access = ssh::Access::new(address.clone(), &options.credentials);
+                let of_this =
+                    |trouble| Error::Ssh { url: remote.to_string(), trouble: Box::new(trouble) };
+                Ok(Self::Ssh(Arc::new(access.map_err(of_this)?)))
+            }
+        }
     }
 }
 

@@ -6,12 +6,11 @@
 use crate::model::Moment;
 use crate::remote::git::cache::{self, Cache};
 use crate::remote::git::fetch::Heads;
-use crate::remote::git::http::{Push, Session};
+use crate::remote::git::session::{Push, Session};
 use crate::remote::git::transport::{self, ADDRESS};
 use crate::remote::git::{Error, Inner, Mode, Prepared, PublishError};
 use git2::{Direction, PushOptions, RemoteCallbacks};
 use std::cell::RefCell;
-use std::sync::Arc;
 
 /// How one attempt ended.
 pub(super) enum Attempt {
@@ -120,7 +119,7 @@ fn send(inner: &Inner, cache: &Cache, prepared: &Prepared, report: &Report) -> R
 fn failed(
     inner: &Inner,
     cache: &Cache,
-    session: &Arc<Session>,
+    session: &Session,
     prepared: &Prepared,
     error: &git2::Error,
 ) -> PublishError {
@@ -132,8 +131,9 @@ fn failed(
             rejected(inner, error.message().to_owned(), &Report::default()).into()
         }
         Push::Answered { sent, .. } => {
-            let why = error.message().to_owned();
-            no_answer(prepared, sent, Error::Broken { url: inner.remote.to_string(), why })
+            let (url, why) = (inner.remote.to_string(), error.message().to_owned());
+            let known = session.trace().failure.take();
+            no_answer(prepared, sent, known.unwrap_or(Error::Broken { url, why }))
         }
     }
 }

@@ -1,11 +1,12 @@
-//! libgit2's smart protocol over our own HTTP session.
+//! libgit2's smart protocol over our own sessions.
 //!
-//! libgit2 is built without TLS and without an HTTP client of its own; it asks here instead. A
+//! libgit2 is built without TLS, ssh and an HTTP client of its own; it asks here instead. A
 //! transport is registered for the whole process, so the session of an operation reaches it
 //! through the thread that the operation runs on.
 
-use crate::remote::git::Error;
-use crate::remote::git::http::{Ask, Session};
+use crate::remote::git::http::{self, Ask};
+use crate::remote::git::session::Session;
+use crate::remote::git::{Error, ssh};
 use bytes::Bytes;
 use git2::transport::{self, Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use std::cell::RefCell;
@@ -13,11 +14,11 @@ use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, OnceLock};
 
 thread_local! {
-    static SESSION: RefCell<Option<Arc<Session>>> = const { RefCell::new(None) };
+    static SESSION: RefCell<Option<Session>> = const { RefCell::new(None) };
 }
 
 /// Gives libgit2 the session for the time of one operation on this thread.
-pub(super) fn with_session<T>(session: &Arc<Session>, operation: impl FnOnce() -> T) -> T {
+pub(super) fn with_session<T>(session: &Session, operation: impl FnOnce() -> T) -> T {
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
@@ -51,18 +52,22 @@ fn register_scheme(scheme: &str) -> Result<(), git2::Error> {
             let session = SESSION.with_borrow(Clone::clone);
             let session =
                 session.ok_or_else(|| git2::Error::from_str("no session on this thread"))?;
-            Transport::smart(remote, true, Http { session })
+            match session {
+                Session::Http(session) => Transport::smart(remote, true, Http { session }),
+                // The connection is one conversation, so libgit2 keeps to one stream.
+                Session::Ssh(session) => Transport::smart(remote, false, ssh::Ssh::new(session)),
+            }
         })
     }
 }
 
 struct Http {
-    session: Arc<Session>,
+    session: Arc<http::Session>,
 }
 
 /// One request: written, then sent by the first read.
 struct Exchange {
-    session: Arc<Session>,
+    session: Arc<http::Session>,
     ask: Ask,
     request: Vec<u8>,
     answer: Option<Cursor<Bytes>>,

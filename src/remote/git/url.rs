@@ -3,27 +3,39 @@
 //! People paste addresses with a password inside. It is taken out here, at the boundary, so that
 //! nothing behind can print it.
 
+use crate::remote::git::ssh::Address;
 use crate::remote::git::{Credentials, Error};
 use reqwest::Url;
 use std::fmt;
 
-/// The address of a repository over HTTP or HTTPS, without user and password.
+/// The address of a repository, without user and password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteUrl {
-    url: Url,
+    place: Place,
+}
+
+/// The same address, by the way that leads there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Http(Url),
+    Ssh(Address),
 }
 
 impl RemoteUrl {
-    /// Reads an address; credentials inside it are handed out apart from it.
+    /// Reads an address over HTTP, HTTPS or ssh; `user@host:path` is one over ssh. Credentials
+    /// inside it are handed out apart from it.
     ///
     /// # Errors
     /// When it is no address, or one of another scheme.
     pub fn parse(text: &str) -> Result<(Self, Option<Credentials>), Error> {
-        let mut url = Url::parse(text.trim())
-            .map_err(|error| Error::BadUrl { url: without_user(text), why: error.to_string() })?;
+        let text = text.trim();
+        let bad = |why| Error::BadUrl { url: without_user(text), why };
+        if let Some(address) = Address::parse(text) {
+            return Ok((Self { place: Place::Ssh(address.map_err(bad)?) }, None));
+        }
+        let mut url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-            let why = format!("scheme `{}` is not `http` or `https`", url.scheme());
-            return Err(Error::BadUrl { url: without_user(text), why });
+            return Err(bad(format!("scheme `{}` is not `http`, `https` or `ssh`", url.scheme())));
         }
         let (user, password) = (url.username(), url.password().unwrap_or_default());
         let credentials = (!user.is_empty() || !password.is_empty())
@@ -33,33 +45,41 @@ impl RemoteUrl {
         let _ = url.set_password(None);
         url.set_query(None);
         url.set_fragment(None);
-        Ok((Self { url }, credentials))
+        Ok((Self { place: Place::Http(url) }, credentials))
     }
 
-    /// The address that git is given: no final slash.
-    pub(super) fn base(&self) -> String {
-        self.url.as_str().trim_end_matches('/').to_owned()
+    /// Whether it is one over ssh.
+    #[must_use]
+    pub fn is_over_ssh(&self) -> bool {
+        matches!(self.place, Place::Ssh(_))
     }
 
-    pub(super) fn url(&self) -> &Url {
-        &self.url
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// One name for all spellings of the same repository: lanes and caches are keyed by it.
     ///
-    /// Scheme, letter case of the host, default port, `.git` and a final slash do not matter.
+    /// Scheme, user, letter case of the host, default port, `.git` and a final slash do not matter.
     #[must_use]
     pub fn normalised(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default().to_ascii_lowercase();
-        let port = self.url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = self.url.path().trim_end_matches('/');
+        let url = match &self.place {
+            Place::Http(url) => url,
+            Place::Ssh(address) => return address.normalised(),
+        };
+        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = url.path().trim_end_matches('/');
         format!("{host}{port}{}", path.strip_suffix(".git").unwrap_or(path))
     }
 }
 
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.base())
+        match &self.place {
+            Place::Http(url) => formatter.write_str(url.as_str().trim_end_matches('/')),
+            Place::Ssh(address) => address.fmt(formatter),
+        }
     }
 }
 
@@ -75,7 +95,7 @@ fn without_user(text: &str) -> String {
 }
 
 /// Undoes percent-encoding.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -123,5 +143,14 @@ mod tests {
         let name = |text| RemoteUrl::parse(text).unwrap().0.normalised();
         assert_eq!(name("https://GitHub.com:443/a/b.git"), name("http://github.com/a/b/"));
         assert_ne!(name("https://github.com/a/b"), name("https://github.com/a/c"));
+        for ssh in [
+            "git@GitHub.com:a/b.git",
+            "github.com:/a/b/",
+            "ssh://github.com/a/b",
+            "ssh://me@github.com:22/a/b.git/",
+        ] {
+            assert_eq!(name(ssh), "github.com/a/b", "{ssh}");
+        }
+        assert_ne!(name("ssh://github.com:2222/a/b"), name("ssh://github.com/a/b"));
     }
 }

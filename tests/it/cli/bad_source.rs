@@ -76,10 +76,23 @@ async fn a_source_that_no_push_reaches_says_why() {
     for (name, title, url, spec) in [
         (
             "ssh",
-            "an ssh address",
+            "an ssh address without a Secret",
             "ssh://git@git.example.com/fleet/canary.git",
             json!({"ref": main}),
         ),
+        (
+            "half-key",
+            "an ssh address and a Secret without known_hosts",
+            "ssh://git@git.example.com/fleet/canary.git",
+            json!({"ref": main, "secretRef": {"name": "half-key"}}),
+        ),
+        (
+            "no-key",
+            "an ssh address and a Secret whose key is none",
+            "ssh://git@git.example.com/fleet/canary.git",
+            json!({"ref": main, "secretRef": {"name": "no-key"}}),
+        ),
+        ("ftp", "another way", "ftp://git@git.example.com/canary.git", json!({"ref": main})),
         ("tag", "a tag alone", https, json!({"ref": {"tag": "v1"}})),
         ("semver", "versions alone", https, json!({"ref": {"semver": ">=1"}})),
         (
@@ -90,6 +103,7 @@ async fn a_source_that_no_push_reaches_says_why() {
         ),
         ("github", "GitHub's provider", https, json!({"ref": main, "provider": "github"})),
         ("azure", "Azure's provider", https, json!({"ref": main, "provider": "azure"})),
+        ("aws", "another provider", https, json!({"ref": main, "provider": "aws"})),
         ("app", "a GitHub App", https, json!({"ref": main, "secretRef": {"name": "app"}})),
         ("lost", "a missing Secret", https, json!({"ref": main, "secretRef": {"name": "lost"}})),
         (
@@ -120,6 +134,8 @@ async fn a_source_that_no_push_reaches_says_why() {
         stage.create(git_repository(name, url, &spec));
         let data = match name {
             "app" => json!({"githubAppID": "MQ==", "githubAppPrivateKey": "MQ=="}),
+            "half-key" => json!({"identity": "MQ=="}),
+            "no-key" => json!({"identity": "MQ==", "known_hosts": "MQ=="}),
             "half" => json!({"username": "aG9wY2xvY2s="}),
             "empty" => json!({}),
             "key" => json!({"identity": "MQ==", "identity.pub": "MQ==", "known_hosts": "MQ=="}),

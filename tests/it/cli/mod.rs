@@ -9,6 +9,7 @@ mod exit_codes;
 mod help;
 mod kit;
 mod output;
+mod over_ssh;
 mod past;
 mod rights;
 mod stop;
