@@ -135,8 +135,8 @@ metrics! {
     /// When the last run with the outcome ok finished, in seconds since 1970; absent until one has.
     LastSuccess: Gauge "hopclock_last_success_timestamp_seconds" [scenario, target_cluster];
 
-    /// Runs that could not measure, by reason; a reason is absent until it was met, so alert on
-    /// hopclock_runs_total with the outcome probe_error.
+    /// Runs that could not measure, by reason; absent until a reason was met, so an alert better
+    /// counts runs by outcome.
     ProbeErrors: Counter "hopclock_probe_errors_total" [scenario, reason];
 
     /// Watches of the Kubernetes API that had to be opened again, by reason.

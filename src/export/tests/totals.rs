@@ -193,8 +193,8 @@ fn gauges_of_a_run_that_goes_on_follow_its_events_again() {
     let name = || "fleet".to_owned();
     let canary = || CanaryId::new("hopclock", 7);
     let start = || Event::Started { scenario: name(), canary: canary(), at: Moment::default() };
-    let events = [scheduled(name()), start()];
-    events.iter().for_each(|it| metrics.observe(it));
+    metrics.observe(&scheduled(name()));
+    metrics.observe(&start());
     metrics.observe(&Event::Publishing { scenario: name(), canary: canary() });
     let metrics = restarted(&metrics.after("fleet", &[]));
     let live = |metrics: &Metrics| {
