@@ -7,8 +7,9 @@
 //! may still have moved a time (rule T8).
 
 use crate::export::reference::{Metric, PUSH, TOTAL};
-use crate::export::series::Series;
+use crate::export::tally::Tally;
 use crate::model::{Exemplar, HopRecord, Outcome, Passage, RunRecord, Span};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -30,40 +31,34 @@ const LONGEST_EXEMPLAR: usize = 128;
 /// Label of an exemplar: the run.
 pub(super) const CANARY: &str = "canary";
 
-/// Adds a finished run. `is_webhook` says which hops are the arrival of a webhook.
-pub(super) fn add(
-    series: &mut Series,
-    record: &RunRecord,
-    wall: jiff::Timestamp,
-    is_webhook: impl Fn(&str) -> bool,
-) {
+/// Adds a finished run that was heard of at a wall time.
+pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
     let outcome = record.outcome.as_str();
-    let scenario = record.scenario.as_str();
     let clusters: BTreeSet<&str> =
         record.hops.iter().map(|it| it.target_cluster.as_str()).collect();
-    series.count(Metric::Runs, &[scenario, outcome]);
+    tally.count(Metric::Runs, &[outcome]);
     for cluster in &clusters {
-        series.count(Metric::ClusterRuns, &[scenario, cluster, outcome]);
+        tally.count(Metric::ClusterRuns, &[cluster, outcome]);
         let seconds = wall.as_duration().as_secs_f64();
-        series.set(Metric::LastRun, &[scenario, cluster], seconds);
+        tally.set(Metric::LastRun, &[cluster], seconds);
         if record.outcome == Outcome::Ok {
-            series.set(Metric::LastSuccess, &[scenario, cluster], seconds);
+            tally.set(Metric::LastSuccess, &[cluster], seconds);
         }
     }
     if let Outcome::ProbeError(error) = &record.outcome {
-        series.count(Metric::ProbeErrors, &[scenario, &error.reason]);
+        tally.count(Metric::ProbeErrors, &[&error.reason]);
     }
     let Some(push) = record.push.as_ref().filter(|_| says_something(&record.outcome)) else {
         return;
     };
     for cluster in &clusters {
-        stage(series, [scenario, cluster, PUSH], push.took, record.tolerance);
+        stage(tally, [cluster, PUSH], push.took, record.tolerance);
         if let Some(span) = record.push_to_apply.filter(|_| record.outcome.is_measurement()) {
-            delivery(series, record, cluster, span, wall);
+            delivery(tally, record, cluster, span, wall);
         }
     }
     for hop in &record.hops {
-        add_hop(series, record, hop, is_webhook(&hop.hop));
+        add_hop(tally, record, hop);
     }
 }
 
@@ -73,68 +68,62 @@ fn says_something(outcome: &Outcome) -> bool {
 }
 
 /// Observes the whole delivery; a timeout at the deadline, under its own label (rule O3).
-fn delivery(
-    series: &mut Series,
-    record: &RunRecord,
-    cluster: &str,
-    span: Span,
-    at: jiff::Timestamp,
-) {
-    let scenario = record.scenario.as_str();
-    let labels = [scenario, cluster, record.outcome.as_str()];
+fn delivery(tally: &mut Tally, record: &RunRecord, cluster: &str, span: Span, at: Timestamp) {
+    let labels = [cluster, record.outcome.as_str()];
     if span.width() > record.tolerance {
-        series.count(Metric::UncertainHops, &[scenario, cluster, TOTAL]);
+        tally.count(Metric::UncertainHops, &[cluster, TOTAL]);
     } else if CANARY.len() + record.canary.to_string().chars().count() > LONGEST_EXEMPLAR {
-        series.observe(Metric::PushToApply, &labels, span.most);
+        tally.measure(Metric::PushToApply, &labels, span.most);
     } else {
         let run = Exemplar { canary: record.canary.clone(), value: span.most, at };
-        series.observe_run(Metric::PushToApply, &labels, run);
+        tally.measure_run(Metric::PushToApply, &labels, run);
     }
 }
 
-fn add_hop(series: &mut Series, record: &RunRecord, hop: &HopRecord, is_webhook: bool) {
-    let labels = [record.scenario.as_str(), hop.target_cluster.as_str(), hop.hop.as_str()];
-    let with = |more: &'static str| [labels[0], labels[1], labels[2], more];
+fn add_hop(tally: &mut Tally, record: &RunRecord, hop: &HopRecord) {
+    let labels = [hop.target_cluster.as_str(), hop.hop.as_str()];
+    let with = |more: &'static str| [labels[0], labels[1], more];
     if hop.reverted {
-        series.count(Metric::HopReverted, &labels);
+        tally.count(Metric::HopReverted, &labels);
     }
     match &hop.passage {
         Passage::Reached { stage: span, wait, reordered, via, webhook, .. } => {
             if *reordered {
-                series.count(Metric::HopReordered, &labels);
+                tally.count(Metric::HopReordered, &labels);
             } else if let Some(span) = span
-                && stage(series, labels, *span, record.tolerance)
+                && stage(tally, labels, *span, record.tolerance)
                 && let Some(wait) = wait.filter(|it| it.width() <= record.tolerance)
             {
-                series.add(Metric::StageWait, &labels, wait.most.as_secs_f64());
+                tally.add(Metric::StageWait, &labels, wait.most.as_secs_f64());
             }
             if let Some(via) = via {
-                series.count(Metric::HopWakes, &with(via.as_str()));
+                tally.count(Metric::HopWakes, &with(via.as_str()));
             }
             if let Some(webhook) = webhook {
-                series.count(Metric::Webhooks, &with(webhook.as_str()));
+                tally.count(Metric::Webhooks, &with(webhook.as_str()));
             }
         }
-        Passage::Bypassed => series.count(Metric::HopBypassed, &labels),
+        Passage::Bypassed => tally.count(Metric::HopBypassed, &labels),
         Passage::Unreached if record.outcome.is_measurement() => {
-            series.count(Metric::StageUnreached, &with(record.outcome.as_str()));
+            tally.count(Metric::StageUnreached, &with(record.outcome.as_str()));
         }
         Passage::Unreached => (),
     }
     // A superseded run ends before its hops, and the webhook, have had their time.
-    if is_webhook && hop.passage.at().is_none() && record.outcome.is_measurement() {
-        series.count(Metric::Webhooks, &with(NO_WEBHOOK));
+    let unseen = hop.passage.at().is_none() && record.outcome.is_measurement();
+    if unseen && tally.declared().is_webhook(&hop.hop) {
+        tally.count(Metric::Webhooks, &with(NO_WEBHOOK));
     }
 }
 
 /// Observes a stage by its upper bound, or counts it as uncertain if its bounds are too far apart
 /// (rule T6). Says whether it was observed.
-fn stage(series: &mut Series, labels: [&str; 3], span: Span, tolerance: Duration) -> bool {
+fn stage(tally: &mut Tally, labels: [&str; 2], span: Span, tolerance: Duration) -> bool {
     let sure = span.width() <= tolerance;
     if sure {
-        series.observe(Metric::StageDuration, &labels, span.most);
+        tally.measure(Metric::StageDuration, &labels, span.most);
     } else {
-        series.count(Metric::UncertainHops, &labels);
+        tally.count(Metric::UncertainHops, &labels);
     }
     sure
 }

@@ -1,51 +1,28 @@
 //! Turns what happens into series. One instance is one registry; there is no global one.
 
 use crate::engine::{Stamped, Totals};
-use crate::export::family::Snapshot;
+use crate::export::declared::ScenarioSeries;
 use crate::export::reference::Metric;
-use crate::export::series::{Saved, Series};
+use crate::export::saved;
+use crate::export::series::Series;
+use crate::export::snapshot::Snapshot;
 use crate::export::tally::Tally;
 use crate::model::{Clock, Event, Observer};
-use serde::Deserialize;
+use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Counts what happens, and says it when asked.
+///
+/// A one-shot command lets it observe events as they come. A service that keeps its totals uses it
+/// as [`Totals`], and so shows nothing that it could still lose.
 pub struct Metrics {
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     version: String,
     restarts: RestartSource,
     state: Mutex<State>,
-}
-
-/// Which series a scenario has, so that they exist before anything happened: an increase from
-/// nothing to one is none to Prometheus.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScenarioSeries {
-    /// The scenario's name.
-    pub scenario: String,
-    /// Its hops.
-    pub hops: Vec<HopSeries>,
-    /// Labels of its objectives: `total`, and the names of hops with one of their own.
-    pub slos: Vec<String>,
-    /// The clusters that it looks at, as the label `target_cluster`.
-    pub clusters: Vec<String>,
-}
-
-/// A hop that has series.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HopSeries {
-    /// The hop's name.
-    pub hop: String,
-    /// The cluster of its subject.
-    pub target_cluster: String,
-    /// Its kind, as in scenarios.
-    pub kind: String,
-    /// Whether a run can end well without it (`required: false`).
-    pub optional: bool,
 }
 
 /// How often one sort of watch was opened again.
@@ -64,24 +41,13 @@ pub struct WatchRestarts {
 /// Says how often watches were opened again; asked at each scrape.
 pub type RestartSource = Box<dyn Fn() -> Vec<WatchRestarts> + Send + Sync>;
 
-/// What the process says of itself.
 #[derive(Debug, Default)]
 struct State {
-    tallies: BTreeMap<String, Tally>,
     process: Series,
-}
-
-/// How the last look at the scenario files went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reload {
-    /// Scenarios that run as their files say.
-    pub active: usize,
-    /// Files that are broken now, whose last good form runs on.
-    pub stale: usize,
-    /// Files that are broken, and of which nothing runs.
-    pub broken: usize,
-    /// The folder could be read.
-    pub readable: bool,
+    /// Shared with snapshots, which nobody has to wait for.
+    tallies: BTreeMap<String, Arc<Tally>>,
+    /// Scenarios that go with their last run.
+    leaving: BTreeSet<String>,
 }
 
 // === impl Metrics ===
@@ -99,65 +65,55 @@ impl Metrics {
         Self { clock, version: version.to_owned(), restarts, state: Mutex::default() }
     }
 
-    /// Makes every series of a scenario exist, at zero if it is new. Of a scenario that has
-    /// changed, what it still has keeps its counts, and the rest goes.
+    /// Makes every series of a scenario exist, at zero. What was counted of one that was declared
+    /// before stays; what it has not any more goes. Events of scenarios that were never declared
+    /// are not counted.
     pub fn declare(&self, scenario: &ScenarioSeries) {
         let mut state = self.state();
-        match state.tallies.get_mut(&scenario.scenario) {
-            Some(tally) => tally.declare(scenario),
-            None => drop(state.tallies.insert(scenario.scenario.clone(), Tally::of(scenario))),
-        }
-    }
-
-    /// Takes in how long a watch event took from a write of our own to us.
-    pub fn observe_echo(&self, target_cluster: &str, took: Duration) {
-        self.state().process.observe(Metric::WatchEcho, &[target_cluster], took);
-    }
-
-    /// Takes in how a look at the scenario files went.
-    pub fn set_reload(&self, reload: Reload) {
-        let Reload { active, stale, broken, readable } = reload;
-        let successful = readable && stale + broken == 0;
-        let process = &mut self.state().process;
-        process.set(Metric::ReloadSuccessful, &[], f64::from(u8::from(successful)));
-        if successful {
-            let at = self.clock.wall().as_duration().as_secs_f64();
-            process.set(Metric::ReloadTime, &[], at);
-        }
-        for (label, count) in [("active", active), ("stale", stale), ("broken", broken)] {
-            #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 files")]
-            process.set(Metric::ConfigScenarios, &[label], count as f64);
-        }
-    }
-
-    /// Takes in whether the last change of state was kept; if not, the bounded reason.
-    pub fn set_state_saved(&self, trouble: Option<&'static str>) {
-        let process = &mut self.state().process;
-        process.set(Metric::StateSaved, &[], f64::from(u8::from(trouble.is_none())));
-        if let Some(reason) = trouble {
-            process.count(Metric::StateErrors, &[reason]);
-        }
+        let known = state.tallies.get(&scenario.scenario);
+        let tally = match known {
+            Some(tally) if tally.declared() == scenario => tally.clone(),
+            Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
+            None => Arc::new(Tally::new(scenario.clone())),
+        };
+        state.leaving.remove(&scenario.scenario);
+        state.tallies.insert(scenario.scenario.clone(), tally);
     }
 
     /// What all series say now, of one instant.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let now = self.clock.now();
-        let mut parts: Vec<Series> = Vec::new();
-        {
+        let (mut process, tallies) = {
             let state = self.state();
-            parts.extend(state.tallies.values().map(|it| it.at(now)));
-            parts.push(state.process.clone());
-        }
-        let mut process = Series::default();
+            (state.process.clone(), state.tallies.values().cloned().collect())
+        };
         for it in (self.restarts)() {
             let labels = [it.target_cluster.as_str(), &it.kind, &it.reason];
             #[expect(clippy::cast_precision_loss, reason = "nobody counts to 2^52 restarts")]
             process.set(Metric::WatchRestarts, &labels, it.count as f64);
         }
         process.set(Metric::BuildInfo, &[&self.version], 1.0);
-        parts.push(process);
-        Snapshot::new(parts)
+        Snapshot::new(now, process, tallies)
+    }
+
+    /// Changes the series of the process.
+    pub(super) fn with_process(&self, change: impl FnOnce(&mut Series)) {
+        change(&mut self.state().process);
+    }
+
+    /// Changes a scenario's tally; one that was leaving goes with its last run.
+    fn with_tally(&self, scenario: &str, change: impl FnOnce(&mut Tally)) {
+        let mut state = self.state();
+        let Some(tally) = state.tallies.get_mut(scenario) else { return };
+        change(Arc::make_mut(tally));
+        if !tally.is_running() && state.leaving.remove(scenario) {
+            state.tallies.remove(scenario);
+        }
+    }
+
+    fn tally(&self, scenario: &str) -> Option<Arc<Tally>> {
+        self.state().tallies.get(scenario).cloned()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -167,39 +123,54 @@ impl Metrics {
 
 impl Observer for Metrics {
     fn observe(&self, event: &Event) {
-        let wall = self.clock.wall();
-        if let Some(tally) = self.state().tallies.get_mut(event.scenario()) {
-            tally.observe(event, wall);
-        }
+        let wall: Timestamp = self.clock.wall();
+        self.with_tally(event.scenario(), |tally| tally.observe(event, wall));
     }
 }
 
 impl Totals for Metrics {
+    /// Null for a scenario that was not declared.
     fn after(&self, scenario: &str, events: &[Stamped]) -> Value {
-        let Some(mut tally) = self.state().tallies.get(scenario).cloned() else {
-            return Value::Null;
-        };
-        events.iter().for_each(|it| tally.observe(&it.event, it.at));
-        serde_json::to_value(tally.save()).unwrap_or_default()
+        let Some(tally) = self.tally(scenario) else { return Value::Null };
+        let mut tally = Arc::unwrap_or_clone(tally);
+        count(&mut tally, scenario, events);
+        saved::write(&tally)
     }
 
     fn count(&self, scenario: &str, events: &[Stamped]) {
-        if let Some(tally) = self.state().tallies.get_mut(scenario) {
-            events.iter().for_each(|it| tally.observe(&it.event, it.at));
-        }
+        self.with_tally(scenario, |tally| count(tally, scenario, events));
     }
 
+    /// The scenario has to be declared first, because that says which of its series it still has.
+    /// What was counted meanwhile is replaced.
     fn restore(&self, scenario: &str, saved: &Value) -> Result<(), String> {
-        let saved: Option<Saved> = Deserialize::deserialize(saved)
-            .map_err(|error| format!("the totals of scenario `{scenario}` are damaged: {error}"))?;
         let mut state = self.state();
-        if let (Some(tally), Some(saved)) = (state.tallies.get_mut(scenario), saved) {
-            tally.restore(saved);
-        }
+        let Some(tally) = state.tallies.get_mut(scenario) else {
+            return Err(format!(
+                "cannot restore the totals of scenario `{scenario}`: it has no series; \
+                 declare it first"
+            ));
+        };
+        let restored = saved::read(tally, saved)
+            .map_err(|it| format!("cannot restore the totals of scenario `{scenario}`: {it}"))?;
+        *tally = Arc::new(restored);
         Ok(())
     }
 
+    /// Its series go at once or, if a run of it is under way, with its last run.
     fn forget(&self, scenario: &str) {
-        self.state().tallies.remove(scenario);
+        let mut state = self.state();
+        if state.tallies.get(scenario).is_some_and(|it| it.is_running()) {
+            state.leaving.insert(scenario.to_owned());
+        } else {
+            state.tallies.remove(scenario);
+        }
+    }
+}
+
+fn count(tally: &mut Tally, scenario: &str, events: &[Stamped]) {
+    for it in events {
+        debug_assert_eq!(it.event.scenario(), scenario, "an event of another scenario");
+        tally.observe(&it.event, it.at);
     }
 }

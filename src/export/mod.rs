@@ -1,20 +1,24 @@
 //! Ways out: records what happens and exposes it. Nothing here decides anything.
 
+mod declared;
 mod exposition;
-mod family;
 mod finished;
+mod health;
 mod metrics;
+mod protobuf;
 mod reference;
+mod saved;
 mod series;
+mod snapshot;
 mod tally;
 mod text;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod totals;
 
+pub use declared::{HopSeries, ScenarioSeries};
 pub use exposition::Format;
-pub use family::Snapshot;
-pub use metrics::{HopSeries, Metrics, Reload, RestartSource, ScenarioSeries, WatchRestarts};
+pub use health::{Reload, ScenarioCounts};
+pub use metrics::{Metrics, RestartSource, WatchRestarts};
 pub use reference::{Metric, MetricDoc, MetricKind, PUSH, TOTAL, reference};
+pub use snapshot::Snapshot;

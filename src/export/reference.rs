@@ -118,11 +118,12 @@ metrics! {
     /// Objectives on which a run could not decide; in neither of the other two.
     SloUnknown: Counter "hopclock_slo_unknown_total" [scenario, slo];
 
-    /// Runs that have begun and have not finished: runs that were due, less those that have
-    /// finished and those that were missed.
+    /// Runs that were due and have not finished; scheduled are those that finished, these, and the
+    /// missed.
     RunsInFlight: Gauge "hopclock_runs_in_flight" [scenario];
 
-    /// Age of the oldest run that has not finished; 0 if there is none.
+    /// Age of the oldest run that has not finished, since this process knows of it; 0 if there is
+    /// none.
     RunInFlight: Gauge "hopclock_run_in_flight_seconds" [scenario];
 
     /// 1 while a run has pushed its change, waits for its outcome and has not seen it at the hop.
@@ -134,29 +135,31 @@ metrics! {
     /// When the last run with the outcome ok finished, in seconds since 1970; absent until one has.
     LastSuccess: Gauge "hopclock_last_success_timestamp_seconds" [scenario, target_cluster];
 
-    /// Runs that could not measure, by reason.
+    /// Runs that could not measure, by reason; absent until a reason was met, so an alert better
+    /// counts runs by outcome.
     ProbeErrors: Counter "hopclock_probe_errors_total" [scenario, reason];
 
     /// Watches of the Kubernetes API that had to be opened again, by reason.
     WatchRestarts: Counter "hopclock_watch_restarts_total" [target_cluster, kind, reason];
 
-    /// Time from a write of our own to the arrival of its watch event: our own measurement error.
+    /// Time from a write of our own to its watch event: our own error.
     WatchEcho: Histogram "hopclock_watch_echo_seconds" [target_cluster];
 
-    /// 1 if every scenario file is right as it is now.
+    /// 1 if the last reading of the scenarios was taken over whole; 0 if a file was not.
     ReloadSuccessful: Gauge "hopclock_config_last_reload_successful" [];
 
-    /// When every scenario file was last taken over as it was, in seconds since 1970.
-    ReloadTime: Gauge "hopclock_config_last_reload_success_timestamp_seconds" [];
+    /// When a reading of the scenarios was last taken over whole, in seconds since 1970; absent
+    /// until one was.
+    ReloadSuccess: Gauge "hopclock_config_last_reload_success_timestamp_seconds" [];
 
-    /// Scenario files: active, broken now but running in their last good form (stale), or broken
-    /// with nothing running.
-    ConfigScenarios: Gauge "hopclock_config_scenarios" [state];
+    /// Scenarios by state: active; stale, the last good form runs although the file is broken now;
+    /// broken, nothing runs.
+    Scenarios: Gauge "hopclock_config_scenarios" [state];
 
-    /// 1 if the last change of state was kept; 0 if a restart would lose it.
+    /// 1 if the last change of state was kept; 0 if not, and it would be lost in a restart.
     StateSaved: Gauge "hopclock_state_saved" [];
 
-    /// Changes of state that could not be kept, by reason; each is kept later with the next one.
+    /// Changes of state that could not be kept, by reason.
     StateErrors: Counter "hopclock_state_errors_total" [reason];
 
     /// Always 1; says which hopclock this is.
@@ -186,6 +189,22 @@ impl MetricKind {
 // === impl Metric ===
 
 impl Metric {
+    /// Whether the series belong to a scenario, which is then their first label.
+    pub(super) fn is_of_a_scenario(self) -> bool {
+        self.doc().labels.first() == Some(&"scenario")
+    }
+
+    /// Its labels, that of the scenario aside.
+    pub(super) fn own_labels(self) -> &'static [&'static str] {
+        let labels = self.doc().labels;
+        labels.strip_prefix(&["scenario"]).unwrap_or(labels)
+    }
+
+    /// Whether it says what goes on in this process, and so means nothing to the next one.
+    pub(super) fn is_live(self) -> bool {
+        matches!(self, Self::RunInFlight | Self::HopWaiting)
+    }
+
     /// The unit that the name ends in.
     pub(super) fn unit(self) -> Option<&'static str> {
         let name = self.doc().name;

@@ -1,43 +1,48 @@
-//! The values of all series, by metric and labels.
+//! The values of series that belong together: a scenario's, or those of the process.
 //!
-//! Copying it is cheap, since labels and histograms are shared: a scrape copies it and formats
-//! the copy, so that nobody who has something to count waits for a scrape.
+//! They are many, and nearly all of them stay at zero, so they are kept small: a label's value is
+//! held once and named by its place, and histograms that hold nothing are one and the same.
+//! Copying them is cheap for the same reasons.
 
 use crate::export::reference::Metric;
 use crate::model::{Exemplar, Histogram};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-/// Values of a metric's labels, in the order of its documentation.
-pub(super) type Labels = Arc<[String]>;
-
-/// The values of all series.
+/// Values of series, in the order of their metrics and of the first use of their labels.
 ///
-/// Invariant: a series has as many label values as its metric has labels.
+/// Invariant: a series has as many label values as its metric has labels, the scenario aside.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
-    numbers: BTreeMap<Metric, BTreeMap<Labels, f64>>,
-    histograms: BTreeMap<Metric, BTreeMap<Labels, Arc<Histogram>>>,
+    words: Vec<Arc<str>>,
+    numbers: Vec<(Metric, Key, f64)>,
+    histograms: Vec<(Metric, Key, Arc<Histogram>)>,
 }
 
-/// What was counted, as it is written down: by metric, the labels behind the scenario and the
-/// value.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Saved {
-    #[serde(default)]
-    numbers: BTreeMap<String, Vec<(Vec<String>, f64)>>,
-    #[serde(default)]
-    histograms: BTreeMap<String, Vec<(Vec<String>, Histogram)>>,
+/// The labels of one series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Labels<'a> {
+    metric: Metric,
+    scenario: Option<&'a str>,
+    words: &'a [Arc<str>],
+    key: Key,
 }
+
+/// Most labels that a metric has, the scenario aside.
+const MOST_LABELS: usize = 3;
+
+/// The labels of a series as places of their values in the list of words.
+type Key = [u32; MOST_LABELS];
+
+/// What every histogram shares in which nothing was counted.
+static EMPTY: LazyLock<Arc<Histogram>> = LazyLock::new(Arc::default);
 
 // === impl Series ===
 
 impl Series {
     /// Makes a counter or gauge exist, at zero if it is new.
     pub(super) fn declare(&mut self, metric: Metric, labels: &[&str]) {
-        self.add(metric, labels, 0.0);
+        self.number(metric, labels);
     }
 
     /// Makes a histogram exist, empty if it is new.
@@ -45,120 +50,122 @@ impl Series {
         self.histogram(metric, labels);
     }
 
-    /// Adds to a counter.
-    pub(super) fn add(&mut self, metric: Metric, labels: &[&str], more: f64) {
-        *self.number(metric, labels) += more;
-    }
-
-    /// Adds one to a counter.
-    pub(super) fn count(&mut self, metric: Metric, labels: &[&str]) {
-        self.add(metric, labels, 1.0);
-    }
-
     /// Sets a gauge, or a counter that is counted elsewhere.
     pub(super) fn set(&mut self, metric: Metric, labels: &[&str], value: f64) {
         *self.number(metric, labels) = value;
     }
 
+    /// Adds to a counter.
+    pub(super) fn add(&mut self, metric: Metric, labels: &[&str], more: f64) {
+        *self.number(metric, labels) += more;
+    }
+
     /// Counts a length in a histogram.
     pub(super) fn observe(&mut self, metric: Metric, labels: &[&str], length: Duration) {
-        self.histogram(metric, labels).observe(length);
+        Arc::make_mut(self.histogram(metric, labels)).observe(length);
     }
 
     /// Counts a run in a histogram.
     pub(super) fn observe_run(&mut self, metric: Metric, labels: &[&str], run: Exemplar) {
-        self.histogram(metric, labels).observe_run(run);
+        Arc::make_mut(self.histogram(metric, labels)).observe_run(run);
     }
 
-    /// Sets a gauge that exists; one that does not is nobody's.
-    pub(super) fn set_known(&mut self, metric: Metric, labels: &[&str], value: f64) {
-        if let Some(series) = self.numbers.get_mut(&metric)
-            && let Some(number) = series.get_mut(&key(metric, labels))
-        {
-            *number = value;
-        }
+    /// Takes a histogram that was counted before.
+    pub(super) fn put(&mut self, metric: Metric, labels: &[&str], it: Arc<Histogram>) {
+        *self.histogram(metric, labels) = it;
     }
 
-    /// Keeps only some series.
-    pub(super) fn retain(&mut self, keep: impl Fn(Metric, &[String]) -> bool) {
-        for (metric, series) in &mut self.numbers {
-            series.retain(|labels, _| keep(*metric, labels));
-        }
-        for (metric, series) in &mut self.histograms {
-            series.retain(|labels, _| keep(*metric, labels));
-        }
+    /// Changes every number of a metric.
+    pub(super) fn set_all(&mut self, metric: Metric, value: f64) {
+        let range = range(&self.numbers, metric, |it| it.0);
+        self.numbers[range].iter_mut().for_each(|it| it.2 = value);
     }
 
-    /// What has been counted, as it is written down: the first label, the scenario, is left out,
-    /// and so is what is zero.
-    pub(super) fn save(&self, keep: impl Fn(Metric) -> bool) -> Saved {
-        let mut saved = Saved::default();
-        for (metric, series) in self.numbers.iter().filter(|it| keep(*it.0)) {
-            let counted = series.iter().filter(|it| *it.1 != 0.0);
-            let rows: Vec<_> =
-                counted.map(|(labels, value)| (labels[1..].to_vec(), *value)).collect();
-            if !rows.is_empty() {
-                saved.numbers.insert(metric.doc().name.to_owned(), rows);
-            }
-        }
-        for (metric, series) in self.histograms.iter().filter(|it| keep(*it.0)) {
-            let counted = series.iter().filter(|it| it.1.count() > 0);
-            let rows: Vec<_> =
-                counted.map(|(labels, it)| (labels[1..].to_vec(), (**it).clone())).collect();
-            if !rows.is_empty() {
-                saved.histograms.insert(metric.doc().name.to_owned(), rows);
-            }
-        }
-        saved
+    /// Gives back memory that is not needed.
+    pub(super) fn shrink(&mut self) {
+        self.words.shrink_to_fit();
+        self.numbers.shrink_to_fit();
+        self.histograms.shrink_to_fit();
     }
 
-    /// Goes on from what was written down, as far as it fits; what nobody knows any more is left
-    /// out.
-    pub(super) fn restore(
-        &mut self,
-        scenario: &str,
-        saved: Saved,
-        fits: impl Fn(Metric, &[String]) -> bool,
-    ) {
-        let metric = |name: &str| Metric::ALL.iter().copied().find(|it| it.doc().name == name);
-        let whole = |metric: Metric, labels: Vec<String>| -> Option<Labels> {
-            let all: Vec<String> = std::iter::once(scenario.to_owned()).chain(labels).collect();
-            (all.len() == metric.doc().labels.len() && fits(metric, &all)).then(|| all.into())
-        };
-        for (name, rows) in saved.numbers {
-            let Some(metric) = metric(&name) else { continue };
-            let series = self.numbers.entry(metric).or_default();
-            series.extend(rows.into_iter().filter_map(|it| Some((whole(metric, it.0)?, it.1))));
-        }
-        for (name, rows) in saved.histograms {
-            let Some(metric) = metric(&name) else { continue };
-            let series = self.histograms.entry(metric).or_default();
-            let rows = rows.into_iter();
-            series.extend(rows.filter_map(|it| Some((whole(metric, it.0)?, Arc::new(it.1)))));
-        }
+    /// The series of a counter or gauge.
+    pub(super) fn numbers<'a>(
+        &'a self,
+        metric: Metric,
+        scenario: Option<&'a str>,
+    ) -> impl Iterator<Item = (Labels<'a>, f64)> {
+        let range = range(&self.numbers, metric, |it| it.0);
+        self.numbers[range].iter().map(move |it| (self.labels(metric, scenario, it.1), it.2))
     }
 
-    /// The series of a counter or gauge, sorted by labels.
-    pub(super) fn numbers(&self, metric: Metric) -> impl Iterator<Item = (&Labels, f64)> {
-        self.numbers.get(&metric).into_iter().flatten().map(|it| (it.0, *it.1))
+    /// The series of a histogram.
+    pub(super) fn histograms<'a>(
+        &'a self,
+        metric: Metric,
+        scenario: Option<&'a str>,
+    ) -> impl Iterator<Item = (Labels<'a>, &'a Arc<Histogram>)> {
+        let range = range(&self.histograms, metric, |it| it.0);
+        self.histograms[range].iter().map(move |it| (self.labels(metric, scenario, it.1), &it.2))
     }
 
-    /// The series of a histogram, sorted by labels.
-    pub(super) fn histograms(&self, metric: Metric) -> impl Iterator<Item = (&Labels, &Histogram)> {
-        self.histograms.get(&metric).into_iter().flatten().map(|it| (it.0, &**it.1))
+    fn labels<'a>(&'a self, metric: Metric, scenario: Option<&'a str>, key: Key) -> Labels<'a> {
+        Labels { metric, scenario, words: &self.words, key }
     }
 
     fn number(&mut self, metric: Metric, labels: &[&str]) -> &mut f64 {
-        self.numbers.entry(metric).or_default().entry(key(metric, labels)).or_default()
+        let key = self.key(metric, labels);
+        let place = self.numbers.binary_search_by_key(&(metric, key), |it| (it.0, it.1));
+        let at = place.unwrap_or_else(|at| {
+            self.numbers.insert(at, (metric, key, 0.0));
+            at
+        });
+        &mut self.numbers[at].2
     }
 
-    fn histogram(&mut self, metric: Metric, labels: &[&str]) -> &mut Histogram {
-        let series = self.histograms.entry(metric).or_default();
-        Arc::make_mut(series.entry(key(metric, labels)).or_default())
+    fn histogram(&mut self, metric: Metric, labels: &[&str]) -> &mut Arc<Histogram> {
+        let key = self.key(metric, labels);
+        let place = self.histograms.binary_search_by_key(&(metric, key), |it| (it.0, it.1));
+        let at = place.unwrap_or_else(|at| {
+            self.histograms.insert(at, (metric, key, EMPTY.clone()));
+            at
+        });
+        &mut self.histograms[at].2
+    }
+
+    fn key(&mut self, metric: Metric, labels: &[&str]) -> Key {
+        debug_assert_eq!(labels.len(), metric.own_labels().len(), "{metric:?}");
+        let mut key = Key::default();
+        for (place, label) in key.iter_mut().zip(labels) {
+            let known = self.words.iter().position(|it| **it == **label);
+            let at = known.unwrap_or_else(|| {
+                self.words.push(Arc::from(*label));
+                self.words.len() - 1
+            });
+            *place = u32::try_from(at).expect("labels are bounded");
+        }
+        key
     }
 }
 
-fn key(metric: Metric, labels: &[&str]) -> Labels {
-    debug_assert_eq!(labels.len(), metric.doc().labels.len(), "{metric:?}");
-    labels.iter().map(|it| (*it).to_owned()).collect()
+// === impl Labels ===
+
+impl<'a> Labels<'a> {
+    /// Names and values of those that are not empty: to Prometheus, an empty label is none.
+    pub(super) fn pairs(self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let scenario = self.scenario.map(|it| ("scenario", it));
+        let own = self.metric.own_labels().iter().copied().zip(self.values());
+        scenario.into_iter().chain(own).filter(|it| !it.1.is_empty())
+    }
+
+    /// All values, in the order of the metric's documentation, the scenario aside.
+    pub(super) fn values(self) -> impl Iterator<Item = &'a str> {
+        let count = self.metric.own_labels().len();
+        self.key.into_iter().take(count).map(move |it| &*self.words[it as usize])
+    }
+}
+
+/// Where the series of a metric are in a sorted list.
+fn range<T>(all: &[T], metric: Metric, of: impl Fn(&T) -> Metric) -> std::ops::Range<usize> {
+    let begin = all.partition_point(|it| of(it) < metric);
+    begin..begin + all[begin..].partition_point(|it| of(it) == metric)
 }

@@ -1,224 +1,197 @@
-//! What is counted of one scenario: a fold over its events, which can be written down and read
-//! back, so that totals outlive the process.
+//! One scenario's series, and what an event does to them.
 //!
-//! Live values (ages, what is waited for) are no totals: they are not written down, and follow the
-//! events again after a restart.
+//! A tally is a value: what it will be after some events is found out on a copy, so that a service
+//! can keep the result before anybody sees it.
 
+use crate::export::declared::ScenarioSeries;
 use crate::export::finished;
-use crate::export::metrics::{HopSeries, ScenarioSeries};
-use crate::export::reference::{Metric, PUSH, TOTAL};
-use crate::export::series::{Saved, Series};
-use crate::model::{Event, Missed, Moment, Outcome, RunRecord, SloVerdict, Via, Webhook};
+use crate::export::reference::Metric;
+use crate::export::series::Series;
+use crate::model::{CanaryId, Event, Exemplar, Histogram, Moment, SloVerdict};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The kind of hop that is the arrival of a webhook.
-const WEBHOOK: &str = "webhook_received";
-
-/// What is counted of one scenario.
-#[derive(Clone, Debug, Default)]
+/// One scenario's series.
+///
+/// Invariant: it holds the series that were declared, and beside them only such as are about
+/// something that was.
+#[derive(Clone, Debug)]
 pub(super) struct Tally {
+    declared: Arc<ScenarioSeries>,
     series: Series,
-    declared: ScenarioSeries,
-    /// Runs under way, and when they started.
-    running: BTreeMap<String, Moment>,
+    /// Runs that this process has seen start, and when they did.
+    running: Vec<(CanaryId, Moment)>,
+    waiting: Waiting,
+}
+
+/// Whether hops are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    ForNothing,
+    ForHops,
 }
 
 // === impl Tally ===
 
 impl Tally {
-    /// Nothing counted, with every series of the scenario at zero.
-    pub(super) fn of(declared: &ScenarioSeries) -> Self {
-        let mut tally = Self::default();
-        tally.declare(declared);
-        tally
+    /// A scenario of which nothing is known yet.
+    pub(super) fn new(declared: ScenarioSeries) -> Self {
+        let series = declared.series();
+        let declared = Arc::new(declared);
+        Self { declared, series, running: Vec::new(), waiting: Waiting::ForNothing }
     }
 
-    /// Makes the series those of a scenario that has changed: new ones begin at zero, those of
-    /// hops, objectives and clusters that are gone go, and all others keep their counts.
-    pub(super) fn declare(&mut self, declared: &ScenarioSeries) {
-        self.declared = declared.clone();
-        let declared = &self.declared;
-        self.series.retain(|metric, labels| belongs(declared, metric, labels));
-        declare(&mut self.series, declared);
+    /// The same scenario after a change of its file: what it still has keeps its values.
+    pub(super) fn redeclared(&self, declared: ScenarioSeries) -> Self {
+        let mut new = Self::new(declared);
+        for metric in Metric::ALL {
+            for (labels, value) in self.series.numbers(*metric, None) {
+                let labels: Vec<_> = labels.values().collect();
+                // A series at zero is there because it was declared, and may be so no more.
+                if value != 0.0 {
+                    new.set(*metric, &labels, value);
+                }
+            }
+            for (labels, histogram) in self.series.histograms(*metric, None) {
+                let labels: Vec<_> = labels.values().collect();
+                if histogram.count() > 0 {
+                    new.put(*metric, &labels, histogram.clone());
+                }
+            }
+        }
+        (new.running, new.waiting) = (self.running.clone(), self.waiting);
+        new
     }
 
-    /// Counts an event that was heard at `wall`.
+    /// The same scenario with nothing counted. What goes on now goes on.
+    pub(super) fn emptied(&self) -> Self {
+        let mut new = Self { series: self.declared.series(), ..self.clone() };
+        for (labels, value) in self.series.numbers(Metric::HopWaiting, None) {
+            new.series.set(Metric::HopWaiting, &labels.values().collect::<Vec<_>>(), value);
+        }
+        new
+    }
+
+    /// What the scenario has series of.
+    pub(super) fn declared(&self) -> &ScenarioSeries {
+        &self.declared
+    }
+
+    /// The values.
+    pub(super) fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// Whether a run has started and not finished.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// How long the oldest run has been under way.
+    pub(super) fn age(&self, now: Moment) -> Duration {
+        let oldest = self.running.iter().map(|it| it.1).min();
+        oldest.map_or(Duration::ZERO, |it| now.since(it))
+    }
+
+    /// Counts an event that was heard at a wall time.
     pub(super) fn observe(&mut self, event: &Event, wall: Timestamp) {
-        let series = &mut self.series;
         match event {
-            Event::Scheduled { scenario, .. } => series.count(Metric::ScheduledRuns, &[scenario]),
-            Event::Missed { scenario, reason, count, .. } => {
+            Event::Scheduled { .. } => {
+                self.count(Metric::ScheduledRuns, &[]);
+                self.count(Metric::RunsInFlight, &[]);
+            }
+            Event::Missed { reason, count, .. } => {
                 #[expect(clippy::cast_precision_loss, reason = "nobody misses 2^52 runs")]
                 let count = *count as f64;
-                series.add(Metric::ScheduledRuns, &[scenario], count);
-                series.add(Metric::MissedRuns, &[scenario, reason.as_str()], count);
+                self.add(Metric::ScheduledRuns, &[], count);
+                self.add(Metric::MissedRuns, &[reason.as_str()], count);
             }
             Event::Started { canary, at, .. } => {
-                self.running.insert(canary.to_string(), *at);
+                self.running.retain(|it| it.0 != *canary);
+                self.running.push((canary.clone(), *at));
             }
-            Event::Publishing { .. } => self.wait_for_hops(1.0),
+            Event::Publishing { .. } => self.wait(Waiting::ForHops),
+            // A run that is resumed behind its push says no more that it is about to.
+            Event::Published { .. } if self.waiting == Waiting::ForNothing => {
+                self.wait(Waiting::ForHops);
+            }
             Event::Published { .. }
             | Event::Failing { .. }
             | Event::Positioned { .. }
             | Event::Witnessed { .. } => (),
-            Event::Reached { scenario, hop, .. } => {
-                series.set_known(Metric::HopWaiting, &[scenario, hop], 0.0);
+            Event::Reached { hop, .. } => self.set(Metric::HopWaiting, &[hop], 0.0),
+            Event::Decided { slo, verdict, .. } => self.decide(slo, *verdict),
+            Event::Ended { .. } => self.wait(Waiting::ForNothing),
+            Event::Finished(record) => {
+                self.wait(Waiting::ForNothing);
+                self.running.retain(|it| it.0 != record.canary);
+                self.finish();
+                finished::add(self, record, wall);
             }
-            Event::Decided { scenario, slo, verdict } => {
-                decided(series, &[scenario, slo], *verdict);
+        }
+    }
+
+    /// Adds to a counter.
+    pub(super) fn add(&mut self, metric: Metric, labels: &[&str], more: f64) {
+        if self.declared.admits(metric, labels) {
+            self.series.add(metric, labels, more);
+        }
+    }
+
+    /// Adds one to a counter.
+    pub(super) fn count(&mut self, metric: Metric, labels: &[&str]) {
+        self.add(metric, labels, 1.0);
+    }
+
+    /// Sets a gauge, or goes on with a counter.
+    pub(super) fn set(&mut self, metric: Metric, labels: &[&str], value: f64) {
+        if self.declared.admits(metric, labels) {
+            self.series.set(metric, labels, value);
+        }
+    }
+
+    /// Counts a length in a histogram.
+    pub(super) fn measure(&mut self, metric: Metric, labels: &[&str], length: Duration) {
+        if self.declared.admits(metric, labels) {
+            self.series.observe(metric, labels, length);
+        }
+    }
+
+    /// Counts a run in a histogram.
+    pub(super) fn measure_run(&mut self, metric: Metric, labels: &[&str], run: Exemplar) {
+        if self.declared.admits(metric, labels) {
+            self.series.observe_run(metric, labels, run);
+        }
+    }
+
+    /// Goes on with a histogram.
+    pub(super) fn put(&mut self, metric: Metric, labels: &[&str], it: Arc<Histogram>) {
+        if self.declared.admits(metric, labels) {
+            self.series.put(metric, labels, it);
+        }
+    }
+
+    /// A run that was never due, because its account was lost, was not in flight either.
+    fn finish(&mut self) {
+        let in_flight = self.series.numbers(Metric::RunsInFlight, None).map(|it| it.1).sum::<f64>();
+        self.set(Metric::RunsInFlight, &[], (in_flight - 1.0).max(0.0));
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
+        self.waiting = waiting;
+        let value = if waiting == Waiting::ForHops { 1.0 } else { 0.0 };
+        self.series.set_all(Metric::HopWaiting, value);
+    }
+
+    fn decide(&mut self, slo: &str, verdict: SloVerdict) {
+        match verdict {
+            SloVerdict::Good => self.count(Metric::SloEvents, &[slo]),
+            SloVerdict::Bad => {
+                self.count(Metric::SloEvents, &[slo]);
+                self.count(Metric::SloBadEvents, &[slo]);
             }
-            Event::Ended { .. } => self.wait_for_hops(0.0),
-            Event::Finished(record) => self.finish(record, wall),
+            SloVerdict::Unknown => self.count(Metric::SloUnknown, &[slo]),
         }
-    }
-
-    /// The totals, as they are written down.
-    pub(super) fn save(&self) -> Saved {
-        self.series.save(|it| !is_live(it))
-    }
-
-    /// Goes on from totals that were written down; what the scenario does not have any more is
-    /// left out.
-    pub(super) fn restore(&mut self, saved: Saved) {
-        let scenario = self.declared.scenario.clone();
-        let declared = &self.declared;
-        let fits =
-            |metric, labels: &[String]| !is_live(metric) && belongs(declared, metric, labels);
-        self.series.restore(&scenario, saved, fits);
-    }
-
-    /// The series, with the live values of this instant.
-    pub(super) fn at(&self, now: Moment) -> Series {
-        let mut series = self.series.clone();
-        let scenario = self.declared.scenario.as_str();
-        let oldest = self.running.values().min().map(|it| now.since(*it));
-        let age = oldest.unwrap_or_default().as_secs_f64();
-        series.set(Metric::RunInFlight, &[scenario], age);
-        let sum = |metric| series.numbers(metric).map(|it| it.1).sum::<f64>();
-        let ended = sum(Metric::Runs) + sum(Metric::MissedRuns);
-        let in_flight = (sum(Metric::ScheduledRuns) - ended).max(0.0);
-        series.set(Metric::RunsInFlight, &[scenario], in_flight);
-        series
-    }
-
-    fn wait_for_hops(&mut self, value: f64) {
-        let scenario = self.declared.scenario.as_str();
-        for hop in &self.declared.hops {
-            self.series.set(Metric::HopWaiting, &[scenario, &hop.hop], value);
-        }
-    }
-
-    fn finish(&mut self, record: &RunRecord, wall: Timestamp) {
-        self.wait_for_hops(0.0);
-        self.running.remove(&record.canary.to_string());
-        let is_webhook =
-            |hop: &str| self.declared.hops.iter().any(|it| it.hop == hop && it.kind == WEBHOOK);
-        finished::add(&mut self.series, record, wall, is_webhook);
-    }
-}
-
-/// Whether a value speaks of the moment and is no total.
-fn is_live(metric: Metric) -> bool {
-    matches!(metric, Metric::HopWaiting | Metric::RunInFlight | Metric::RunsInFlight)
-}
-
-/// Whether a scenario has such a series.
-fn belongs(declared: &ScenarioSeries, metric: Metric, labels: &[String]) -> bool {
-    metric.doc().labels.iter().zip(labels).all(|(name, value)| match *name {
-        "hop" => {
-            [PUSH, TOTAL].contains(&&**value) || declared.hops.iter().any(|it| it.hop == *value)
-        }
-        "slo" => declared.slos.contains(value),
-        "target_cluster" => declared.clusters.contains(value),
-        _ => true,
-    })
-}
-
-fn decided(series: &mut Series, labels: &[&str], verdict: SloVerdict) {
-    match verdict {
-        SloVerdict::Good => series.count(Metric::SloEvents, labels),
-        SloVerdict::Bad => {
-            series.count(Metric::SloEvents, labels);
-            series.count(Metric::SloBadEvents, labels);
-        }
-        SloVerdict::Unknown => series.count(Metric::SloUnknown, labels),
-    }
-}
-
-fn declare(series: &mut Series, it: &ScenarioSeries) {
-    let scenario = it.scenario.as_str();
-    series.declare(Metric::ScheduledRuns, &[scenario]);
-    series.declare(Metric::RunInFlight, &[scenario]);
-    for reason in Missed::ALL {
-        series.declare(Metric::MissedRuns, &[scenario, reason.as_str()]);
-    }
-    for outcome in Outcome::LABELS {
-        series.declare(Metric::Runs, &[scenario, outcome]);
-    }
-    for slo in &it.slos {
-        for metric in [Metric::SloEvents, Metric::SloBadEvents, Metric::SloUnknown] {
-            series.declare(metric, &[scenario, slo]);
-        }
-    }
-    let clusters: BTreeSet<&str> = it.clusters.iter().map(String::as_str).collect();
-    for cluster in clusters {
-        declare_cluster(series, scenario, cluster);
-    }
-    for hop in &it.hops {
-        declare_hop(series, scenario, hop);
-    }
-}
-
-fn declare_cluster(series: &mut Series, scenario: &str, cluster: &str) {
-    for outcome in Outcome::LABELS {
-        series.declare(Metric::ClusterRuns, &[scenario, cluster, outcome]);
-    }
-    for outcome in finished::MEASURED {
-        series.declare_histogram(Metric::PushToApply, &[scenario, cluster, outcome]);
-    }
-    series.declare_histogram(Metric::StageDuration, &[scenario, cluster, PUSH]);
-    for hop in [PUSH, TOTAL] {
-        series.declare(Metric::UncertainHops, &[scenario, cluster, hop]);
-    }
-}
-
-fn declare_hop(series: &mut Series, scenario: &str, it: &HopSeries) {
-    let labels = [scenario, it.target_cluster.as_str(), it.hop.as_str()];
-    let with = |more: &'static str| [labels[0], labels[1], labels[2], more];
-    let (wakes, counters) = abilities(&it.kind);
-    series.declare(Metric::HopWaiting, &[scenario, &it.hop]);
-    series.declare_histogram(Metric::StageDuration, &labels);
-    for counter in counters {
-        series.declare(*counter, &labels);
-    }
-    let well: &[&str] = if it.optional { &finished::ENDED_WELL } else { &[] };
-    for outcome in well.iter().chain(&finished::ENDED_BADLY) {
-        series.declare(Metric::StageUnreached, &with(outcome));
-    }
-    for via in wakes {
-        series.declare(Metric::HopWakes, &with(via.as_str()));
-    }
-    if it.kind == WEBHOOK {
-        for webhook in [Webhook::Ours.as_str(), Webhook::Shared.as_str(), finished::NO_WEBHOOK] {
-            series.declare(Metric::Webhooks, &with(webhook));
-        }
-    }
-}
-
-/// Who can wake the subject of a hop of this kind, and which counters it can move. Everything, if
-/// the kind is not known here: a series that stays at zero does less harm than one that begins
-/// with one.
-fn abilities(kind: &str) -> (&'static [Via], &'static [Metric]) {
-    use Metric::{HopBypassed, HopReordered, HopReverted, StageWait, UncertainHops};
-    match kind {
-        WEBHOOK => (&[], &[HopBypassed, UncertainHops]),
-        "source_fetched" => (
-            &[Via::Webhook, Via::Manual, Via::Interval, Via::Unknown],
-            &[StageWait, HopBypassed, HopReordered, UncertainHops],
-        ),
-        "applied" => (&[Via::Upstream], &[StageWait, HopBypassed, HopReordered, UncertainHops]),
-        "live" => (&[], &[HopBypassed, HopReordered, HopReverted, UncertainHops]),
-        _ => (&Via::ALL, &[StageWait, HopBypassed, HopReordered, HopReverted, UncertainHops]),
     }
 }

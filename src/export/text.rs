@@ -1,10 +1,14 @@
 //! The two text forms of a scrape: OpenMetrics 1.0 and the older Prometheus text format 0.0.4.
 //!
-//! Both are written from the same families as the protobuf form. They have no native histograms;
-//! only OpenMetrics has exemplars and units. Bounds are written as `1.0` in both, so that a
-//! change of form does not make new series.
+//! They have no native histograms; only OpenMetrics has exemplars and units. Bounds are written
+//! as `1.0` in both, so that a change of form does not make new series. Labels are put together
+//! once for each series, and nothing is made for a line alone: there may be hundreds of thousands.
 
-use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as data_model;
+use crate::export::finished::CANARY;
+use crate::export::reference::{Metric, MetricKind};
+use crate::export::series::Labels;
+use crate::export::snapshot::Snapshot;
+use crate::model::{BOUNDS, Exemplar, Histogram};
 use std::fmt::Write;
 
 /// Which of the text forms.
@@ -18,15 +22,32 @@ pub(super) enum Dialect {
 struct Page {
     text: String,
     dialect: Dialect,
+    /// The label `le` of each bucket, up to the space before its count.
+    bounds: Vec<String>,
+    /// The labels of the series that is being written.
+    labels: String,
 }
 
-/// Writes families as text.
-pub(super) fn write(
-    families: impl Iterator<Item = data_model::MetricFamily>,
-    dialect: Dialect,
-) -> Vec<u8> {
-    let mut page = Page { text: String::new(), dialect };
-    families.for_each(|it| page.family(&it));
+/// From here on a number may have been rounded before it was written.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Writes every family that has series.
+pub(super) fn write(snapshot: &Snapshot, dialect: Dialect) -> Vec<u8> {
+    let finite = BOUNDS.iter().map(|it| format!("le=\"{it:?}\"}} "));
+    let bounds = finite.chain(["le=\"+Inf\"} ".to_owned()]).collect();
+    let mut page = Page { text: String::new(), dialect, bounds, labels: String::new() };
+    for metric in Metric::ALL.iter().copied().filter(|it| snapshot.has(*it)) {
+        page.head(metric);
+        let name = metric.doc().name;
+        for (labels, value) in snapshot.numbers(metric) {
+            page.label(labels);
+            page.sample(name, "", value);
+        }
+        for (labels, histogram) in snapshot.histograms(metric) {
+            page.label(labels);
+            page.histogram(name, histogram);
+        }
+    }
     if dialect == Dialect::OpenMetrics {
         page.text.push_str("# EOF\n");
     }
@@ -36,64 +57,108 @@ pub(super) fn write(
 // === impl Page ===
 
 impl Page {
-    fn family(&mut self, it: &data_model::MetricFamily) {
-        let counter = it.r#type() == data_model::MetricType::Counter;
+    fn head(&mut self, metric: Metric) {
+        let doc = metric.doc();
         let name = match self.dialect {
-            Dialect::OpenMetrics if counter => it.name.strip_suffix("_total").unwrap_or(&it.name),
-            _ => &it.name,
+            Dialect::OpenMetrics if doc.kind == MetricKind::Counter => {
+                doc.name.strip_suffix("_total").unwrap_or(doc.name)
+            }
+            _ => doc.name,
         };
-        let kind = it.r#type().as_str_name().to_ascii_lowercase();
-        self.line(format_args!("# TYPE {name} {kind}"));
-        if self.dialect == Dialect::OpenMetrics && !it.unit.is_empty() {
-            self.line(format_args!("# UNIT {name} {}", it.unit));
+        self.line(format_args!("# TYPE {name} {}", doc.kind.as_str()));
+        if let Some(unit) = metric.unit().filter(|_| self.dialect == Dialect::OpenMetrics) {
+            self.line(format_args!("# UNIT {name} {unit}"));
         }
-        self.line(format_args!("# HELP {name} {}", self.help(&it.help)));
-        it.metric.iter().for_each(|metric| self.metric(&it.name, metric));
-    }
-
-    fn metric(&mut self, name: &str, it: &data_model::Metric) {
-        let labels = labels(&it.label);
-        let braced = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-        if let Some(counter) = &it.counter {
-            self.line(format_args!("{name}{braced} {}", counter.value));
-        }
-        if let Some(gauge) = &it.gauge {
-            self.line(format_args!("{name}{braced} {}", gauge.value));
-        }
-        if let Some(histogram) = &it.histogram {
-            let comma = if labels.is_empty() { "" } else { "," };
-            for bucket in &histogram.bucket {
-                self.bucket(format_args!("{name}_bucket{{{labels}{comma}"), bucket);
+        // OpenMetrics escapes quotes in help texts as in labels, the older format does not.
+        let help = doc.help.replace('\\', r"\\").replace('\n', r"\n");
+        match self.dialect {
+            Dialect::OpenMetrics => {
+                self.line(format_args!("# HELP {name} {}", help.replace('"', r#"\""#)));
             }
-            self.line(format_args!("{name}_sum{braced} {}", histogram.sample_sum));
-            self.line(format_args!("{name}_count{braced} {}", histogram.sample_count));
+            Dialect::Plain => self.line(format_args!("# HELP {name} {help}")),
         }
     }
 
-    fn bucket(&mut self, start: std::fmt::Arguments<'_>, it: &data_model::Bucket) {
-        self.write(start);
-        if it.upper_bound.is_infinite() {
-            self.text.push_str("le=\"+Inf\"");
-        } else {
-            self.write(format_args!("le=\"{:?}\"", it.upper_bound));
-        }
-        self.write(format_args!("}} {}", it.cumulative_count));
-        if let Some(exemplar) =
-            it.exemplar.as_ref().filter(|_| self.dialect == Dialect::OpenMetrics)
-        {
-            self.write(format_args!(" # {{{}}} {}", labels(&exemplar.label), exemplar.value));
-            if let Some(at) = &exemplar.timestamp {
-                self.write(format_args!(" {}.{:03}", at.seconds, at.nanos / 1_000_000));
+    /// Puts labels together, as they stand between the braces.
+    fn label(&mut self, labels: Labels<'_>) {
+        self.labels.clear();
+        for (name, value) in labels.pairs() {
+            if !self.labels.is_empty() {
+                self.labels.push(',');
             }
+            self.labels.push_str(name);
+            self.labels.push_str("=\"");
+            escape(&mut self.labels, value);
+            self.labels.push('"');
         }
+    }
+
+    fn sample(&mut self, name: &str, suffix: &str, value: f64) {
+        self.text.push_str(name);
+        self.text.push_str(suffix);
+        if !self.labels.is_empty() {
+            self.text.push('{');
+            self.text.push_str(&self.labels);
+            self.text.push('}');
+        }
+        self.text.push(' ');
+        self.number(value);
         self.text.push('\n');
     }
 
-    /// OpenMetrics escapes quotes in help texts as in labels, the older format does not.
-    fn help(&self, text: &str) -> String {
-        match self.dialect {
-            Dialect::OpenMetrics => escaped(text),
-            Dialect::Plain => text.replace('\\', r"\\").replace('\n', r"\n"),
+    fn histogram(&mut self, name: &str, it: &Histogram) {
+        let mut below = 0;
+        for (bucket, (_, count, exemplar)) in it.classic().enumerate() {
+            below += count;
+            self.text.push_str(name);
+            self.text.push_str("_bucket{");
+            if !self.labels.is_empty() {
+                self.text.push_str(&self.labels);
+                self.text.push(',');
+            }
+            self.text.push_str(&self.bounds[bucket]);
+            self.count(below);
+            if let Some(exemplar) = exemplar.filter(|_| self.dialect == Dialect::OpenMetrics) {
+                self.exemplar(exemplar);
+            }
+            self.text.push('\n');
+        }
+        self.sample(name, "_sum", it.sum());
+        self.text.push_str(name);
+        self.text.push_str("_count");
+        if !self.labels.is_empty() {
+            self.text.push('{');
+            self.text.push_str(&self.labels);
+            self.text.push('}');
+        }
+        self.text.push(' ');
+        self.count(below);
+        self.text.push('\n');
+    }
+
+    fn exemplar(&mut self, it: &Exemplar) {
+        let mut run = String::new();
+        escape(&mut run, &it.canary.to_string());
+        let (value, at) = (it.value.as_secs_f64(), it.at.as_millisecond());
+        let (seconds, millis) = (at.div_euclid(1000), at.rem_euclid(1000));
+        self.write(format_args!(" # {{{CANARY}=\"{run}\"}} {value} {seconds}.{millis:03}"));
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole")]
+    fn number(&mut self, value: f64) {
+        if value.fract() == 0.0 && (0.0..EXACT).contains(&value) {
+            self.count(value as u64);
+        } else {
+            self.write(format_args!("{value}"));
+        }
+    }
+
+    fn count(&mut self, value: u64) {
+        // Nearly every number is this one.
+        if value == 0 {
+            self.text.push('0');
+        } else {
+            self.write(format_args!("{value}"));
         }
     }
 
@@ -107,12 +172,14 @@ impl Page {
     }
 }
 
-fn labels(pairs: &[data_model::LabelPair]) -> String {
-    let pairs: Vec<_> =
-        pairs.iter().map(|it| format!("{}=\"{}\"", it.name, escaped(&it.value))).collect();
-    pairs.join(",")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+fn escape(to: &mut String, text: &str) {
+    for part in text.split_inclusive(['\\', '"', '\n']) {
+        let plain = part.strip_suffix(['\\', '"', '\n']).unwrap_or(part);
+        to.push_str(plain);
+        match part[plain.len()..].chars().next() {
+            Some('\n') => to.push_str(r"\n"),
+            Some(other) => to.extend(['\\', other]),
+            None => (),
+        }
+    }
 }

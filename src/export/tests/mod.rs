@@ -2,16 +2,16 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
-use crate::engine::Totals;
-use crate::export::family::Snapshot;
-use crate::export::reference::{Metric, MetricKind, reference};
+mod forms;
+mod life;
+mod totals;
+mod volume;
+
 use crate::export::{Format, HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{
     CanaryId, Clock, Event, HopRecord, Missed, Moment, Observer, Origin, Outcome, Passage,
     ProbeError, Push, RunRecord, Skip, SloVerdict, Span, Via, Webhook,
 };
-use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::MetricFamily;
-use prost::Message;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,15 +139,6 @@ fn deliveries(metrics: &Metrics, outcome: &str) -> (f64, f64) {
     let labels = format!(r#"{{scenario="fleet",target_cluster="prod",outcome="{outcome}"}}"#);
     let part = |it: &str| value(metrics, &format!("hopclock_push_to_apply_seconds_{it}{labels}"));
     (part("count").unwrap_or(0.0), part("sum").unwrap_or(0.0))
-}
-
-fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
-    let body = snapshot.encode(Format::Protobuf);
-    let (mut rest, mut families) = (body.as_slice(), Vec::new());
-    while !rest.is_empty() {
-        families.push(MetricFamily::decode_length_delimited(&mut rest).unwrap());
-    }
-    families
 }
 
 #[test]
@@ -315,6 +306,7 @@ fn o4_every_due_run_is_finished_in_flight_or_missed() {
     assert_eq!(count(r#"scheduled_runs_total{scenario="fleet"}"#), Some(4.0));
     assert_eq!(count(r#"missed_runs_total{scenario="fleet",reason="overlap"}"#), Some(1.0));
     assert_eq!(count(r#"runs_total{scenario="fleet",outcome="ok"}"#), Some(1.0));
+    assert_eq!(count(r#"runs_in_flight{scenario="fleet"}"#), Some(2.0));
 }
 
 #[test]
@@ -349,10 +341,10 @@ fn a_run_that_was_skipped_or_broke_says_nothing_but_that() {
     let moved: Vec<_> =
         text.lines().filter(|it| it.contains("fleet") && !it.ends_with(" 0")).collect();
     insta::assert_snapshot!(moved.join("\n"), @r#"
-    hopclock_runs_total{scenario="fleet",outcome="probe_error"} 1
     hopclock_runs_total{scenario="fleet",outcome="skipped"} 1
-    hopclock_cluster_runs_total{scenario="fleet",target_cluster="prod",outcome="probe_error"} 1
+    hopclock_runs_total{scenario="fleet",outcome="probe_error"} 1
     hopclock_cluster_runs_total{scenario="fleet",target_cluster="prod",outcome="skipped"} 1
+    hopclock_cluster_runs_total{scenario="fleet",target_cluster="prod",outcome="probe_error"} 1
     hopclock_last_run_timestamp_seconds{scenario="fleet",target_cluster="prod"} 1700000000
     hopclock_probe_errors_total{scenario="fleet",reason="push_refused"} 1
     "#);
@@ -377,108 +369,4 @@ fn a_hop_is_waited_for_from_the_push_until_it_is_seen_or_the_run_ends() {
     assert_eq!(waiting(), [1.0, 0.0]);
     metrics.observe(&Event::Ended { scenario: scenario(), outcome: Outcome::Timeout });
     assert_eq!(waiting(), [0.0, 0.0]);
-}
-
-#[test]
-fn declaring_again_keeps_what_was_counted_and_forgetting_removes_only_that_scenario() {
-    let metrics = declared();
-    metrics.declare(&scenario("other"));
-    metrics.observe(&scheduled("fleet".to_owned()));
-    metrics.declare(&scenario("fleet"));
-    let count =
-        |it: &str| value(&metrics, &format!(r#"hopclock_scheduled_runs_total{{scenario="{it}"}}"#));
-    assert_eq!((count("fleet"), count("other")), (Some(1.0), Some(0.0)));
-    metrics.forget("fleet");
-    assert_eq!((count("fleet"), count("other")), (None, Some(0.0)));
-    let text = String::from_utf8(metrics.snapshot().encode(Format::OpenMetrics)).unwrap();
-    assert!(!text.contains("fleet"));
-}
-
-#[test]
-fn a_label_is_escaped() {
-    let metrics = metrics();
-    let text = |format| String::from_utf8(metrics.snapshot().encode(format)).unwrap();
-    metrics.declare(&scenario("a\"b\\c\nd"));
-    metrics.observe(&scheduled("a\"b\\c\nd".to_owned()));
-    let line = r#"hopclock_scheduled_runs_total{scenario="a\"b\\c\nd"} 1"#;
-    assert!(text(Format::OpenMetrics).lines().any(|it| it == line));
-    assert!(text(Format::Plain).lines().any(|it| it == line));
-}
-
-#[test]
-fn protobuf_has_classic_and_native_buckets_and_exemplars_in_one_histogram() {
-    let metrics = declared();
-    for length in [3.0, 3.1, 50.0] {
-        finish(
-            &metrics,
-            run(Outcome::Ok, Some(exactly(length)), vec![hop("live", reached(exactly(length)))]),
-        );
-    }
-    let families = families(&metrics.snapshot());
-    let family = families.iter().find(|it| it.name == "hopclock_push_to_apply_seconds").unwrap();
-    let is_ok = |it: &str| family.metric.iter().position(|m| m.label[2].value == it).unwrap();
-    let ok = family.metric[is_ok("ok")].histogram.as_ref().unwrap();
-    assert_eq!((ok.schema, ok.sample_count, ok.sample_sum), (3, 3, 56.1));
-    let spans: Vec<_> = ok.positive_span.iter().map(|it| (it.offset, it.length)).collect();
-    assert_eq!(
-        (spans, ok.positive_delta.as_slice()),
-        (vec![(13, 2), (31, 1)], [1, 0, 0].as_slice())
-    );
-    let exemplars: Vec<_> = ok
-        .bucket
-        .iter()
-        .filter_map(|it| Some((it.upper_bound, it.cumulative_count, it.exemplar.as_ref()?.value)))
-        .collect();
-    assert_eq!(exemplars, [(5.0, 2, 3.1), (60.0, 3, 50.0)]);
-    let empty = family.metric[is_ok("timeout")].histogram.as_ref().unwrap();
-    assert!(empty.zero_threshold > 0.0, "else Prometheus takes it for a classic one");
-    assert_eq!((empty.sample_count, empty.bucket.len()), (0, 15));
-}
-
-#[test]
-fn the_list_of_metrics_keeps_the_naming_rules() {
-    let all = reference();
-    for it in &all {
-        assert!(it.name.starts_with("hopclock_"), "{}", it.name);
-        assert_eq!(it.name.ends_with("_total"), it.kind == MetricKind::Counter, "{}", it.name);
-        assert!(it.help.ends_with('.') && !it.help.starts_with(' '), "{}: {}", it.name, it.help);
-        assert!(!it.labels.contains(&"cluster"), "{}: that is everybody's label", it.name);
-    }
-    let mut names: Vec<_> = all.iter().map(|it| it.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), Metric::ALL.len());
-}
-
-#[test]
-fn a_thousand_scenarios_of_eight_hops_stay_below_thirty_mebibytes() {
-    let metrics = metrics();
-    // The push is the eighth.
-    let hops = [
-        ("webhook_received", "webhook_received"),
-        ("source_fetched", "source_fetched"),
-        ("applied", "infra_applied"),
-        ("live", "infra_live"),
-        ("applied", "apps_applied"),
-        ("live", "apps_live"),
-        ("live", "frontend_live"),
-    ];
-    let hops = hops.map(|(kind, hop)| HopSeries {
-        hop: hop.to_owned(),
-        target_cluster: "prod-eu1".to_owned(),
-        kind: kind.to_owned(),
-        optional: false,
-    });
-    for number in 0..1000 {
-        metrics.declare(&ScenarioSeries {
-            scenario: format!("fleet-{number:04}"),
-            hops: hops.to_vec(),
-            slos: vec!["total".to_owned()],
-            clusters: vec!["prod-eu1".to_owned()],
-        });
-    }
-    for format in Format::ALL {
-        let size = metrics.snapshot().encode(format).len();
-        assert!(size <= 30 << 20, "{format:?}: {size} bytes");
-    }
 }

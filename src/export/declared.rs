@@ -1,0 +1,143 @@
+//! Which series a scenario has, so that they exist before anything happened: an increase from
+//! nothing to one is none to Prometheus.
+
+use crate::export::finished;
+use crate::export::reference::{Metric, PUSH, TOTAL};
+use crate::export::series::Series;
+use crate::model::{Missed, Outcome, Via, Webhook};
+use std::collections::BTreeSet;
+
+/// The kind of hop that is the arrival of a webhook.
+const WEBHOOK: &str = "webhook_received";
+
+/// What a scenario has series of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScenarioSeries {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its hops.
+    pub hops: Vec<HopSeries>,
+    /// Labels of its objectives: `total`, and the names of hops with one of their own.
+    pub slos: Vec<String>,
+    /// The clusters that it looks at, as the label `target_cluster`.
+    pub clusters: Vec<String>,
+}
+
+/// A hop that has series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HopSeries {
+    /// The hop's name.
+    pub hop: String,
+    /// The cluster of its subject.
+    pub target_cluster: String,
+    /// Its kind, as in scenarios.
+    pub kind: String,
+    /// Whether a run can end well without it (`required: false`).
+    pub optional: bool,
+}
+
+// === impl ScenarioSeries ===
+
+impl ScenarioSeries {
+    /// Every series, at zero.
+    pub(super) fn series(&self) -> Series {
+        let mut series = Series::default();
+        for metric in [Metric::ScheduledRuns, Metric::RunsInFlight, Metric::RunInFlight] {
+            series.declare(metric, &[]);
+        }
+        for reason in Missed::ALL {
+            series.declare(Metric::MissedRuns, &[reason.as_str()]);
+        }
+        for outcome in Outcome::LABELS {
+            series.declare(Metric::Runs, &[outcome]);
+        }
+        for slo in &self.slos {
+            for metric in [Metric::SloEvents, Metric::SloBadEvents, Metric::SloUnknown] {
+                series.declare(metric, &[slo]);
+            }
+        }
+        let clusters: BTreeSet<&str> = self.clusters.iter().map(String::as_str).collect();
+        for cluster in clusters {
+            declare_cluster(&mut series, cluster);
+        }
+        for hop in &self.hops {
+            declare_hop(&mut series, hop);
+        }
+        series.shrink();
+        series
+    }
+
+    /// Whether the scenario has what a series is about: a hop that a reload has removed gets no
+    /// series back from a run that knew it. Values that say what happened there are not looked at.
+    pub(super) fn admits(&self, metric: Metric, labels: &[&str]) -> bool {
+        let names = metric.own_labels();
+        let label = |name: &str| names.iter().position(|it| *it == name).map(|at| labels[at]);
+        let cluster = label("target_cluster");
+        let is_here = |it: &HopSeries| cluster.is_none_or(|cluster| it.target_cluster == cluster);
+        let has_cluster = cluster.is_none_or(|it| self.clusters.iter().any(|own| own == it));
+        if let Some(hop) = label("hop") {
+            let of_the_whole = has_cluster && cluster.is_some() && [PUSH, TOTAL].contains(&hop);
+            of_the_whole || self.hops.iter().any(|it| it.hop == hop && is_here(it))
+        } else {
+            has_cluster && label("slo").is_none_or(|it| self.slos.iter().any(|own| own == it))
+        }
+    }
+
+    /// Whether a hop is the arrival of a webhook.
+    pub(super) fn is_webhook(&self, hop: &str) -> bool {
+        self.hops.iter().any(|it| it.hop == hop && it.kind == WEBHOOK)
+    }
+}
+
+fn declare_cluster(series: &mut Series, cluster: &str) {
+    for outcome in Outcome::LABELS {
+        series.declare(Metric::ClusterRuns, &[cluster, outcome]);
+    }
+    for outcome in finished::MEASURED {
+        series.declare_histogram(Metric::PushToApply, &[cluster, outcome]);
+    }
+    series.declare_histogram(Metric::StageDuration, &[cluster, PUSH]);
+    for hop in [PUSH, TOTAL] {
+        series.declare(Metric::UncertainHops, &[cluster, hop]);
+    }
+}
+
+fn declare_hop(series: &mut Series, it: &HopSeries) {
+    let labels = [it.target_cluster.as_str(), it.hop.as_str()];
+    let with = |more: &'static str| [labels[0], labels[1], more];
+    let (wakes, counters) = abilities(&it.kind);
+    series.declare(Metric::HopWaiting, &[&it.hop]);
+    series.declare_histogram(Metric::StageDuration, &labels);
+    for counter in counters {
+        series.declare(*counter, &labels);
+    }
+    let well: &[&str] = if it.optional { &finished::ENDED_WELL } else { &[] };
+    for outcome in well.iter().chain(&finished::ENDED_BADLY) {
+        series.declare(Metric::StageUnreached, &with(outcome));
+    }
+    for via in wakes {
+        series.declare(Metric::HopWakes, &with(via.as_str()));
+    }
+    if it.kind == WEBHOOK {
+        for webhook in [Webhook::Ours.as_str(), Webhook::Shared.as_str(), finished::NO_WEBHOOK] {
+            series.declare(Metric::Webhooks, &with(webhook));
+        }
+    }
+}
+
+/// Who can wake the subject of a hop of this kind, and which counters it can move. Everything, if
+/// the kind is not known here: a series that stays at zero does less harm than one that begins
+/// with one.
+fn abilities(kind: &str) -> (&'static [Via], &'static [Metric]) {
+    use Metric::{HopBypassed, HopReordered, HopReverted, StageWait, UncertainHops};
+    match kind {
+        WEBHOOK => (&[], &[HopBypassed, UncertainHops]),
+        "source_fetched" => (
+            &[Via::Webhook, Via::Manual, Via::Interval, Via::Unknown],
+            &[StageWait, HopBypassed, HopReordered, UncertainHops],
+        ),
+        "applied" => (&[Via::Upstream], &[StageWait, HopBypassed, HopReordered, UncertainHops]),
+        "live" => (&[], &[HopBypassed, HopReordered, HopReverted, UncertainHops]),
+        _ => (&Via::ALL, &[StageWait, HopBypassed, HopReordered, HopReverted, UncertainHops]),
+    }
+}
