@@ -1,6 +1,7 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
 use crate::cli::since::Since;
+use crate::cli::state::StatePlace;
 use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -31,6 +32,13 @@ pub(super) enum Command {
     /// delivered in time, 2 bad usage, unknown scenario or not allowed, 3 the service could not be
     /// reached, makes no run now or could not measure.
     Trigger(TriggerArguments),
+
+    /// Run the scenarios of a folder on their schedules, until it is stopped.
+    ///
+    /// The folder is read again whenever it changes: a broken file keeps its last good form, and
+    /// scenarios that did not change are not touched. SIGTERM ends it: no run begins any more, and
+    /// those under way get `--grace`; what is left then is taken up by the next process.
+    Serve(ServeArguments),
 
     /// Run three scenarios against a GitOps pipeline that fits in this process. Needs only git.
     #[cfg(feature = "sandbox")]
@@ -76,6 +84,48 @@ pub(super) struct RunArguments {
     /// Serve metrics at this address while the scenarios run, such as `127.0.0.1:9780`.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub(super) instance: InstanceArguments,
+}
+
+/// Run scenarios on their schedules.
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// Folder of scenario files.
+    #[arg(value_name = "FOLDER")]
+    pub(super) folder: PathBuf,
+
+    /// Where to serve metrics, `/healthz`, `/readyz` and requests for runs.
+    #[arg(long, env = "HOPCLOCK_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9780")]
+    pub(super) listen: SocketAddr,
+
+    /// Where schedule position, runs under way, totals and history live: `file:PATH`,
+    /// `configmap:NAMESPACE/NAME` (no history) or `none`. Default: in a pod the ConfigMap
+    /// `hopclock-state` of its namespace, elsewhere a file in the user's state folder.
+    #[arg(long, env = "HOPCLOCK_STATE", value_name = "PLACE")]
+    pub(super) state: Option<StatePlace>,
+
+    /// Namespace for hopclock's own Leases and for the ConfigMap of its watch echo. Default: that
+    /// of the pod; elsewhere lanes are locked by files, and there is no echo.
+    #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+
+    /// How long runs under way may take to end when hopclock is stopped.
+    #[arg(long, value_name = "DURATION", default_value = "20s")]
+    pub(super) grace: Duration,
+
+    /// Let those ask for runs who show the token in this file.
+    #[arg(long, value_name = "FILE", conflicts_with = "token_review")]
+    pub(super) token_file: Option<PathBuf>,
+
+    /// Let those ask for runs whom the cluster knows by their token and allows to `post` to the
+    /// path `/run/SCENARIO`.
+    #[arg(long)]
+    pub(super) token_review: bool,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,

@@ -7,7 +7,7 @@ use crate::model::{Clock, Requirement};
 use crate::web::{self, Limits, Pages, Readiness, Ready};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -24,20 +24,24 @@ struct Once;
 
 /// Metrics of these scenarios; every series is there from the first scrape.
 pub(super) fn of(scenarios: &[Scenario], cluster: &Cluster, clock: Arc<dyn Clock>) -> Arc<Metrics> {
-    let cluster = cluster.clone();
+    let metrics = later(Arc::new(OnceLock::from(cluster.clone())), clock);
+    for scenario in scenarios {
+        metrics.declare(&series(scenario));
+    }
+    metrics
+}
+
+/// Metrics of no scenario yet, and of a cluster that is still to be found.
+pub(super) fn later(cluster: Arc<OnceLock<Cluster>>, clock: Arc<dyn Clock>) -> Arc<Metrics> {
     let restarts = move || {
-        let counts = cluster.watch_restarts().into_iter();
+        let counts = cluster.get().map(Cluster::watch_restarts).unwrap_or_default().into_iter();
         let one = |((kind, reason), count): ((crate::model::GroupKind, &'static str), u64)| {
             let reason = reason.to_owned();
             WatchRestarts { target_cluster: String::new(), kind: kind.kind, reason, count }
         };
         counts.map(one).collect()
     };
-    let metrics = Metrics::new(clock, env!("CARGO_PKG_VERSION"), Box::new(restarts));
-    for scenario in scenarios {
-        metrics.declare(&series(scenario));
-    }
-    Arc::new(metrics)
+    Arc::new(Metrics::new(clock, env!("CARGO_PKG_VERSION"), Box::new(restarts)))
 }
 
 // === impl Page ===
@@ -95,7 +99,8 @@ pub(super) async fn take_port(
     }
 }
 
-fn series(scenario: &Scenario) -> ScenarioSeries {
+/// The series that a scenario has.
+pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
     let hop = |it: &Hop| HopSeries {
         hop: it.name.clone(),
         target_cluster: it.cluster.0.clone(),

@@ -17,6 +17,7 @@ mod reader;
 mod report;
 mod run;
 mod schema;
+mod serve;
 mod since;
 mod state;
 mod state_dir;
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
     log();
     let exit = match arguments.command {
         Command::Run(arguments) => block_on(run::run(&arguments)),
+        Command::Serve(arguments) => block_on(serve::serve(&arguments)),
         Command::Trigger(arguments) => block_on(trigger::trigger(&arguments)),
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),

@@ -159,7 +159,7 @@ pub(super) fn paint() -> Paint {
     if wanted && std::io::stdout().is_terminal() { Paint::Colour } else { Paint::Plain }
 }
 
-fn default_cache_dir() -> PathBuf {
+pub(super) fn default_cache_dir() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty());
     let home = || Some(PathBuf::from(variable("HOME")?).join(".cache"));
     let base = variable("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);

@@ -51,7 +51,7 @@ pub trait Detector: Send + Sync + fmt::Debug {
 }
 
 /// A kind of hop, as a scenario asks for it.
-pub trait Kind {
+pub trait Kind: Send + Sync {
     /// What the engine has to know of the kind, beside its detector.
     fn traits(&self) -> Traits;
 

@@ -4,12 +4,13 @@ mod config_map;
 
 use crate::cli::state::config_map::ConfigMapStore;
 use crate::cluster::Cluster;
-use crate::engine::{Batch, Store, StoreError};
-use crate::model::{Account, ObjectName};
-use std::collections::BTreeMap;
+use crate::engine::{Store, StoreError};
+use crate::history::{Forgetful, Options, SqliteStore};
+use crate::model::{Clock, ObjectName};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Where state lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +27,6 @@ pub(super) enum StatePlace {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("use `file:PATH`, `configmap:NAMESPACE/NAME` or `none`")]
 pub(super) struct NotAStatePlace;
-
-/// Keeps nothing.
-struct Forgetful;
 
 // === impl StatePlace ===
 
@@ -52,15 +50,31 @@ impl StatePlace {
         *self != Self::Nowhere
     }
 
-    /// A store that needs the cluster; none for a place that is a file.
-    pub(super) fn in_cluster(&self, cluster: &Cluster, writer: &str) -> Option<Box<dyn Store>> {
-        match self {
-            Self::File(_) => None,
-            Self::ConfigMap(name) => {
-                Some(Box::new(ConfigMapStore::new(cluster.clone(), name.clone(), writer)))
+    /// Opens the store. A damaged file was set aside then, which is said.
+    pub(super) async fn open(
+        &self,
+        cluster: &Cluster,
+        writer: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Box<dyn Store>, StoreError> {
+        Ok(match self {
+            Self::File(path) => {
+                let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+                folder.map_or(Ok(()), std::fs::create_dir_all).map_err(|error| StoreError {
+                    reason: "history_no_folder",
+                    message: format!("cannot make the folder of `{}`: {error}", path.display()),
+                })?;
+                let (store, set_aside) = SqliteStore::open(path, Options::default(), clock).await?;
+                if let Some(it) = set_aside {
+                    tracing::error!("{it}");
+                }
+                Box::new(store)
             }
-            Self::Nowhere => Some(Box::new(Forgetful)),
-        }
+            Self::ConfigMap(name) => {
+                Box::new(ConfigMapStore::new(cluster.clone(), name.clone(), writer))
+            }
+            Self::Nowhere => Box::new(Forgetful::default()),
+        })
     }
 }
 
@@ -86,19 +100,6 @@ impl fmt::Display for StatePlace {
             Self::ConfigMap(name) => write!(f, "ConfigMap `{name}`"),
             Self::Nowhere => f.write_str("nowhere"),
         }
-    }
-}
-
-// === impl Forgetful ===
-
-#[async_trait::async_trait]
-impl Store for Forgetful {
-    async fn load(&mut self) -> Result<BTreeMap<String, Account>, StoreError> {
-        Ok(BTreeMap::new())
-    }
-
-    async fn save(&mut self, _: &Batch) -> Result<(), StoreError> {
-        Ok(())
     }
 }
 

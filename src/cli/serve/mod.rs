@@ -1,0 +1,72 @@
+//! `hopclock serve`: runs the scenarios of a folder on their schedules, for years.
+//!
+//! Its page is up before anything else, so that what keeps it from working can be read there. The
+//! cluster and the store are waited for; whatever the folder says is taken up as it changes.
+
+mod assembly;
+mod folder;
+mod gate;
+mod place;
+mod requests;
+mod standing;
+mod work;
+
+use crate::cli::args::ServeArguments;
+use crate::cli::metrics::Page;
+use crate::cli::serve::folder::Folder;
+use crate::cli::serve::gate::ReviewGate;
+use crate::cli::serve::place::Place;
+use crate::cli::serve::requests::Requests;
+use crate::cli::serve::standing::Standing;
+use crate::cli::serve::work::Work;
+use crate::cli::stop::Stop;
+use crate::cli::{Exit, complain, metrics, say};
+use crate::cluster::Cluster;
+use crate::engine::SystemClock;
+use crate::model::Clock;
+use crate::web::{self, Gate, Limits, Pages, Runs, TokenFile};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long to wait before what failed at the start is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs the scenarios of a folder until it is stopped.
+pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
+    let mut folder = Folder::new(&arguments.folder);
+    let first = folder.look().unwrap_or_default();
+    if first.is_unreadable {
+        complain(&first.problems);
+        return Ok(Exit::Usage);
+    }
+    let listener = match web::listen(arguments.listen).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
+    let stop = Stop::listen();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let place = Place::of(arguments);
+    let cluster: Arc<OnceLock<Cluster>> = Arc::default();
+    let metrics = metrics::later(cluster.clone(), clock.clone());
+    let standing = Standing::new(&arguments.folder, &place.state, cluster.clone());
+    let requests = Arc::new(Requests::default());
+    let gate: Option<Arc<dyn Gate>> = match &arguments.token_file {
+        Some(file) => Some(Arc::new(TokenFile::new(file.clone()))),
+        None if arguments.token_review => Some(Arc::new(ReviewGate::new(cluster.clone()))),
+        None => None,
+    };
+    let runs = gate.map(|gate| -> (Arc<dyn Runs>, _) { (requests.clone(), gate) });
+    let pages = Pages { metrics: metrics.clone(), ready: standing.clone(), runs };
+    let page = Page::serve(listener, pages, Limits::default())?;
+    say(&format!("hopclock is at http://{}, state is kept in {}", page.address(), place.state));
+    if let Some(loss) = place.state.loss() {
+        say(loss);
+    }
+    let work = Work { arguments, place: &place, clock, cluster, metrics, standing, requests };
+    let exit = work.run(folder, first, &stop).await;
+    page.close().await;
+    Ok(exit)
+}

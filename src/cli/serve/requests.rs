@@ -1,0 +1,58 @@
+//! Hands requests for runs to the service, once it is there.
+
+use crate::engine::{Begun, Refusal, Service};
+use crate::model::RunRecord;
+use crate::web::{Refused, Requested, Runs, Wait};
+use std::sync::{Arc, OnceLock};
+
+/// Hands requests for runs to the service.
+#[derive(Default)]
+pub(super) struct Requests {
+    service: OnceLock<Arc<Service>>,
+}
+
+// === impl Requests ===
+
+impl Requests {
+    /// From now on there is a service.
+    pub(super) fn open(&self, service: &Arc<Service>) {
+        self.service.get_or_init(|| service.clone());
+    }
+}
+
+#[async_trait::async_trait]
+impl Runs for Requests {
+    async fn request(&self, scenario: &str, wait: Wait) -> Result<Requested, Refused> {
+        let starting = || Refused::Unavailable("hopclock is starting: see /readyz".to_owned());
+        let service = self.service.get().ok_or_else(starting)?;
+        let Begun { due, record } =
+            service.request(scenario).await.map_err(|it| refused(it, service))?;
+        let record: Option<Box<RunRecord>> = match wait {
+            Wait::Accepted => None,
+            Wait::Ended => Some(Box::new(record.await.map_err(|_| Refused::Stopping)?)),
+        };
+        Ok(Requested { run: due.to_string(), record })
+    }
+}
+
+fn refused(refusal: Refusal, service: &Service) -> Refused {
+    match refusal {
+        Refusal::Unknown { scenario } => {
+            let near = |name: &String| are_alike(name, &scenario);
+            let names = service.statuses().into_keys();
+            Refused::UnknownScenario { near: names.filter(near).min() }
+        }
+        Refusal::Busy { since, .. } => Refused::Busy { since },
+        Refusal::Paused { until, .. } => Refused::Paused { why: format!("until {until}") },
+        Refusal::LaneHeld { by, .. } => Refused::LaneHeld { holder: by },
+        Refusal::Stopping => Refused::Stopping,
+    }
+}
+
+/// Whether two names are alike: one begins or ends with the other.
+fn are_alike(one: &str, other: &str) -> bool {
+    let within = |long: &str, short: &str| {
+        short.len() > 2 && (long.starts_with(short) || long.ends_with(short))
+    };
+    within(one, other) || within(other, one)
+}

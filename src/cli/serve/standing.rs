@@ -1,0 +1,163 @@
+//! How the service stands: what `/readyz` says.
+
+use crate::cli::serve::folder::Look;
+use crate::cli::state::StatePlace;
+use crate::cluster::Cluster;
+use crate::engine::{Activity, Service, Status};
+use crate::history::Recorder;
+use crate::web::{Check, CheckState, Readiness, Ready};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// How the service stands.
+pub(super) struct Standing {
+    folder: PathBuf,
+    state: StatePlace,
+    cluster: Arc<OnceLock<Cluster>>,
+    now: Mutex<Now>,
+}
+
+#[derive(Default)]
+struct Now {
+    /// What keeps it from starting, or that it ends.
+    hindrance: Option<String>,
+    look: Look,
+    service: Option<Arc<Service>>,
+    recorder: Option<Recorder>,
+    has_echo: bool,
+}
+
+// === impl Standing ===
+
+impl Standing {
+    pub(super) fn new(
+        folder: &Path,
+        state: &StatePlace,
+        cluster: Arc<OnceLock<Cluster>>,
+    ) -> Arc<Self> {
+        let hindrance = Some("it connects to the cluster".to_owned());
+        let now = Mutex::new(Now { hindrance, ..Now::default() });
+        Arc::new(Self { folder: folder.to_owned(), state: state.clone(), cluster, now })
+    }
+
+    /// Says what keeps it from working; none if nothing does.
+    pub(super) fn hinder(&self, hindrance: Option<String>) {
+        self.now().hindrance = hindrance;
+    }
+
+    /// Takes in what the folder says.
+    pub(super) fn look(&self, look: &Look) {
+        self.now().look = look.clone();
+    }
+
+    /// The service is there.
+    pub(super) fn open(&self, service: &Arc<Service>, recorder: &Recorder, has_echo: bool) {
+        let mut now = self.now();
+        now.service = Some(service.clone());
+        now.recorder = Some(recorder.clone());
+        now.has_echo = has_echo;
+    }
+
+    /// Lets go of the recorder, so that its writer can end.
+    pub(super) fn close(&self) {
+        let mut now = self.now();
+        (now.service, now.recorder) = (None, None);
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of_cluster(&self, now: &Now) -> Vec<Check> {
+        let server = self.cluster.get().map(|it| format!("connected to {}", it.server()));
+        let mut checks = vec![match &now.hindrance {
+            Some(why) => check("service", CheckState::Failing, why.clone()),
+            None => check("service", CheckState::Ok, server.unwrap_or_default()),
+        }];
+        if let Some(cluster) = self.cluster.get().filter(|_| now.has_echo) {
+            let echo = cluster.echo_state();
+            let late = "the echo of our own write is overdue: what is seen now is uncertain";
+            checks.push(match (echo.problem, echo.last) {
+                (Some(problem), _) => check("echo", CheckState::Warning, problem),
+                (None, _) if echo.overdue => check("echo", CheckState::Warning, late.to_owned()),
+                (None, Some(last)) => {
+                    check("echo", CheckState::Ok, format!("a watch event takes {last:?}"))
+                }
+                (None, None) => check("echo", CheckState::Ok, "none has come back yet".to_owned()),
+            });
+        }
+        checks
+    }
+
+    fn of_state(&self, now: &Now) -> Check {
+        let trouble = now.recorder.as_ref().and_then(Recorder::trouble);
+        match (trouble, self.state.loss()) {
+            (Some(error), _) => check("state", CheckState::Failing, error.message),
+            (None, Some(loss)) => {
+                check("state", CheckState::Warning, format!("{}: {loss}", self.state))
+            }
+            (None, None) => check("state", CheckState::Ok, format!("kept in {}", self.state)),
+        }
+    }
+
+    fn of_folder(&self, now: &Now) -> Check {
+        let (look, folder) = (&now.look, self.folder.display());
+        let mut text = format!("{} scenarios of `{folder}` run", look.scenarios.len());
+        if look.is_unreadable {
+            let _ = write!(text, "; the folder cannot be read: {}", look.problems);
+        }
+        for file in &look.stale {
+            let _ = write!(text, "; `{file}` is broken, its last good form runs");
+        }
+        for file in &look.broken {
+            let _ = write!(text, "; `{file}` is broken, nothing of it runs");
+        }
+        let fine = look.problems.is_empty();
+        let state = match (look.scenarios.is_empty(), fine) {
+            (true, _) => CheckState::Failing,
+            (false, true) => CheckState::Ok,
+            (false, false) => CheckState::Warning,
+        };
+        check("scenarios", state, text)
+    }
+}
+
+impl Ready for Standing {
+    fn readiness(&self) -> Readiness {
+        let now = self.now();
+        let mut checks = self.of_cluster(&now);
+        checks.push(self.of_state(&now));
+        checks.push(self.of_folder(&now));
+        let statuses = now.service.as_ref().map(|it| it.statuses()).unwrap_or_default();
+        checks.extend(statuses.iter().map(|(name, status)| of_scenario(name, status)));
+        let ready = checks.iter().all(|it| it.state != CheckState::Failing);
+        Readiness { ready, checks }
+    }
+}
+
+/// A scenario that cannot run is no fault of the service, which is ready all the same.
+fn of_scenario(name: &str, status: &Status) -> Check {
+    let mut text = match status.activity {
+        Activity::Starting => "its path is being looked at".to_owned(),
+        Activity::Waiting => match status.next {
+            Some(next) => format!("next run at {next:.0}"),
+            None => "runs when it is asked to".to_owned(),
+        },
+        Activity::Paused { until } => format!("paused until {until:.0}"),
+        Activity::Running { since } => format!("running since {since:.0}"),
+    };
+    if let Some(last) = &status.last {
+        let _ = write!(text, "; the last run ended at {:.0}: {}", last.ended, last.text);
+    }
+    let trouble = status.problem.as_ref().or(status.warning.as_ref());
+    if let Some(trouble) = trouble {
+        let _ = write!(text, "; {trouble}");
+    }
+    let state = if trouble.is_some() { CheckState::Warning } else { CheckState::Ok };
+    check(&format!("scenario {name}"), state, text)
+}
+
+fn check(name: &str, state: CheckState, detail: String) -> Check {
+    Check { name: name.to_owned(), state, detail }
+}

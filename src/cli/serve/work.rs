@@ -1,0 +1,223 @@
+//! The work of a service, from its first connection to its last run.
+
+use crate::cli::args::ServeArguments;
+use crate::cli::assemble::Workshop;
+use crate::cli::serve::AGAIN;
+use crate::cli::serve::assembly::ScenarioAssembly;
+use crate::cli::serve::folder::{Folder, Good, Look};
+use crate::cli::serve::place::Place;
+use crate::cli::serve::requests::Requests;
+use crate::cli::serve::standing::Standing;
+use crate::cli::stop::Stop;
+use crate::cli::{Exit, complain, metrics, run};
+use crate::cluster::{Cluster, Echo, EchoOptions};
+use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings, Totals};
+use crate::export::{Metrics, Reload, ScenarioCounts};
+use crate::history::Recorder;
+use crate::model::{Account, Clock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How often the folder is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How often our own write is timed.
+const ECHO: Duration = Duration::from_secs(60);
+
+/// The ConfigMap of the echo.
+const ECHO_NAME: &str = "hopclock-echo";
+
+/// What happens if another process writes the same state: only a restart reads what it wrote.
+const TAKEN_OVER: &str = "conflict";
+
+/// The work of a service.
+pub(super) struct Work<'a> {
+    pub(super) arguments: &'a ServeArguments,
+    pub(super) place: &'a Place,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) cluster: Arc<OnceLock<Cluster>>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) standing: Arc<Standing>,
+    pub(super) requests: Arc<Requests>,
+}
+
+/// What works once everything is there.
+struct Crew {
+    workshop: Workshop,
+    recorder: Recorder,
+    service: Arc<Service>,
+    /// Accounts of scenarios that did not run yet.
+    accounts: BTreeMap<String, Account>,
+    _echo: Option<Echo>,
+}
+
+// === impl Work ===
+
+impl Work<'_> {
+    /// Works until it is stopped.
+    pub(super) async fn run(self, folder: Folder, first: Look, stop: &Stop) -> Exit {
+        self.standing.look(&first);
+        let crew = tokio::select! {
+            crew = self.assemble_crew() => crew,
+            _ = stop.asked() => return Exit::Delivered,
+        };
+        let mut crew = match crew {
+            Ok(crew) => crew,
+            Err(error) => {
+                complain(&error.message);
+                return Exit::Unmeasured;
+            }
+        };
+        self.standing.open(&crew.service, &crew.recorder, crew._echo.is_some());
+        self.requests.open(&crew.service);
+        self.take_up(&mut crew, &first).await;
+        self.standing.hinder(None);
+        let exit = self.follow(&mut crew, folder, stop).await;
+        self.standing.hinder(Some("it is stopping".to_owned()));
+        let lasting = self.place.state.is_lasting() && exit == Exit::Delivered;
+        let rest = if lasting { Ending::Leave } else { Ending::Stop };
+        crew.service.end(self.arguments.grace.0, rest).await;
+        crew.recorder.flush().await;
+        self.standing.close();
+        exit
+    }
+
+    /// Follows the folder and the store until it is stopped.
+    async fn follow(&self, crew: &mut Crew, folder: Folder, stop: &Stop) -> Exit {
+        let mut trouble = crew.recorder.watch_trouble();
+        let mut folder = Some(folder);
+        loop {
+            tokio::select! {
+                _ = stop.asked() => return Exit::Delivered,
+                Ok(()) = trouble.changed() => {
+                    let error = trouble.borrow_and_update().clone();
+                    self.metrics.set_state_saved(error.as_ref().map_or(Ok(()), Err));
+                    if let Some(error) = error.filter(|it| it.reason == TAKEN_OVER) {
+                        complain(&format!("{}; only one hopclock can keep its state there", error.message));
+                        return Exit::Unmeasured;
+                    }
+                }
+                () = tokio::time::sleep(LOOK) => {
+                    let Some(mut own) = folder.take() else { continue };
+                    let looked = tokio::task::spawn_blocking(move || (own.look(), own)).await;
+                    let Ok((look, own)) = looked else { return Exit::Unmeasured };
+                    folder = Some(own);
+                    if let Some(look) = look {
+                        self.standing.look(&look);
+                        self.take_up(crew, &look).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Connects, and opens the store; tries again for as long as waiting may help.
+    async fn assemble_crew(&self) -> Result<Crew, StoreError> {
+        let arguments = self.arguments;
+        let workshop = loop {
+            let clock = self.clock.clone();
+            match run::workshop(&arguments.cluster, &arguments.instance, clock).await {
+                Ok(workshop) => break workshop,
+                Err(error) => self.wait(error.message).await,
+            }
+        };
+        let _ = self.cluster.set(workshop.cluster.clone());
+        let (store, accounts) = loop {
+            match self.open_store(&workshop.cluster).await {
+                Ok(opened) => break opened,
+                // A file does not mend itself.
+                Err(error) if error.reason.starts_with("history") => return Err(error),
+                Err(error) => self.wait(error.message).await,
+            }
+        };
+        self.metrics.declare_state(&[]);
+        let recorder =
+            Recorder::start(store, self.metrics.clone(), accounts.clone(), self.clock.clone());
+        let around = Surroundings {
+            clock: self.clock.clone(),
+            journal: Arc::new(recorder.clone()),
+            observer: Arc::new(recorder.clone()),
+        };
+        let forget = recorder.clone();
+        let setting = Setting {
+            around,
+            lanes: self.place.lanes(&workshop.cluster),
+            seed: arguments.instance.instance.clone(),
+            gone: Arc::new(move |it| forget.forget(it)),
+        };
+        let service = Arc::new(Service::new(setting));
+        let echo = self.place.namespace.as_ref().map(|namespace| {
+            let options = EchoOptions {
+                namespace: namespace.clone(),
+                name: ECHO_NAME.to_owned(),
+                every: ECHO,
+            };
+            self.metrics.declare_echo("");
+            let metrics = self.metrics.clone();
+            workshop.cluster.start_echo(&options, move |took| metrics.observe_echo("", took))
+        });
+        Ok(Crew { workshop, recorder, service, accounts, _echo: echo })
+    }
+
+    async fn open_store(
+        &self,
+        cluster: &Cluster,
+    ) -> Result<(Box<dyn Store>, BTreeMap<String, Account>), StoreError> {
+        let place = &self.place;
+        let mut store = place.state.open(cluster, &place.name, self.clock.clone()).await?;
+        let accounts = store.load().await?;
+        Ok((store, accounts))
+    }
+
+    /// Says what keeps it from working, and waits a little.
+    async fn wait(&self, why: String) {
+        tracing::error!("{why}; trying again in {AGAIN:?}");
+        self.standing.hinder(Some(why));
+        tokio::time::sleep(AGAIN).await;
+    }
+
+    /// Makes the scenarios those of the folder.
+    async fn take_up(&self, crew: &mut Crew, look: &Look) {
+        if !look.problems.is_empty() {
+            tracing::error!("some scenarios are broken; what was right runs on\n{}", look.problems);
+        }
+        // Whatever was forgotten before is so now, and does not take new series along.
+        crew.recorder.flush().await;
+        for (name, good) in &look.scenarios {
+            self.metrics.declare(&metrics::series(&good.scenario));
+            if let Some(account) = crew.accounts.get(name)
+                && let Err(error) = self.metrics.restore(name, &account.totals)
+            {
+                tracing::error!("{error}; they begin anew");
+            }
+        }
+        let entries = look.scenarios.values().map(|it| entry(&crew.workshop, it)).collect();
+        crew.service.replace(entries, &crew.accounts);
+        let whole = look.problems.is_empty();
+        // A broken file may be the home of an account that nothing else knows.
+        for name in crew.accounts.keys().filter(|it| whole && !look.scenarios.contains_key(*it)) {
+            crew.recorder.forget(name);
+        }
+        crew.accounts.retain(|it, _| !whole && !look.scenarios.contains_key(it));
+        let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        let counts = ScenarioCounts {
+            active: count(look.scenarios.len().saturating_sub(look.stale.len())),
+            stale: count(look.stale.len()),
+            broken: count(look.broken.len()),
+        };
+        self.metrics.set_reload(if whole { Reload::Whole } else { Reload::Partial }, counts);
+        tracing::info!("{} scenarios run", look.scenarios.len());
+    }
+}
+
+fn entry(workshop: &Workshop, good: &Good) -> Entry {
+    let scenario = &good.scenario;
+    Entry {
+        scenario: scenario.name.clone(),
+        timetable: scenario.schedule.clone(),
+        deadline: scenario.deadline,
+        fingerprint: good.fingerprint.clone(),
+        assembly: Arc::new(ScenarioAssembly::new(workshop, scenario.clone())),
+    }
+}
