@@ -119,7 +119,8 @@ impl Cluster {
     ///
     /// [`Error::Forbidden`] says what to grant; [`Error::TimedOut`] after two seconds.
     pub async fn events_of(&self, subjects: &[Subject]) -> Result<Vec<ObjectEvent>, Error> {
-        let all = stream::iter(subjects).map(|it| self.events_of_one(it)).buffered(AT_ONCE);
+        let asked: Vec<_> = subjects.iter().map(|it| self.events_of_one(it)).collect();
+        let all = stream::iter(asked).buffered(AT_ONCE);
         let all = timeout(PATIENCE, all.try_collect::<Vec<_>>()).await;
         let mut all = all.map_err(|_| self.too_late())??.concat();
         all.sort_by_key(|it| Reverse(it.last));

@@ -115,19 +115,17 @@ pub fn survey(directory: &Path) -> Result<Vec<Found>, Problems> {
         let text = contents(path).map_err(|it| vec![Problem::of_file(&file, &it)]);
         let fingerprint = text.as_ref().ok().and_then(|it| to_json(&file, it).ok());
         let scenario = text.and_then(|it| load_one(&file, &it)).and_then(|it| {
+            let scenario = Box::new(it.scenario.clone());
             loaded.push(it);
             match same_names(&loaded) {
-                problems if problems.is_empty() => Ok(()),
+                problems if problems.is_empty() => Ok(scenario),
                 problems => {
                     loaded.pop();
                     Err(problems)
                 }
             }
         });
-        let scenario = scenario.map_err(Problems::of).map(|()| {
-            let it = loaded.last().expect("it was just pushed");
-            Box::new(it.scenario.clone())
-        });
+        let scenario = scenario.map_err(Problems::of);
         let fingerprint = fingerprint.map(|it| it.to_string()).unwrap_or_default();
         found.push(Found { file, fingerprint, scenario });
     }

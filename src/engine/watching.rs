@@ -2,7 +2,8 @@
 
 use crate::cluster::{self, Cluster, Following};
 use crate::engine::drive::{Watches, Watching};
-use crate::model::{ProbeError, Seen, Subject};
+use crate::model::{ObjectEvent, ProbeError, Seen, Subject};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,35 @@ impl Watches for Cluster {
     async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError> {
         let subjects: Vec<Subject> = subjects.iter().map(|it| (**it).clone()).collect();
         Ok(Box::new(self.follow(&subjects).await?))
+    }
+
+    async fn events(&self, subjects: &[Arc<Subject>]) -> BTreeMap<Arc<Subject>, Vec<ObjectEvent>> {
+        let plain: Vec<Subject> = subjects.iter().map(|it| (**it).clone()).collect();
+        // Evidence is welcome, not needed: a role that does not let us read Events is fine.
+        let found = match self.events_of(&plain).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!("no Events as evidence: {error}");
+                return BTreeMap::new();
+            }
+        };
+        let mut all: BTreeMap<_, Vec<_>> =
+            subjects.iter().map(|it| (it.clone(), Vec::new())).collect();
+        // They come newest first.
+        for it in found.into_iter().rev() {
+            if let Some(events) = all.get_mut(&it.subject) {
+                events.push(ObjectEvent {
+                    r#type: it.severity,
+                    reason: it.reason,
+                    message: it.message,
+                    count: u32::try_from(it.count).unwrap_or(u32::MAX),
+                    first: it.first,
+                    last: it.last,
+                    reporter: it.reporter,
+                });
+            }
+        }
+        all
     }
 }
 

@@ -5,8 +5,8 @@ use crate::web::{Denied, Gate};
 use secrecy::SecretString;
 use std::sync::{Arc, OnceLock};
 
-/// Asks the cluster whose a token is (TokenReview), and whether they may `post` to the path of
-/// the run (SubjectAccessReview of a non-resource URL).
+/// Asks the cluster whose a token is (`TokenReview`), and whether they may `post` to the path of
+/// the run (`SubjectAccessReview` of a non-resource URL).
 pub(super) struct ReviewGate {
     cluster: Arc<OnceLock<Cluster>>,
 }
@@ -33,9 +33,7 @@ impl Gate for ReviewGate {
         };
         let path = format!("/run/{scenario}");
         let verdict = cluster.may(&user, &Deed::Page { verb: "post", path: &path }).await;
-        match verdict.map_err(|it| unavailable(&it.to_string()))?.allowed {
-            true => Ok(()),
-            false => Err(Denied::Forbidden { user: user.username }),
-        }
+        let allowed = verdict.map_err(|it| unavailable(&it.to_string()))?.allowed;
+        if allowed { Ok(()) } else { Err(Denied::Forbidden { user: user.username }) }
     }
 }

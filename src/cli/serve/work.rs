@@ -49,7 +49,8 @@ struct Crew {
     service: Arc<Service>,
     /// Accounts of scenarios that did not run yet.
     accounts: BTreeMap<String, Account>,
-    _echo: Option<Echo>,
+    /// Ends when it is dropped.
+    echo: Option<Echo>,
 }
 
 // === impl Work ===
@@ -69,7 +70,7 @@ impl Work<'_> {
                 return Exit::Unmeasured;
             }
         };
-        self.standing.open(&crew.service, &crew.recorder, crew._echo.is_some());
+        self.standing.open(&crew.service, &crew.recorder, crew.echo.is_some());
         self.requests.open(&crew.service);
         self.take_up(&mut crew, &first).await;
         self.standing.hinder(None);
@@ -157,7 +158,7 @@ impl Work<'_> {
             let metrics = self.metrics.clone();
             workshop.cluster.start_echo(&options, move |took| metrics.observe_echo("", took))
         });
-        Ok(Crew { workshop, recorder, service, accounts, _echo: echo })
+        Ok(Crew { workshop, recorder, service, accounts, echo })
     }
 
     async fn open_store(

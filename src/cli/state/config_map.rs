@@ -51,7 +51,8 @@ impl ConfigMapStore {
 impl Store for ConfigMapStore {
     async fn load(&mut self) -> Result<BTreeMap<String, Account>, StoreError> {
         let ObjectName { namespace, name } = &self.name;
-        let stored = self.cluster.config_map(namespace, name).await.map_err(store_error)?;
+        let stored =
+            self.cluster.config_map(namespace, name).await.map_err(|it| store_error(&it))?;
         self.current = stored.unwrap_or_default();
         let mut accounts = BTreeMap::new();
         for (key, bytes) in &self.current.binary {
@@ -80,7 +81,7 @@ impl Store for ConfigMapStore {
         }
         let ObjectName { namespace, name } = &self.name;
         let written = self.cluster.put_config_map(namespace, name, &content, &self.writer).await;
-        self.current = written.map_err(store_error)?;
+        self.current = written.map_err(|it| store_error(&it))?;
         Ok(())
     }
 }
@@ -89,7 +90,7 @@ fn key(scenario: &str) -> String {
     format!("{scenario}{SUFFIX}")
 }
 
-fn store_error(error: Error) -> StoreError {
+fn store_error(error: &Error) -> StoreError {
     StoreError { reason: error.reason(), message: error.to_string() }
 }
 

@@ -7,9 +7,18 @@ use std::path::Path;
 #[tokio::test]
 async fn every_command_explains_itself() {
     let mut page = Page::default();
-    for command in
-        ["", "run", "trigger", "demo", "check", "history", "report", "schema", "completions"]
-    {
+    for command in [
+        "",
+        "run",
+        "serve",
+        "trigger",
+        "demo",
+        "check",
+        "history",
+        "report",
+        "schema",
+        "completions",
+    ] {
         let arguments: Vec<_> =
             [command, "--help"].into_iter().filter(|it| !it.is_empty()).collect();
         let mut call = hopclock(Path::new("."), &arguments);

@@ -12,6 +12,7 @@ mod output;
 mod over_ssh;
 mod past;
 mod rights;
+mod serve;
 mod stop;
 mod tokens;
 mod trigger;
