@@ -2,13 +2,14 @@
 
 use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
 use crate::cli::assemble::Workshop;
+use crate::cli::lanes::FileLanes;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::{Exit, check, complain, metrics, print, say};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::{Hop, Scenario};
-use crate::engine::{Surroundings, SystemClock, Unwritten, run_until};
+use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
     CanaryId, Clock, Event, HopRecord, Observer, Origin, Outcome, Passage, ProbeError, RunRecord,
     Span,
@@ -89,8 +90,16 @@ pub(super) async fn run_scenario(
         error = stop.asked() => Err(error),
         job = workshop.assemble(scenario) => job,
     };
+    let job = match job {
+        Ok(job) => take_lane(workshop, &job, scenario).await.map(|grip| (job, grip)),
+        Err(error) => Err(error),
+    };
     let record = match job {
-        Ok(job) => run_until(&job, around, stop.asked()).await,
+        Ok((job, grip)) => {
+            let record = run_until(&job, around, stop.asked()).await;
+            grip.release().await;
+            record
+        }
         Err(error) => {
             let started = around.clock.wall();
             let record = unassembled(&workshop.instance, scenario, error, started);
@@ -102,6 +111,23 @@ pub(super) async fn run_scenario(
         complain(&format!("scenario `{}`: {}", scenario.name, error.message));
     }
     record
+}
+
+/// Takes the lane for a run: nobody else on this machine may push to it meanwhile (rule S5).
+async fn take_lane(
+    workshop: &Workshop,
+    job: &Job,
+    scenario: &Scenario,
+) -> Result<Box<dyn Grip>, ProbeError> {
+    let lanes = FileLanes::new(workshop.cache_dir.join("lanes"));
+    let lane = job.trigger.lane();
+    lanes.take(&lane, &scenario.name).await.map_err(|error| match error {
+        LaneError::Unknown(error) => error,
+        LaneError::Held(by) => ProbeError {
+            reason: "lane_held".to_owned(),
+            message: format!("lane `{lane}` is in use by {by}: wait until that run has ended"),
+        },
+    })
 }
 
 /// Connects to the cluster and finds a place for caches.

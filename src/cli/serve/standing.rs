@@ -103,7 +103,7 @@ impl Standing {
 
     fn of_folder(&self, now: &Now) -> Check {
         let (look, folder) = (&now.look, self.folder.display());
-        let mut text = format!("{} scenarios of `{folder}` run", look.scenarios.len());
+        let mut text = format!("{} of `{folder}` run", counted(look.scenarios.len()));
         if look.is_unreadable {
             let _ = write!(text, "; the folder cannot be read: {}", look.problems);
         }
@@ -156,6 +156,10 @@ fn of_scenario(name: &str, status: &Status) -> Check {
     }
     let state = if trouble.is_some() { CheckState::Warning } else { CheckState::Ok };
     check(&format!("scenario {name}"), state, text)
+}
+
+fn counted(scenarios: usize) -> String {
+    if scenarios == 1 { "1 scenario".to_owned() } else { format!("{scenarios} scenarios") }
 }
 
 fn check(name: &str, state: CheckState, detail: String) -> Check {

@@ -180,7 +180,7 @@ async fn a_broken_file_keeps_its_last_good_form_and_a_gone_one_takes_its_series_
     service.eventually("/readyz", "is broken, its last good form runs").await;
     service.eventually("/metrics", "hopclock_config_scenarios{state=\"stale\"} 1").await;
     std::fs::remove_file(stage.folder.path().join("scenarios/other.yaml")).unwrap();
-    service.eventually("/readyz", "1 scenarios of `scenarios` run").await;
+    service.eventually("/readyz", "1 scenario of `scenarios` run").await;
     service.eventually("/metrics", "hopclock_config_last_reload_successful 1").await;
     let metrics = service.get("/metrics").await;
     assert!(metrics.contains("scenario=\"canary\"") && !metrics.contains("scenario=\"other\""));
