@@ -1,8 +1,8 @@
 //! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
 //! its trigger and detectors, and finds the rest of its path.
 
-use crate::cli::credentials;
 use crate::cli::reader::Reader;
+use crate::cli::{credentials, signing};
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
@@ -54,10 +54,13 @@ impl Workshop {
             hops,
             bystanders: bystanders.into_iter().chain(needs(scenario)).collect(),
         };
+        let others = plan.bystanders.iter().map(|it| it.subject.clone());
+        let sources = plan.hops.iter().map(|it| it.subject.clone()).chain(others);
+        let sources: Vec<Arc<Subject>> = sources.collect();
         let TriggerConfig::GitCommit(config) = &scenario.trigger;
         Ok(Job {
             plan: Arc::new(plan),
-            trigger: self.git_commit(&reader, scenario, config).await?,
+            trigger: self.git_commit(&reader, scenario, config, &sources).await?,
             watches: Arc::new(self.cluster.clone()),
             instance: self.instance.clone(),
         })
@@ -68,6 +71,7 @@ impl Workshop {
         reader: &Reader<'_>,
         scenario: &Scenario,
         config: &GitCommitConfig,
+        sources: &[Arc<Subject>],
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
         let access = credentials::resolve(reader, config).await?;
         let options = GitRemoteOptions {
@@ -81,6 +85,11 @@ impl Workshop {
         let remote = GitRemote::open(options, self.clock.clone()).await;
         let remote = remote
             .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
+        let now = self.clock.wall();
+        let remote = match signing::signer(reader, config, remote.url(), sources, now).await? {
+            Some(signer) => remote.signed_by(signer),
+            None => remote,
+        };
         let content = match (&config.template, live_config_map(scenario)) {
             (Some(text), _) => Content::Template(text.clone()),
             (None, Some(name)) => Content::ConfigMap(name),

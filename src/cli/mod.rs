@@ -13,6 +13,7 @@ mod progress;
 mod reader;
 mod run;
 mod schema;
+mod signing;
 mod stop;
 mod waterfall;
 

@@ -3,8 +3,12 @@
 //! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
 //! the path (rule P5 looks for suspension on all of them).
 
+mod verify;
+
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
+
+pub use verify::{Verification, verification};
 
 /// What sort of member of the path an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

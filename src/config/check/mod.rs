@@ -5,6 +5,7 @@
 mod git_commit;
 mod graph;
 mod hops;
+mod signing;
 mod times;
 
 use super::file::ScenarioFile;

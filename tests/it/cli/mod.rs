@@ -6,9 +6,10 @@ mod bad_git;
 mod bad_source;
 mod exit_codes;
 mod help;
-mod kit;
+pub(crate) mod kit;
 mod output;
 mod rights;
+mod signed;
 mod stop;
 mod tokens;
 
