@@ -17,6 +17,7 @@ mod reader;
 mod report;
 mod run;
 mod schema;
+mod signing;
 mod since;
 mod state;
 mod state_dir;
