@@ -1,9 +1,9 @@
 //! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
 //! its trigger and detectors, and finds the rest of its path.
 
-use crate::cli::credentials;
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
+use crate::cli::{credentials, signing};
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
@@ -86,6 +86,8 @@ impl Workshop {
         let remote = GitRemote::open(options, self.clock.clone()).await;
         let remote = remote
             .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
+        let now = self.clock.wall();
+        let signer = signing::signer(reader, config, now).await?;
         let content = match (&config.template, live_config_map(scenario)) {
             (Some(text), _) => Content::Template(text.clone()),
             (None, Some(name)) => Content::ConfigMap(name),
@@ -113,16 +115,22 @@ impl Workshop {
             path: config.path.clone(),
             shared: config.shared,
             replaces: config.mode != PushMode::Append,
-            // No trigger signs yet (rule S4).
-            signs_with: None,
+            signs_with: config.signing.as_ref().map(signing::signature),
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
         }
+        let remote = match &signer {
+            Some(signer) => remote.signed_by(signer.clone()),
+            None => remote,
+        };
         let trigger = Arc::new(GitCommit::new(remote, edit));
         let (cluster, instance) = (&self.cluster, &self.instance);
         let proven =
             self.proofs.prove(cluster, scenario, instance, &landing, &path, trigger).await?;
+        if let Some(signer) = &signer {
+            signing::prove(reader, signer, &landing, &path, now).await?;
+        }
         Ok(Arc::new(proven))
     }
 }

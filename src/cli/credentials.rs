@@ -213,7 +213,8 @@ fn require(
     ))
 }
 
-fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
+/// The text of a secret, without its line end.
+pub(super) fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
     match source {
         SecretSource::File(path) => {
             let bytes = read(path, "secret")?;
@@ -245,7 +246,8 @@ fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
     }
 }
 
-fn read(path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
+/// The bytes of a file that holds a secret; `what` it is goes into the message.
+pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
     std::fs::read(path).map_err(|why| {
         let path = path.display();
         error(

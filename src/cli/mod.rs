@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod schema;
 mod serve;
+mod signing;
 mod since;
 mod state;
 mod state_dir;

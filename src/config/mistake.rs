@@ -158,6 +158,12 @@ pub(crate) enum Mistake {
     BadTrailer,
     #[error("`{key}` of an author must be one line, not empty and without `<` and `>`")]
     BadAuthor { key: &'static str },
+    #[error("nothing says where the signing key is: give `secret`, or `key`")]
+    NoSigningKey,
+    #[error("`secret` and `key` exclude each other: keep one")]
+    TwoSigningKeys,
+    #[error("`passphrase` is for a `key`: a `secret` holds its own")]
+    PassphraseWithSecret,
     #[error("`{key}` must not be empty")]
     EmptySecretSource { key: &'static str },
 

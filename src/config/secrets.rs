@@ -16,6 +16,8 @@ const TOKEN_LENGTH: usize = 8;
 const TELLING: [&str; 7] = ["pass", "token", "secret", "bearer", "credential", "api_key", "apikey"];
 /// Keys whose values say where a secret is, not what it is.
 const HARMLESS: [&str; 3] = ["file", "env", "username"];
+/// What a private key says of itself in its first line.
+const PRIVATE: &str = "PRIVATE KEY";
 /// How the tokens of the common hosts begin.
 const PREFIXES: [&str; 8] =
     ["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-"];
@@ -30,6 +32,7 @@ impl Secrets {
     /// Those of `text`, and of the `root` that was read from it.
     pub(crate) fn of(text: &str, root: Option<&Node>) -> Self {
         let mut found = Self::default();
+        found.add_private_keys(text);
         for line in text.lines() {
             found.add_user_infos(line);
             found.add_told_by_key(line);
@@ -56,6 +59,18 @@ impl Secrets {
             if line.len() >= SHORTEST && line.parse::<ObjectName>().is_err() {
                 self.0.push(line.to_owned());
             }
+        }
+    }
+
+    /// The lines of private keys, from the first to the last of each.
+    fn add_private_keys(&mut self, text: &str) {
+        let mut inside = false;
+        for line in text.lines() {
+            inside |= line.contains("BEGIN") && line.contains(PRIVATE);
+            if inside && !line.contains("BEGIN") {
+                self.add(line);
+            }
+            inside &= !line.contains("END ");
         }
     }
 
@@ -105,7 +120,7 @@ impl Secrets {
                 }
             }
             Value::List(items) => items.iter().for_each(|it| self.add_below(it, told)),
-            Value::Text(text) if told => self.add(text),
+            Value::Text(text) if told || text.contains(PRIVATE) => self.add(text),
             Value::Number(number) if told => self.add(&number.to_string()),
             _ => {}
         }
@@ -148,6 +163,20 @@ mod tests {
         assert_eq!(masked("auth: hunter2"), "auth: ***");
         assert_eq!(masked("x: ghp_0123456789abc"), "x: ***");
         assert_eq!(masked("password: 12345678"), "password: ***");
+    }
+
+    #[test]
+    fn a_private_key_is_masked_wherever_it_stands() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\n  AAAAplanted\n  -----END OPENSSH PRIVATE KEY-----";
+        for text in [
+            format!("x: |\n  {key}\ny: 1"),
+            // No YAML, so only its lines are known.
+            format!("x: [\n  {key}\n"),
+            format!("x: {:?}", key.replace("\n  ", "\n")),
+        ] {
+            assert!(!masked(&text).contains("planted"), "{}", masked(&text));
+        }
+        assert!(masked(&format!("x: |\n  {key}\ny: later")).ends_with("\ny: later"));
     }
 
     #[test]

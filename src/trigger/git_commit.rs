@@ -5,7 +5,7 @@
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Signing, Trigger};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -60,6 +60,10 @@ pub struct GitCommitConfig {
     /// Author and committer. Default: `hopclock <hopclock@localhost>`.
     #[serde(default)]
     pub author: Option<Author>,
+
+    /// What commits are signed with; needed where a source verifies signatures (`spec.verify`).
+    #[serde(default)]
+    pub signing: Option<Signing>,
 
     /// Further lines for the end of the commit message, such as `Skip-CI: true`.
     #[serde(default)]

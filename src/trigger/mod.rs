@@ -4,6 +4,7 @@
 //! variant to [`TriggerConfig`] and its arm to `build`. The compiler finds the rest.
 
 mod git_commit;
+mod signing;
 
 use crate::model::{Ancestry, CanaryId, Moment, Revision, Survey, When};
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ pub use git_commit::{
     Author, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     SecretSource, is_over_ssh,
 };
+pub use signing::{Signing, SigningKey};
 
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]

@@ -39,6 +39,7 @@ pub use notification::WebhookCall;
 pub use source::FetchFailure;
 pub use source::FetchedCommit;
 pub use source::Reference;
+pub use source::SignedText;
 pub use source::SourceFetcher;
 pub use speeds::Speeds;
 

@@ -1,5 +1,7 @@
 //! Reading keys of Secrets, the way the API stores them and the way people write them.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -19,6 +21,17 @@ pub(crate) fn read(store: &Store, namespace: &str, name: &str, key: &str) -> Opt
 pub(crate) fn read_text(store: &Store, namespace: &str, name: &str, key: &str) -> Option<String> {
     let text = String::from_utf8(read(store, namespace, name, key)?).ok()?;
     Some(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// All values of a Secret, by name; none if there is no such Secret.
+pub(crate) fn values(store: &Store, namespace: &str, name: &str) -> Option<Vec<Vec<u8>>> {
+    let secret = store.get(&Key::new("Secret", namespace, name))?;
+    let names: BTreeSet<String> = ["data", "stringData"]
+        .iter()
+        .filter_map(|it| secret[*it].as_object())
+        .flat_map(|it| it.keys().cloned())
+        .collect();
+    Some(names.iter().filter_map(|it| read(store, namespace, name, it)).collect())
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ pub enum GitRef {
 pub struct Fetched {
     /// The commit's id.
     pub commit: String,
-    /// Whether it carries a signature, valid or not.
-    pub signed: bool,
+    /// The signature that it carries, valid or not, and what it was made of.
+    pub signed: Option<(String, Vec<u8>)>,
     /// Every file, by its path.
     pub files: BTreeMap<String, Vec<u8>>,
     /// The first line of its message.
@@ -127,8 +127,13 @@ fn read(repository: &Repository, commit: &Commit<'_>) -> Result<Fetched, git2::E
     })?;
     Ok(Fetched {
         commit: commit.id().to_string(),
-        signed: commit.header_field_bytes("gpgsig").is_ok(),
+        signed: signature(repository, commit),
         files,
         subject: String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned(),
     })
+}
+
+fn signature(repository: &Repository, commit: &Commit<'_>) -> Option<(String, Vec<u8>)> {
+    let (signature, text) = repository.extract_signature(&commit.id(), None).ok()?;
+    Some((String::from_utf8_lossy(&signature).into_owned(), text.to_vec()))
 }

@@ -80,7 +80,7 @@ async fn git_clones_and_pushes_and_the_host_stamps_the_moved_branch() {
     assert_eq!((fetched.commit, fetched.subject.as_str()), (id, "A change"));
     assert_eq!(fetched.files["a/b.yaml"], b"x: 1\n");
     assert_eq!(fetched.files["c.yaml"], b"y: 2\n");
-    assert!(!fetched.signed);
+    assert_eq!(fetched.signed, None);
 }
 
 #[tokio::test]
@@ -193,7 +193,9 @@ async fn somebody_else_rewrites_merges_tags_and_signs() {
     let side = host.commit(&url, &side.file("e", "f").signed("-----BEGIN PGP-----")).unwrap();
     assert_eq!(host.tip(&url, "main").unwrap(), side);
     let fetched = host.fetch(&url, None, &GitRef::Commit(side.clone())).unwrap();
-    assert!(fetched.signed);
+    let (signature, text) = fetched.signed.unwrap();
+    assert_eq!(signature, "-----BEGIN PGP-----");
+    assert!(text.starts_with(b"tree ") && text.ends_with(b"\n\nRewritten"));
     assert_eq!(fetched.files.keys().collect::<Vec<_>>(), ["e"]);
     host.force(&url, "main", &second).unwrap();
     host.tag(&url, "v1", &side).unwrap();

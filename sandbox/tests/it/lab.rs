@@ -13,6 +13,7 @@ use hopclock_sandbox::flux::FetchedCommit;
 use hopclock_sandbox::flux::Files;
 use hopclock_sandbox::flux::Flux;
 use hopclock_sandbox::flux::Reference;
+use hopclock_sandbox::flux::SignedText;
 use hopclock_sandbox::flux::SourceFetcher;
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::flux::WebhookCall;
@@ -67,15 +68,16 @@ impl Git {
         let commit = format!("{:040x}", repository.commits);
         repository.head = Some(FetchedCommit {
             commit: commit.clone(),
-            signed: false,
+            signed: None,
             files,
             subject: subject.to_owned(),
         });
         commit
     }
 
-    pub(crate) fn sign_head(&self) {
-        self.0.lock().unwrap().head.as_mut().unwrap().signed = true;
+    pub(crate) fn sign_head(&self, signature: &str, text: &[u8]) {
+        let signed = SignedText { signature: signature.to_owned(), text: text.to_vec() };
+        self.0.lock().unwrap().head.as_mut().unwrap().signed = Some(signed);
     }
 
     pub(crate) fn set_down(&self, down: bool) {

@@ -1,6 +1,6 @@
 //! A `git_commit` that could not push, or that would push what it must not (rules S1, S2).
 
-use super::Findings;
+use super::{Findings, signing};
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
@@ -26,6 +26,9 @@ pub(super) fn check(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut 
     template(trigger, hops, findings);
     if let Some(author) = &trigger.author {
         check_author(author, findings);
+    }
+    if let Some(it) = &trigger.signing {
+        signing::check(it, findings);
     }
     for (index, trailer) in trigger.trailers.iter().enumerate() {
         if !is_trailer(trailer) {

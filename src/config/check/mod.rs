@@ -6,6 +6,7 @@ mod git_commit;
 mod graph;
 mod hops;
 mod schedule;
+mod signing;
 mod times;
 
 use super::file::ScenarioFile;

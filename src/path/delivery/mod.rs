@@ -23,7 +23,7 @@ pub use kustomization::MOST_ROUNDS;
 pub use proof::{Landing, Pipeline, Tree};
 pub use reference::branch_of;
 pub use shared::{KINDS, Neighbours, Woken};
-pub use verify::Signature;
+pub use verify::{Signature, trusted_keys};
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
 pub const REASONS: [(&str, &str); 17] = [

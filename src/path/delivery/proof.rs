@@ -67,6 +67,12 @@ impl Landing {
         format!("branch `{}` of `{}`", self.branch, self.url)
     }
 
+    /// Whether what is pushed may be what a source fetches: no other repository is certain.
+    #[must_use]
+    pub fn may_feed(&self, subject: &Subject, object: &Value) -> bool {
+        self.source.as_ref() == Some(subject) || kinship(&self.url, object) != Kinship::Other
+    }
+
     /// Whether a source is certainly one of our repository.
     #[must_use]
     fn is_ours(&self, subject: &Subject, object: &Value) -> bool {

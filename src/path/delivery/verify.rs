@@ -2,7 +2,7 @@
 //!
 //! An unsigned head stops all delivery from a repository, not only the canary's.
 
-use crate::model::Subject;
+use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::delivery::Refusal;
 use serde_json::Value;
 
@@ -26,7 +26,8 @@ pub(super) fn check(
     if !verify.is_object() {
         return Ok(());
     }
-    let mode = verify["mode"].as_str().unwrap_or("HEAD");
+    let mode = verify["mode"].as_str().unwrap_or_default();
+    let mode = if mode.is_empty() { "HEAD" } else { mode };
     let wants_tag = !mode.eq_ignore_ascii_case("head");
     let (why, cure) = match (wants_tag, signs_with) {
         (false, Some(_)) => return Ok(()),
@@ -45,10 +46,20 @@ pub(super) fn check(
     Err(Refusal::new("verify_unsatisfied", format_args!("{subject} {why}: {cure}")))
 }
 
+/// The Secret beside a GitRepository whose keys it verifies commits by, if it verifies any.
+#[must_use]
+pub fn trusted_keys(subject: &Subject, source: &Value) -> Option<ObjectName> {
+    let verify = source["spec"]["verify"].as_object()?;
+    if subject.kind != GroupKind::git_repository() {
+        return None;
+    }
+    let name = verify.get("secretRef").and_then(|it| it["name"].as_str()).unwrap_or_default();
+    Some(ObjectName::new(&subject.namespace, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::GroupKind;
     use serde_json::json;
 
     #[test]
@@ -56,7 +67,9 @@ mod tests {
         let subject = Subject::local(GroupKind::git_repository(), "flux-system", "canary");
         let ask = |verify: Value, with| check(&subject, &json!({"spec": {"verify": verify}}), with);
         assert_eq!(ask(Value::Null, None), Ok(()));
-        assert_eq!(ask(json!({"mode": "HEAD"}), Some(Signature::Ssh)), Ok(()));
+        for mode in ["HEAD", "head", ""] {
+            assert_eq!(ask(json!({"mode": mode}), Some(Signature::Ssh)), Ok(()), "{mode}");
+        }
         assert_eq!(ask(json!({"secretRef": {"name": "k"}}), Some(Signature::Gpg)), Ok(()));
         let refusal = ask(json!({"mode": "HEAD"}), None).unwrap_err();
         assert_eq!(refusal.reason, "verify_unsatisfied");
@@ -64,5 +77,14 @@ mod tests {
             let refusal = ask(json!({"mode": mode}), Some(Signature::Gpg)).unwrap_err();
             assert!(refusal.message.contains(mode), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn s4_a_source_verifies_commits_by_the_keys_of_a_secret_beside_it() {
+        let subject = Subject::local(GroupKind::git_repository(), "flux-system", "canary");
+        let ask = |verify: Value| trusted_keys(&subject, &json!({"spec": {"verify": verify}}));
+        let keys = ObjectName::new("flux-system", "trusted");
+        assert_eq!(ask(json!({"secretRef": {"name": "trusted"}})), Some(keys));
+        assert_eq!(ask(Value::Null), None);
     }
 }

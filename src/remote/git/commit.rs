@@ -1,6 +1,7 @@
 //! Making the commit that a run will push, without asking the remote.
 
 use crate::remote::git::cache::{self, Cache};
+use crate::remote::git::signing::Signer;
 use crate::remote::git::{Error, Inner, history};
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, FileMode, ObjectType, Oid, Signature, Time, Tree};
@@ -60,7 +61,12 @@ pub struct Prepared {
 }
 
 /// Makes the commit on what the cache knows of the remote.
-pub(super) fn make(inner: &Inner, cache: &Cache, edit: Edit) -> Result<Prepared, Error> {
+pub(super) fn make(
+    inner: &Inner,
+    cache: &Cache,
+    edit: Edit,
+    signer: Option<&Signer>,
+) -> Result<Prepared, Error> {
     let git = |error| inner.git_error(cache, &error);
     let repository = cache.repository();
     let missing = || inner.unknown_branch(Vec::new());
@@ -80,9 +86,23 @@ pub(super) fn make(inner: &Inner, cache: &Cache, edit: Edit) -> Result<Prepared,
         });
     }
     let replaced = history::file(repository, expected, &edit.path).map_err(git)?;
-    let time = Time::new(inner.clock.wall().as_second(), 0);
+    let now = inner.clock.wall();
+    let time = Time::new(now.as_second(), 0);
     let who = Signature::new(&edit.author.name, &edit.author.email, &time).map_err(git)?;
-    let id = repository.commit(None, &who, &who, &edit.message, &tree, &[&parent]).map_err(git)?;
+    let id = match signer {
+        None => repository.commit(None, &who, &who, &edit.message, &tree, &[&parent]),
+        Some(signer) => {
+            let text = repository
+                .commit_create_buffer(&who, &who, &edit.message, &tree, &[&parent])
+                .map_err(git)?;
+            let unsigned = |why| Error::Unsigned { fingerprint: signer.fingerprint().into(), why };
+            let signature = signer.sign(&text, now).map_err(unsigned)?;
+            // All of it was made of texts.
+            let text = String::from_utf8_lossy(&text);
+            repository.commit_signed(&text, &signature, None)
+        }
+    };
+    let id = id.map_err(git)?;
     cache.point(cache::OUTGOING, id)?;
     let (commit, parent) = (id.to_string(), parent.id().to_string());
     Ok(Prepared { commit, parent, replaced, expected, id, edit })

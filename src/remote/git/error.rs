@@ -2,6 +2,7 @@
 
 use crate::model::Moment;
 use crate::remote::git::SshTrouble;
+use crate::remote::git::signing::SigningError;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -235,6 +236,14 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// The commit should carry a signature, and gets none.
+    #[error("the commit cannot be signed with the key `{fingerprint}`, for {why}")]
+    Unsigned {
+        /// The key.
+        fingerprint: String,
+        /// What is wrong with it.
+        why: SigningError,
+    },
     /// The cache cannot be used.
     #[error("the git cache in `{}` cannot be written ({why}): free some space there, or name another folder with `--cache-dir`", .folder.display())]
     Cache {
@@ -316,6 +325,7 @@ impl Error {
             Self::ForeignCommit { .. } => "git_foreign_commit",
             Self::BadPath { .. } => "git_bad_path",
             Self::NothingChanges { .. } => "git_nothing_changes",
+            Self::Unsigned { .. } => "git_unsigned",
             Self::Cache { .. } => "git_cache",
             Self::CacheInUse { .. } => "git_cache_in_use",
             Self::Git { .. } => "git_other",

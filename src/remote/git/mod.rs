@@ -13,6 +13,7 @@ mod history;
 mod http;
 mod push;
 mod session;
+pub mod signing;
 mod ssh;
 mod survey;
 mod transport;
@@ -21,6 +22,7 @@ mod url;
 use crate::model::{Clock, Moment, Survey};
 use crate::remote::client::client;
 use crate::remote::git::session::Session;
+use crate::remote::git::signing::Signer;
 use crate::remote::git::url::Place;
 use git2::{ErrorClass, Oid};
 use reqwest::header::HeaderValue;
@@ -69,6 +71,7 @@ pub struct GitRemoteOptions {
 #[derive(Clone)]
 pub struct GitRemote {
     inner: Arc<Inner>,
+    signer: Option<Signer>,
 }
 
 /// An acknowledged push.
@@ -107,8 +110,15 @@ impl GitRemote {
     /// # Errors
     /// For an address, credentials or an authority that cannot be used, or an unwritable cache.
     pub async fn open(options: GitRemoteOptions, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        blocking(move || Inner::open(options, clock).map(|inner| Self { inner: Arc::new(inner) }))
-            .await
+        let inner = blocking(move || Inner::open(options, clock)).await?;
+        Ok(Self { inner: Arc::new(inner), signer: None })
+    }
+
+    /// The same, with commits that carry a signature. Also those that are made anew when the
+    /// branch has moved.
+    #[must_use]
+    pub fn signed_by(self, signer: Signer) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// The remote's address, without credentials.
@@ -129,12 +139,13 @@ impl GitRemote {
     /// # Errors
     /// When the branch cannot be fetched or the edit cannot be made on it.
     pub async fn prepare(&self, edit: Edit) -> Result<Prepared, Error> {
+        let signer = self.signer.clone();
         self.with_cache(move |inner, cache| {
             cache.bound()?;
-            match inner.prepare(cache, edit.clone()) {
+            match inner.prepare(cache, edit.clone(), signer.as_ref()) {
                 Err(Error::Git { .. }) => {
                     cache.rebuild()?;
-                    inner.prepare(cache, edit)
+                    inner.prepare(cache, edit, signer.as_ref())
                 }
                 done => done,
             }
@@ -181,8 +192,11 @@ impl GitRemote {
                 push::Attempt::Moved { refusal } => refusal,
             };
             if attempts < ATTEMPTS {
+                let signer = self.signer.clone();
                 prepared = self
-                    .with_cache(move |inner, cache| inner.rebase(cache, prepared, refusal))
+                    .with_cache(move |inner, cache| {
+                        inner.rebase(cache, prepared, refusal, signer.as_ref())
+                    })
                     .await?;
                 if !agree(&prepared) {
                     return Err(PublishError::Withdrawn);
@@ -350,7 +364,12 @@ impl Inner {
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.
-    fn prepare(&self, cache: &cache::Cache, edit: Edit) -> Result<Prepared, Error> {
+    fn prepare(
+        &self,
+        cache: &cache::Cache,
+        edit: Edit,
+        signer: Option<&Signer>,
+    ) -> Result<Prepared, Error> {
         let known = match &edit.mode {
             Mode::Append => cache.commit(cache::TIP).is_some(),
             Mode::Replace { base, trailer } => {
@@ -360,7 +379,7 @@ impl Inner {
         if !known {
             fetch::refresh(self, cache, &edit.mode)?;
         }
-        commit::make(self, cache, edit)
+        commit::make(self, cache, edit, signer)
     }
 
     /// Makes the edit anew after the branch has moved; if it has not, the server's refusal stands.
@@ -369,9 +388,10 @@ impl Inner {
         cache: &mut cache::Cache,
         old: Prepared,
         refusal: Option<Error>,
+        signer: Option<&Signer>,
     ) -> Result<Prepared, Error> {
         fetch::refresh(self, cache, &old.edit.mode)?;
-        let new = commit::make(self, cache, old.edit)?;
+        let new = commit::make(self, cache, old.edit, signer)?;
         match refusal {
             Some(refusal) if new.expected == old.expected => Err(refusal),
             _ => Ok(new),

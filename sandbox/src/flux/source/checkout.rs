@@ -11,6 +11,7 @@ use super::FetchedCommit;
 use super::GitRepositories;
 use super::Reference;
 use super::ignore;
+use super::signature;
 use crate::flux::Speeds;
 use crate::flux::artifacts::Files;
 use crate::flux::artifacts::hash_of;
@@ -62,7 +63,7 @@ impl GitRepositories {
         }
         sleep(speeds.clone).await;
         draft.unmark("FetchFailed");
-        self.verify(draft, &commit, verify)?;
+        self.verify(draft, &reference, &commit, verify)?;
         let files = ignored_and_sparse(draft, commit.files)?;
         Ok(Checkout::New { revision, subject: commit.subject, files })
     }
@@ -160,7 +161,13 @@ impl GitRepositories {
         }
     }
 
-    fn verify(&self, draft: &mut Draft, commit: &FetchedCommit, due: bool) -> Result<(), Failure> {
+    fn verify(
+        &self,
+        draft: &mut Draft,
+        reference: &Reference,
+        commit: &FetchedCommit,
+        due: bool,
+    ) -> Result<(), Failure> {
         let verification = draft.spec()["verify"].clone();
         if !verification.is_object() {
             forget_verification(draft);
@@ -174,22 +181,24 @@ impl GitRepositories {
             stalled: false,
         };
         let secret = verification["secretRef"]["name"].as_str().unwrap_or_default();
-        let key = Key::new("Secret", &draft.key.namespace, secret);
-        if self.context.store.get(&key).is_none() {
+        let keys = secrets::values(&self.context.store, &draft.key.namespace, secret);
+        let Some(keys) = keys else {
             let message = format!("PGP public keys secret error: secrets \"{secret}\" not found");
             return Err(failed("VerificationError", message));
+        };
+        if mode_of(&verification).starts_with("Tag") {
+            return Err(tag_failed(reference));
         }
-        if !commit.signed {
-            let message = format!(
-                "signature verification of commit '{}' failed: unsupported signature type: empty",
-                commit.commit
-            );
-            return Err(failed("InvalidCommitSignature", message));
-        }
+        let signer = signature::verify(commit.signed.as_ref(), &keys).map_err(|why| {
+            let id = &commit.commit;
+            let message = format!("signature verification of commit '{id}' failed: {why}");
+            failed("InvalidCommitSignature", message)
+        })?;
         let is_new = draft.status()["artifact"]["revision"].as_str().map(hash_of)
             != Some(commit.commit.as_str());
         if due || is_new {
-            let message = format!("verified signature of\n\t- commit '{}'", commit.commit);
+            let id = &commit.commit;
+            let message = format!("verified signature of\n\t- commit '{id}' with key '{signer}'");
             draft.mark("SourceVerified", "True", "Succeeded", &message);
             draft.set_status("sourceVerificationMode", mode_of(&verification));
         }
@@ -225,6 +234,18 @@ fn included_key(draft: &Draft, include: &Value) -> Key {
 
 fn mode_of(verification: &Value) -> String {
     verification["mode"].as_str().unwrap_or("HEAD").to_owned()
+}
+
+/// No tag of the sandbox's host is signed, and a branch has none at all.
+fn tag_failed(reference: &Reference) -> Failure {
+    let (reason, message, stalled) = if let Reference::Tag(name) = reference {
+        let message = format!("cannot verify signature of tag '{name}' since it is not signed");
+        ("InvalidGitObject", message, false)
+    } else {
+        let message = "cannot verify tag object's signature if a tag reference is not specified";
+        ("InvalidVerificationMode", message.to_owned(), true)
+    };
+    Failure { condition: "SourceVerified", status: "False", reason, message, stalled }
 }
 
 fn url_of(draft: &Draft) -> Result<String, Failure> {

@@ -22,12 +22,21 @@ pub enum Reference {
 pub struct FetchedCommit {
     /// The commit's id, 40 hexadecimal digits.
     pub commit: String,
-    /// Whether it carries a signature.
-    pub signed: bool,
+    /// The signature that it carries.
+    pub signed: Option<SignedText>,
     /// Every file, by its path.
     pub files: Files,
     /// The first line of its message.
     pub subject: String,
+}
+
+/// A commit's signature, and what it was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedText {
+    /// The signature, armored.
+    pub signature: String,
+    /// The commit without it.
+    pub text: Vec<u8>,
 }
 
 /// Why nothing was fetched.

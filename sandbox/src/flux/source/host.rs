@@ -3,6 +3,7 @@
 use super::FetchFailure;
 use super::FetchedCommit;
 use super::Reference;
+use super::SignedText;
 use super::SourceFetcher;
 use crate::git::FetchError;
 use crate::git::GitHost;
@@ -24,7 +25,7 @@ impl SourceFetcher for GitHost {
         match GitHost::fetch(self, url, credentials, &reference) {
             Ok(fetched) => Ok(FetchedCommit {
                 commit: fetched.commit,
-                signed: fetched.signed,
+                signed: fetched.signed.map(|(signature, text)| SignedText { signature, text }),
                 files: fetched.files,
                 subject: fetched.subject,
             }),

@@ -9,6 +9,7 @@ mod fetch;
 mod host;
 mod ignore;
 mod report;
+mod signature;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use fetch::FetchFailure;
 pub use fetch::FetchedCommit;
 pub use fetch::Reference;
+pub use fetch::SignedText;
 pub use fetch::SourceFetcher;
 
 use self::checkout::Checkout;
