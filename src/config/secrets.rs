@@ -166,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_is_masked_wherever_it_stands() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\n  AAAAplanted\n  -----END OPENSSH PRIVATE KEY-----";
+        for text in [
+            format!("x: |\n  {key}\ny: 1"),
+            // No YAML, so only its lines are known.
+            format!("x: [\n  {key}\n"),
+            format!("x: {:?}", key.replace("\n  ", "\n")),
+        ] {
+            assert!(!masked(&text).contains("planted"), "{}", masked(&text));
+        }
+        assert!(masked(&format!("x: |\n  {key}\ny: later")).ends_with("\ny: later"));
+    }
+
+    #[test]
     fn where_a_secret_is_may_be_said() {
         for text in [
             "auth: { secret: flux-system/git }",
