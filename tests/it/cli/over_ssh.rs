@@ -43,7 +43,6 @@ impl Bench {
         for secret in [PASSPHRASE, &STANDARD.encode(PASSPHRASE), line] {
             assert!(!told.out.contains(secret) && !told.err.contains(secret), "{git}");
         }
-        assert!(told.err.contains("TRACE"), "nothing was logged");
         told
     }
 
