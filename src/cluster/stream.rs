@@ -63,9 +63,9 @@ impl Stream {
     pub(super) async fn next(&mut self) -> Piece {
         tokio::select! {
             biased;
-            piece = self.pieces.recv() => {
-                piece.unwrap_or_else(|| Piece::Cut("its reader ended".to_owned()))
-            }
+            // Without a last piece a reader ends only together with the program, which is no
+            // news of the watch.
+            Some(piece) = self.pieces.recv() => piece,
             () = self.overdue.as_mut() => Piece::Silent,
         }
     }
