@@ -1,7 +1,7 @@
 //! The program pushes over ssh with keys from files, variables and Secrets, and shows none of them.
 
 use crate::cli::kit::{HOPS, SOURCE, Stage, Told, scenario, told};
-use crate::git_ssh_kit::{Pair, SshHost};
+use crate::git_ssh_kit::{Pair, SshHost, git};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -46,6 +46,15 @@ impl Bench {
         told
     }
 
+    /// Leaves nothing on the branch that is no canary: nobody could consent for it (rule S0).
+    fn empty(&self) {
+        let repository = self.host.repository();
+        let tree = git(&repository, &["hash-object", "-t", "tree", "-w", "/dev/null"]);
+        let commit = ["commit-tree", tree.trim(), "-p", "main", "-m", "Empty"];
+        let commit = git(&repository, &commit);
+        git(&repository, &["update-ref", "refs/heads/main", commit.trim()]);
+    }
+
     async fn assert_pushes(&self, git: &str) {
         let before = self.host.tip();
         let told = self.run(git).await;
@@ -63,6 +72,7 @@ fn secret(values: &[(&str, &str)]) -> Value {
 #[tokio::test]
 async fn keys_from_files_and_variables_push_to_a_url_over_ssh() {
     let Some(bench) = Bench::new().await else { return };
+    bench.empty();
     let url = bench.host.url();
     let keys = "identity: { file: identity }, known_hosts: { file: known_hosts }";
     let whole =
