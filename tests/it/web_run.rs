@@ -10,9 +10,10 @@ use hopclock::web::{
     self, Check, CheckState, Denied, Gate, Limits, Pages, Readiness, Refused, TokenFile, Wait,
 };
 use secrecy::SecretString;
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 
 async fn runs(script: &Arc<Script>) -> Server {
     Server::start(with_runs(script.clone(), Guard(None)), Limits::default()).await
@@ -211,13 +212,17 @@ async fn only_the_token_in_the_file_opens_and_only_as_long_as_it_is_there() {
     assert!(matches!(denied, Err(Denied::Unavailable(_))), "{denied:?}");
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged by this thread, that is by one test.
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes to [`LOG`].
+struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOG.with_borrow_mut(|it| it.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -226,19 +231,28 @@ impl io::Write for Log {
     }
 }
 
+/// Keeps warnings, each with the thread that gave it.
+///
+/// Of a subscriber of one thread only, `tracing` may remember that nobody listens to a place
+/// which another thread comes to first.
+fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log);
+        let subscriber = log.with_max_level(tracing::Level::WARN).finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
 #[tokio::test]
 async fn that_nobody_can_be_admitted_is_logged_once_and_again_when_it_changes() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _here = tracing::subscriber::set_default(subscriber);
+    listen();
     let folder = tempfile::tempdir().unwrap();
     let gate = token_file(folder.path());
     let path = folder.path().join("token");
     let token = Some(SecretString::from(TOKEN.to_owned()));
     let warnings = || {
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = String::from_utf8(LOG.with_borrow(Vec::clone)).unwrap();
         assert!(!log.contains(TOKEN), "{log}");
         log.lines().filter(|it| it.contains(" WARN ")).count()
     };
