@@ -4,7 +4,8 @@ use hopclock::cluster::Cluster;
 use hopclock::engine::{Job, Plan, PlannedHop};
 use hopclock::hop::{Applied, Detector, Live, LiveConfig, Place, SourceFetched};
 use hopclock::model::{
-    Ancestry, CanaryId, Clock, Event, GroupKind, Observer, Requirement, Revision, Subject, When,
+    Ancestry, CanaryId, Clock, Event, GroupKind, Observer, Requirement, Revision, SourceKind,
+    Subject, When,
 };
 use hopclock::trigger::{Error, Published, Trigger};
 use hopclock_sandbox::store::{Key, Part, Store};
@@ -140,6 +141,7 @@ pub(crate) fn job(cluster: &Cluster, trigger: Arc<dyn Trigger>, name: &str, wait
         within: None,
         need: Requirement::Required,
         detector,
+        witnesses: Vec::new(),
     };
     let (source, applier) = (GroupKind::git_repository(), GroupKind::kustomization());
     let live = Arc::new(Live::new(&LiveConfig::default()));
@@ -149,7 +151,13 @@ pub(crate) fn job(cluster: &Cluster, trigger: Arc<dyn Trigger>, name: &str, wait
         within: None,
         until: None,
         hops: vec![
-            hop("source_fetched", source, Place::Fetch, vec![], Arc::new(SourceFetched)),
+            hop(
+                "source_fetched",
+                source,
+                Place::Fetch,
+                vec![],
+                Arc::new(SourceFetched(SourceKind::Git)),
+            ),
             hop("applied", applier, Place::Apply, vec![0], Arc::new(Applied)),
             hop("live", GroupKind::new("", "ConfigMap"), Place::Live, vec![0], live),
         ],

@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, HopConfig, Objects};
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, ProbeError, SourceKind, Subject};
 use crate::path::delivery::Landing;
 use crate::path::{self, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
@@ -169,6 +169,7 @@ async fn plan_hop(
         within: hop.within,
         need: hop.required,
         detector,
+        witnesses: Vec::new(),
     })
 }
 
@@ -189,14 +190,14 @@ async fn path_of(reader: &Reader<'_>, hops: &[PlannedHop]) -> Result<Objects, Pr
 
 /// The members of the path that have no hop of their own (rule P5).
 fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
-    let judged = |it: &Subject| {
-        hops.iter().any(|hop| *hop.subject == *it && hop.place != crate::hop::Place::Request)
-    };
+    let judged =
+        |it: &Subject| hops.iter().any(|hop| *hop.subject == *it && !hop.place.is_request());
     let rest = path.keys().filter(|it| !judged(it));
     let plan = |subject: &Subject| {
         let detector = match path::role(&subject.kind)? {
-            Role::Source => Bystander::Source,
+            Role::Source => Bystander::Source(SourceKind::of(&subject.kind.kind)?),
             Role::Applier => Bystander::Applier,
+            Role::Image => Bystander::Image,
         };
         Some(PlannedBystander { subject: Arc::new(subject.clone()), detector })
     };

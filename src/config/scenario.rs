@@ -2,7 +2,7 @@
 
 use super::file::{ScenarioFile, SloFile};
 use super::hop_file::HopFile;
-use crate::hop::{HopConfig, Place, SourceFetchedConfig};
+use crate::hop::{HopConfig, SourceFetchedConfig};
 use crate::model::{ClusterName, ObjectName, Requirement, Timetable};
 use crate::trigger::TriggerConfig;
 use std::collections::BTreeSet;
@@ -146,15 +146,11 @@ fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
 
 /// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
 fn upstream<'a>(hop: &HopFile, hops: &'a [HopFile]) -> Option<&'a HopFile> {
-    match hop.config.kind().traits().place {
-        Place::Request | Place::Fetch => None,
-        Place::Apply | Place::Live => {
-            let is_fetch = |it: &&HopFile| it.config.kind().traits().place == Place::Fetch;
-            let is_near = |it: &&HopFile| it.shared.cluster == hop.shared.cluster;
-            let fetches = || hops.iter().rev().filter(is_fetch);
-            fetches().find(is_near).or_else(|| fetches().next())
-        }
-    }
+    let place = |it: &HopFile| it.config.kind().traits().place;
+    place(hop).follows().iter().find_map(|nearer| {
+        let there = || hops.iter().rev().filter(|it| place(it) == *nearer);
+        there().find(|it| it.shared.cluster == hop.shared.cluster).or_else(|| there().next())
+    })
 }
 
 #[cfg(test)]

@@ -41,6 +41,18 @@ pub struct PlannedHop {
     pub need: Requirement,
     /// Recognises the change.
     pub detector: Arc<dyn Detector>,
+    /// Where else it may be seen, and earlier: a branch besides the object that pushes to it. The
+    /// first sight counts.
+    pub witnesses: Vec<Witness>,
+}
+
+/// A further subject that may show that a hop was passed.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// What is looked at.
+    pub subject: Arc<Subject>,
+    /// Recognises the change.
+    pub detector: Arc<dyn Detector>,
 }
 
 /// A member of the path without a hop of its own.
@@ -50,6 +62,28 @@ pub struct PlannedBystander {
     pub subject: Arc<Subject>,
     /// What sort of member it is.
     pub detector: Bystander,
+}
+
+/// Whoever looks at something.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    /// What is looked at.
+    pub(crate) subject: &'a Arc<Subject>,
+    /// What recognises the change there.
+    pub(crate) detector: &'a dyn Detector,
+    /// What its sightings mean.
+    pub(crate) of: Part,
+}
+
+/// The part that a member plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// It is the hop of this index.
+    Hop(usize),
+    /// It only stands in the way.
+    Bystander,
+    /// It may show the hop of this index earlier.
+    Witness(usize),
 }
 
 // === impl Plan ===
@@ -78,14 +112,13 @@ impl Plan {
         if let Some(hop) = self.until {
             return vec![hop];
         }
-        let required = |place: Option<Place>| -> Vec<usize> {
-            let fits = |it: &PlannedHop| {
-                it.need != Requirement::Optional && place.is_none_or(|place| it.place == place)
-            };
-            (0..self.hops.len()).filter(|&it| fits(&self.hops[it])).collect()
+        let choices: [fn(Place) -> bool; 3] =
+            [Place::is_arrival, |place| place == Place::Apply, |_| true];
+        let required = |fits: fn(Place) -> bool| -> Vec<usize> {
+            let ends = |it: &PlannedHop| it.need != Requirement::Optional && fits(it.place);
+            (0..self.hops.len()).filter(|&it| ends(&self.hops[it])).collect()
         };
-        let choices = [Some(Place::Live), Some(Place::Apply), None].map(required);
-        choices.into_iter().find(|it| !it.is_empty()).unwrap_or_default()
+        choices.map(required).into_iter().find(|it| !it.is_empty()).unwrap_or_default()
     }
 
     /// How far apart the bounds of an uncertain time may be for its upper bound to be observed
@@ -98,11 +131,32 @@ impl Plan {
     /// Every subject that has to be watched, each once.
     #[must_use]
     pub fn subjects(&self) -> Vec<Arc<Subject>> {
-        let hops = self.hops.iter().map(|it| &it.subject);
-        let mut all: Vec<_> =
-            hops.chain(self.bystanders.iter().map(|it| &it.subject)).cloned().collect();
+        let mut all: Vec<_> = self.members().map(|it| it.subject.clone()).collect();
         all.sort();
         all.dedup();
         all
+    }
+
+    /// Whoever looks at something: the hops, in their order; then the bystanders; then the
+    /// witnesses.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        let hops = self.hops.iter().enumerate().map(|(index, it)| Member {
+            subject: &it.subject,
+            detector: &*it.detector,
+            of: Part::Hop(index),
+        });
+        let bystanders = self.bystanders.iter().map(|it| Member {
+            subject: &it.subject,
+            detector: &it.detector,
+            of: Part::Bystander,
+        });
+        let witnesses = self.hops.iter().enumerate().flat_map(|(index, hop)| {
+            hop.witnesses.iter().map(move |it| Member {
+                subject: &it.subject,
+                detector: &*it.detector,
+                of: Part::Witness(index),
+            })
+        });
+        hops.chain(bystanders).chain(witnesses)
     }
 }

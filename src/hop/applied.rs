@@ -2,8 +2,8 @@
 
 use crate::hop::{Detector, Kind, Objects, Place, Traits};
 use crate::model::{
-    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
-    Subject, Via, When, flux,
+    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, SourceKind,
+    State, Subject, Via, When, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,7 +45,9 @@ impl Kind for AppliedConfig {
 
 impl Detector for Applied {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        if let Some(carried) = change.carried_in(&now.value["status"]["lastAppliedRevision"]) {
+        if let Some(carried) =
+            change.carried_in(&now.value["status"]["lastAppliedRevision"], kind(now))
+        {
             return Sighting::Reached(Reached {
                 started: started(past, now, change),
                 via: Some(Via::Upstream),
@@ -59,12 +61,12 @@ impl Detector for Applied {
     fn revisions(&self, now: &State) -> Vec<Revision> {
         ["lastAppliedRevision", "lastAttemptedRevision"]
             .into_iter()
-            .filter_map(|it| Revision::of_git_source(now.value["status"][it].as_str()?))
+            .filter_map(|it| kind(now).revision(now.value["status"][it].as_str()?))
             .collect()
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {
-        change.is_lost_in(&now.value["status"]["lastAppliedRevision"])
+        change.is_lost_in(&now.value["status"]["lastAppliedRevision"], kind(now))
     }
 }
 
@@ -73,7 +75,7 @@ pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting 
     if flux::is_suspended(&now.value) {
         return Sighting::Suspended;
     }
-    let attempted = change.carried_in(&now.value["status"]["lastAttemptedRevision"]).is_some();
+    let attempted = attempts(now, change);
     let Some(ready) = flux::condition(&now.value, "Ready") else { return Sighting::NotYet };
     let sort = match (ready.status, ready.reason) {
         ("True", _) => return Sighting::NotYet,
@@ -86,12 +88,23 @@ pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting 
     Sighting::Failing(Failure { reason: ready.reason.to_owned(), sort, stalled })
 }
 
+/// Whether the revision that it tries to apply carries the change.
+fn attempts(state: &State, change: &Change) -> bool {
+    change.carried_in(&state.value["status"]["lastAttemptedRevision"], kind(state)).is_some()
+}
+
+/// The kind of the applier's source, whose revisions it repeats.
+fn kind(state: &State) -> SourceKind {
+    let kind = state.value["spec"]["sourceRef"]["kind"].as_str();
+    kind.and_then(SourceKind::of).unwrap_or(SourceKind::Git)
+}
+
 /// When somebody started on our revision (rule T10): Reconciling names it, or it was attempted.
 fn started(past: &[State], now: &State, change: &Change) -> Option<When> {
     let signs = |it: &&State| {
         let reconciling = flux::condition(&it.value, "Reconciling");
         reconciling.is_some_and(|it| it.status == "True" && change.is_named_in(it.message))
-            || change.carried_in(&it.value["status"]["lastAttemptedRevision"]).is_some()
+            || attempts(it, change)
     };
     past.iter().chain([now]).find(signs).map(|it| it.when)
 }

@@ -2,15 +2,17 @@
 //! suspended or failing, and then stands in the way (rules P5 and O1).
 
 use crate::hop::{Detector, applied, source_fetched};
-use crate::model::{Change, Revision, Sighting, State};
+use crate::model::{Change, Revision, Sighting, SourceKind, State};
 
 /// A member of the path that has no hop of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bystander {
     /// A source.
-    Source,
+    Source(SourceKind),
     /// An applier.
     Applier,
+    /// What scans, chooses or commits images. Its failures name no revision either.
+    Image,
     /// Something that only has to be there, such as a Receiver.
     Other,
 }
@@ -20,7 +22,7 @@ pub enum Bystander {
 impl Detector for Bystander {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
         match self {
-            Self::Source => source_fetched::trouble(past, now, change),
+            Self::Source(_) | Self::Image => source_fetched::trouble(past, now, change),
             Self::Applier => applied::trouble(past, now, change),
             Self::Other => Sighting::NotYet,
         }
@@ -28,9 +30,9 @@ impl Detector for Bystander {
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
         match self {
-            Self::Source => source_fetched::SourceFetched.revisions(now),
+            Self::Source(kind) => source_fetched::SourceFetched(*kind).revisions(now),
             Self::Applier => applied::Applied.revisions(now),
-            Self::Other => Vec::new(),
+            Self::Image | Self::Other => Vec::new(),
         }
     }
 }

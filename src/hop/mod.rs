@@ -7,6 +7,7 @@
 mod applied;
 mod bystander;
 mod live;
+mod place;
 mod request;
 mod source_fetched;
 mod webhook_received;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 pub use applied::{Applied, AppliedConfig};
 pub use bystander::Bystander;
 pub use live::{Live, LiveConfig, ObjectConfig};
+pub use place::Place;
 pub use source_fetched::{SourceFetched, SourceFetchedConfig};
 pub use webhook_received::{Upstream, WebhookReceived, WebhookReceivedConfig};
 
@@ -41,6 +43,12 @@ pub trait Detector: Send + Sync + fmt::Debug {
 
     /// The revisions that a state shows; those nobody knows have to be asked for (rule T9).
     fn revisions(&self, _now: &State) -> Vec<Revision> {
+        Vec::new()
+    }
+
+    /// The revisions that Flux has made from ours, as `now` tells (rule T8): an automation's
+    /// commit, the digest behind a tag.
+    fn learns(&self, _past: &[State], _now: &State, _change: &Change) -> Vec<Revision> {
         Vec::new()
     }
 
@@ -96,20 +104,6 @@ pub struct Traits {
     pub place: Place,
     /// Whether a run has to reach it where the scenario does not say (rule P3).
     pub required: bool,
-}
-
-/// Where in the path a kind of hop stands; decides what it follows (rule P1) and whether
-/// push-to-apply ends there (rule P4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// A request on its way to the source.
-    Request,
-    /// The source holds the change.
-    Fetch,
-    /// The applier reports it.
-    Apply,
-    /// It is in the cluster.
-    Live,
 }
 
 // === impl HopConfig ===

@@ -5,8 +5,8 @@
 
 use crate::hop::{Detector, Kind, Objects, Place, Traits, request};
 use crate::model::{
-    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, State,
-    Subject, flux,
+    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, SourceKind,
+    State, Subject, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -22,8 +22,8 @@ pub enum SourceFetchedConfig {
 }
 
 /// See [`SourceFetchedConfig`].
-#[derive(Debug)]
-pub struct SourceFetched;
+#[derive(Clone, Copy, Debug)]
+pub struct SourceFetched(pub SourceKind);
 
 // === impl SourceFetchedConfig ===
 
@@ -38,7 +38,7 @@ impl Kind for SourceFetchedConfig {
     }
 
     fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
-        Ok(Arc::new(SourceFetched))
+        Ok(Arc::new(SourceFetched(SourceKind::Git)))
     }
 }
 
@@ -46,7 +46,8 @@ impl Kind for SourceFetchedConfig {
 
 impl Detector for SourceFetched {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        let carried = artifact_revisions(now).into_iter().find_map(|it| change.carried_in(it));
+        let carried =
+            artifact_revisions(now).into_iter().find_map(|it| change.carried_in(it, self.0));
         if let Some(carried) = carried {
             return Sighting::Reached(Reached {
                 started: request::started(past, now),
@@ -60,11 +61,11 @@ impl Detector for SourceFetched {
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
         let texts = artifact_revisions(now).into_iter().filter_map(Value::as_str);
-        texts.filter_map(Revision::of_git_source).collect()
+        texts.filter_map(|it| self.0.revision(it)).collect()
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {
-        artifact_revisions(now).into_iter().all(|it| change.is_lost_in(it))
+        artifact_revisions(now).into_iter().all(|it| change.is_lost_in(it, self.0))
     }
 }
 

@@ -5,7 +5,8 @@
 
 use crate::hop::{Detector, Kind, Objects, Place, Traits, request, source_fetched};
 use crate::model::{
-    Change, GroupKind, ObjectName, Reached, Sighting, State, Subject, Webhook, flux,
+    Carried, Change, GroupKind, ObjectName, Reached, Sighting, SourceKind, State, Subject, Webhook,
+    flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -117,7 +118,7 @@ impl WebhookReceived {
 
 impl Detector for WebhookReceived {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        if change.carried_in(source_fetched::artifact_revision(now)).is_none() {
+        if carried(change, now).is_none() {
             return Sighting::NotYet;
         }
         let since = arrivals_since(past, now, change);
@@ -138,6 +139,11 @@ impl Detector for WebhookReceived {
             None => Sighting::NotYet,
         }
     }
+}
+
+/// Whose revision the source holds, if it carries the change.
+fn carried(change: &Change, state: &State) -> Option<Carried> {
+    change.carried_in(source_fetched::artifact_revision(state), SourceKind::Git)
 }
 
 /// The Receiver's requests that came since publish began, each with the state that first shows it.
@@ -172,7 +178,7 @@ fn is_open(past: &[State], now: &State, change: &Change, request: &str) -> bool 
         let revision = source_fetched::artifact_revision(pair[1]);
         let moved = source_fetched::artifact_revision(pair[0]) != revision;
         moved
-            && change.carried_in(revision).is_none()
+            && carried(change, pair[1]).is_none()
             && request::echo(pair[0], pair[1]) == Some(request)
     })
 }

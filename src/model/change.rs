@@ -1,21 +1,12 @@
 //! What one run made: its canary id, and every revision known to carry it.
 //!
-//! A revision is announced before it is sent (rule T1). Others are learned: a later commit may
-//! bring ours along (rule T9), and then counts as ours from there on.
+//! A revision is announced before it is sent (rule T1). Others are learned: what was made from ours
+//! on its way, such as the commit of an automation (rule T8), or a later commit that brings ours
+//! along (rule T9). Both count as ours from there on.
 
-use crate::model::{CanaryId, Moment};
-use serde::{Deserialize, Serialize};
+use crate::model::{CanaryId, Moment, Revision, SourceKind};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fmt;
-
-/// A version of something that can carry the change.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Revision {
-    /// A git commit, by its full hexadecimal id.
-    Commit(String),
-}
 
 /// A revision of somebody else's that brings our change along.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +22,8 @@ pub struct Carrier {
 pub enum Carried {
     /// Our own.
     Ours,
+    /// One that Flux made from ours, and that we learned of.
+    Learned,
     /// A later one, which was learned to bring ours along.
     By(Revision),
 }
@@ -41,41 +34,9 @@ pub struct Change {
     canary: CanaryId,
     began: Option<Moment>,
     ours: Vec<Revision>,
+    learned: Vec<Revision>,
     carriers: Vec<Carrier>,
     strangers: BTreeSet<Revision>,
-}
-
-// === impl Revision ===
-
-impl Revision {
-    /// The commit in a revision of a git source: `main@sha1:<hex>`, `refs/heads/x@sha1:<hex>` or
-    /// `sha1:<hex>` (Flux, `Commit.String` of its git package); none for any other text.
-    #[must_use]
-    pub fn of_git_source(text: &str) -> Option<Self> {
-        let (before, commit) = text.rsplit_once(':')?;
-        let length = match before.rsplit_once('@').map_or(before, |it| it.1) {
-            "sha1" => 40,
-            "sha256" => 64,
-            _ => return None,
-        };
-        let hex = commit.len() == length && commit.chars().all(|it| it.is_ascii_hexdigit());
-        hex.then(|| Self::Commit(commit.to_owned()))
-    }
-
-    /// The bare id, as people paste it into other tools.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        let Self::Commit(id) = self;
-        id
-    }
-}
-
-impl fmt::Display for Revision {
-    /// Short enough for a table: a commit's first ten digits.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id();
-        f.write_str(id.get(..10).unwrap_or(id))
-    }
 }
 
 // === impl Change ===
@@ -88,6 +49,7 @@ impl Change {
             canary,
             began: None,
             ours: Vec::new(),
+            learned: Vec::new(),
             carriers: Vec::new(),
             strangers: BTreeSet::new(),
         }
@@ -122,6 +84,25 @@ impl Change {
         self.began.get_or_insert(at);
     }
 
+    /// Says that Flux has made this revision from ours.
+    pub fn extend(&mut self, revision: Revision) {
+        if self.carried(&revision).is_none() {
+            self.learned.push(revision);
+        }
+    }
+
+    /// Every revision that is ours: those that were sent, and those that were made from them.
+    pub fn known(&self) -> impl Iterator<Item = &Revision> {
+        self.ours.iter().chain(&self.learned)
+    }
+
+    /// Whether a revision of ours of the same sort is known: only then can it be asked whether
+    /// another one brings it along (rule T9).
+    #[must_use]
+    pub fn knows_sort_of(&self, revision: &Revision) -> bool {
+        self.known().any(|it| it.is_of_sort(revision))
+    }
+
     /// Says that a revision was learned to bring the change along.
     pub fn learn(&mut self, carrier: Carrier) {
         if !self.carriers.contains(&carrier) {
@@ -147,21 +128,25 @@ impl Change {
         if self.ours.contains(revision) {
             return Some(Carried::Ours);
         }
+        if self.learned.contains(revision) {
+            return Some(Carried::Learned);
+        }
         let known = self.carriers.iter().any(|it| it.revision == *revision);
         known.then(|| Carried::By(revision.clone()))
     }
 
-    /// Whose revision a field of a git source or of its applier shows, if it carries the change.
+    /// Whose revision a field of a source of that kind, or of its applier, shows, if it carries
+    /// the change.
     #[must_use]
-    pub fn carried_in(&self, field: &Value) -> Option<Carried> {
-        self.carried(&Revision::of_git_source(field.as_str()?)?)
+    pub fn carried_in(&self, field: &Value, kind: SourceKind) -> Option<Carried> {
+        self.carried(&kind.revision(field.as_str()?)?)
     }
 
-    /// Whether a field of a git source or of its applier shows a revision that is known not to
-    /// carry the change.
+    /// Whether a field of a source of that kind, or of its applier, shows a revision that is known
+    /// not to carry the change.
     #[must_use]
-    pub fn is_lost_in(&self, field: &Value) -> bool {
-        let revision = field.as_str().and_then(Revision::of_git_source);
+    pub fn is_lost_in(&self, field: &Value, kind: SourceKind) -> bool {
+        let revision = field.as_str().and_then(|it| kind.revision(it));
         revision.is_some_and(|it| self.is_stranger(&it))
     }
 
@@ -169,7 +154,7 @@ impl Change {
     #[must_use]
     pub fn is_named_in(&self, text: &str) -> bool {
         let carriers = self.carriers.iter().map(|it| &it.revision);
-        self.ours.iter().chain(carriers).any(|it| text.contains(it.id()))
+        self.known().chain(carriers).any(|it| text.contains(it.id()))
     }
 
     /// Whether an object that holds `canary` holds our change: it is ours, or a later one of the
@@ -196,17 +181,6 @@ mod tests {
     use super::*;
 
     const HEX: &str = "a7a38ae42422820b3f5671004fcb257b5b8a3b9d";
-
-    #[test]
-    fn a_commit_is_read_from_every_form_of_git_revision() {
-        let commit = Some(Revision::Commit(HEX.to_owned()));
-        for form in ["main@sha1:", "refs/heads/x@sha1:", "v1.2.3@sha1:", "sha1:"] {
-            assert_eq!(Revision::of_git_source(&format!("{form}{HEX}")), commit);
-        }
-        for other in ["", "1.2.3", "latest@sha256:beef", HEX, "main@sha1:xyz"] {
-            assert_eq!(Revision::of_git_source(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn t9_a_later_canary_counts_only_as_far_as_it_is_carried() {

@@ -8,6 +8,9 @@ pub mod delivery;
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
 
+/// Group of Flux's sources.
+const SOURCES: &str = "source.toolkit.fluxcd.io";
+
 /// What sort of member of the path an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -15,20 +18,25 @@ pub enum Role {
     Source,
     /// It applies what a source holds.
     Applier,
+    /// It scans, chooses or commits images.
+    Image,
 }
 
 /// The role of a kind in the path; none for what is no member.
 #[must_use]
 pub fn role(kind: &GroupKind) -> Option<Role> {
     match kind.group.as_str() {
-        "source.toolkit.fluxcd.io" => Some(Role::Source),
-        "kustomize.toolkit.fluxcd.io" => Some(Role::Applier),
+        SOURCES => Some(Role::Source),
+        "kustomize.toolkit.fluxcd.io" | "helm.toolkit.fluxcd.io" => Some(Role::Applier),
+        "image.toolkit.fluxcd.io" => Some(Role::Image),
         _ => None,
     }
 }
 
-/// What an object needs before it can do its part: its source, what it depends on, what it
-/// includes (Flux: `spec.sourceRef`, `spec.dependsOn`, `spec.include`). All in its own cluster.
+/// What an object needs before it can do its part: its source or chart, what it depends on, what it
+/// includes, the image repository that it reads (Flux: `spec.sourceRef`, `spec.chart`,
+/// `spec.chartRef`, `spec.dependsOn`, `spec.include`, `spec.imageRepositoryRef`). All in its own
+/// cluster.
 #[must_use]
 pub fn upstream_of(subject: &Subject, object: &Value) -> Vec<Subject> {
     let spec = &object["spec"];
@@ -37,23 +45,55 @@ pub fn upstream_of(subject: &Subject, object: &Value) -> Vec<Subject> {
         let namespace = reference["namespace"].as_str().unwrap_or(&subject.namespace).to_owned();
         Some(Subject { cluster: subject.cluster.clone(), kind, namespace, name })
     };
-    let each = |list: &'_ Value| list.as_array().cloned().unwrap_or_default();
-    match role(&subject.kind) {
-        Some(Role::Applier) => {
-            let source = &spec["sourceRef"];
-            let kind = source["kind"].as_str().unwrap_or("GitRepository");
-            let source = named(GroupKind::new("source.toolkit.fluxcd.io", kind), source);
-            let depends = each(&spec["dependsOn"]);
-            let depends = depends.iter().filter_map(|it| named(subject.kind.clone(), it));
-            source.into_iter().chain(depends).collect()
+    let source = |reference: &Value, default: &str| {
+        let kind = reference["kind"].as_str().unwrap_or(default);
+        named(GroupKind::new(SOURCES, kind), reference)
+    };
+    let each = |list: &Value, kind: &GroupKind, part: fn(&Value) -> &Value| -> Vec<Subject> {
+        let all = list.as_array().into_iter().flatten();
+        all.filter_map(|it| named(kind.clone(), part(it))).collect()
+    };
+    match (subject.kind.group.as_str(), subject.kind.kind.as_str()) {
+        ("kustomize.toolkit.fluxcd.io", _) => {
+            let depends = each(&spec["dependsOn"], &subject.kind, |it| it);
+            source(&spec["sourceRef"], "GitRepository").into_iter().chain(depends).collect()
         }
-        Some(Role::Source) => {
-            let includes = each(&spec["include"]);
-            let repository = |it: &Value| named(GroupKind::git_repository(), &it["repository"]);
-            includes.iter().filter_map(repository).collect()
+        ("helm.toolkit.fluxcd.io", _) => {
+            let chart = match spec["chartRef"].as_object() {
+                Some(_) => source(&spec["chartRef"], "OCIRepository"),
+                None => chart_of(subject, spec),
+            };
+            let depends = each(&spec["dependsOn"], &subject.kind, |it| it);
+            chart.into_iter().chain(depends).collect()
         }
-        None => Vec::new(),
+        (SOURCES, "HelmChart") => {
+            source(&spec["sourceRef"], "HelmRepository").into_iter().collect()
+        }
+        (SOURCES, "GitRepository") => {
+            each(&spec["include"], &GroupKind::git_repository(), |it| &it["repository"])
+        }
+        ("image.toolkit.fluxcd.io", "ImagePolicy") => {
+            let repository = GroupKind::new("image.toolkit.fluxcd.io", "ImageRepository");
+            named(repository, &spec["imageRepositoryRef"]).into_iter().collect()
+        }
+        ("image.toolkit.fluxcd.io", "ImageUpdateAutomation") => {
+            source(&spec["sourceRef"], "GitRepository").into_iter().collect()
+        }
+        _ => Vec::new(),
     }
+}
+
+/// The `HelmChart` that helm-controller makes of a release's `spec.chart`: `<namespace>-<name>`,
+/// beside the repository.
+fn chart_of(release: &Subject, spec: &Value) -> Option<Subject> {
+    let reference = spec["chart"]["spec"]["sourceRef"].as_object()?;
+    let namespace = reference.get("namespace").and_then(Value::as_str);
+    Some(Subject {
+        cluster: release.cluster.clone(),
+        kind: GroupKind::new(SOURCES, "HelmChart"),
+        namespace: namespace.unwrap_or(&release.namespace).to_owned(),
+        name: format!("{}-{}", release.namespace, release.name),
+    })
 }
 
 #[cfg(test)]
@@ -84,5 +124,34 @@ mod tests {
         let object = json!({"spec": {"include": [{"repository": {"name": "lib"}}]}});
         let lib = Subject::local(GroupKind::git_repository(), "flux-system", "lib");
         assert_eq!(upstream_of(&source(), &object), [lib]);
+    }
+
+    #[test]
+    fn p5_a_release_needs_its_chart_and_that_its_repository() {
+        let release = GroupKind::new("helm.toolkit.fluxcd.io", "HelmRelease");
+        let release = Subject::local(release, "apps", "web");
+        let reference = json!({"kind": "HelmRepository", "name": "charts", "namespace": "base"});
+        let object = json!({"spec": {"chart": {"spec": {"chart": "web", "sourceRef": reference}}}});
+        let of =
+            |kind: &str, name: &str| Subject::local(GroupKind::new(SOURCES, kind), "base", name);
+        let chart = of("HelmChart", "apps-web");
+        assert_eq!(upstream_of(&release, &object), std::slice::from_ref(&chart));
+        let object = json!({"spec": {"sourceRef": {"kind": "HelmRepository", "name": "charts"}}});
+        assert_eq!(upstream_of(&chart, &object), [of("HelmRepository", "charts")]);
+        let by_reference = json!({"spec": {"chartRef": {"kind": "OCIRepository", "name": "web"}}});
+        let own = Subject::local(GroupKind::new(SOURCES, "OCIRepository"), "apps", "web");
+        assert_eq!(upstream_of(&release, &by_reference), [own]);
+    }
+
+    #[test]
+    fn p5_an_automation_needs_its_repository_and_a_policy_its_images() {
+        let image = |kind: &str, name: &str| {
+            Subject::local(GroupKind::new("image.toolkit.fluxcd.io", kind), "flux-system", name)
+        };
+        let object = json!({"spec": {"imageRepositoryRef": {"name": "web"}}});
+        let policy = image("ImagePolicy", "web");
+        assert_eq!(upstream_of(&policy, &object), [image("ImageRepository", "web")]);
+        let object = json!({"spec": {"sourceRef": {"kind": "GitRepository", "name": "fleet"}}});
+        assert_eq!(upstream_of(&image("ImageUpdateAutomation", "web"), &object), [source()]);
     }
 }

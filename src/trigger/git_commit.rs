@@ -317,7 +317,8 @@ impl Trigger for GitCommit {
         let file = self.remote.read_file(&self.edit.path).await?;
         let shown = file.as_deref().and_then(latest_in);
         let mut found = None;
-        for Revision::Commit(commit) in revisions {
+        for revision in revisions {
+            let Revision::Commit(commit) = revision else { continue };
             if *commit == tip || self.remote.descends(&tip, commit).await == Some(true) {
                 found = Some(commit.clone());
             }
@@ -329,7 +330,7 @@ impl Trigger for GitCommit {
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
-        let Revision::Commit(other) = revision;
+        let Revision::Commit(other) = revision else { return Ancestry::Unknown };
         let Some((canary, ours)) = self.ours.lock().await.clone() else {
             return Ancestry::Unknown;
         };

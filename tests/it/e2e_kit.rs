@@ -15,7 +15,7 @@ use hopclock::hop::{
 };
 use hopclock::model::{
     Ancestry, CanaryId, Clock, Event, GroupKind, ObjectName, Observer, Outcome, Passage,
-    Requirement, Revision, RunRecord, SloVerdict, Subject,
+    Requirement, Revision, RunRecord, SloVerdict, SourceKind, Subject,
 };
 use hopclock::remote::git::{Credentials, GitRemote, GitRemoteOptions};
 use hopclock::trigger::{Content, EditTemplate, Error, GitCommit, Published, PushMode, Trigger};
@@ -454,7 +454,16 @@ pub(crate) fn plan(name: &str) -> Plan {
         let need =
             if place == Place::Request { Requirement::Optional } else { Requirement::Required };
         let (name, subject) = (name.to_owned(), Arc::new(subject.clone()));
-        PlannedHop { name, subject, place, after, within: None, need, detector }
+        PlannedHop {
+            name,
+            subject,
+            place,
+            after,
+            within: None,
+            need,
+            detector,
+            witnesses: Vec::new(),
+        }
     };
     let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
     let applier = flux(GroupKind::kustomization());
@@ -466,7 +475,13 @@ pub(crate) fn plan(name: &str) -> Plan {
         until: None,
         hops: vec![
             hop("webhook_received", &source, Place::Request, vec![], webhook),
-            hop("source_fetched", &source, Place::Fetch, vec![], Arc::new(SourceFetched)),
+            hop(
+                "source_fetched",
+                &source,
+                Place::Fetch,
+                vec![],
+                Arc::new(SourceFetched(SourceKind::Git)),
+            ),
             hop("applied", &applier, Place::Apply, vec![1], Arc::new(Applied)),
             hop("live", &live, Place::Live, vec![1], Arc::new(Live::new(&LiveConfig::default()))),
         ],

@@ -9,8 +9,8 @@ use hopclock::hop::{
     Applied, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
 };
 use hopclock::model::{
-    Arrival, CanaryId, GroupKind, Moment, Passage, Requirement, Revision, RunRecord, Seen, Span,
-    State, Subject, Via, When,
+    Arrival, CanaryId, GroupKind, Moment, Passage, Requirement, Revision, RunRecord, Seen,
+    SourceKind, Span, State, Subject, Via, When,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -360,6 +360,7 @@ fn plan(names: &Names, deadline: f64) -> Plan {
                 Requirement::Required
             },
             detector,
+            witnesses: Vec::new(),
         };
     let webhook = Arc::new(WebhookReceived::new(Upstream::Shared));
     let live_detector = Arc::new(Live::new(&LiveConfig::default()));
@@ -370,7 +371,13 @@ fn plan(names: &Names, deadline: f64) -> Plan {
         until: None,
         hops: vec![
             hop("webhook_received", &source, Place::Request, vec![], webhook),
-            hop("source_fetched", &source, Place::Fetch, vec![], Arc::new(SourceFetched)),
+            hop(
+                "source_fetched",
+                &source,
+                Place::Fetch,
+                vec![],
+                Arc::new(SourceFetched(SourceKind::Git)),
+            ),
             hop("applied", &applier, Place::Apply, vec![1], Arc::new(Applied)),
             hop("live", &live, Place::Live, vec![1], live_detector),
         ],

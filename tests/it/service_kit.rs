@@ -243,6 +243,7 @@ impl Assembly for Lane {
             within: None,
             need: Requirement::Required,
             detector: Arc::new(Live::new(&LiveConfig::default())),
+            witnesses: Vec::new(),
         };
         let plan = Plan {
             scenario: name.clone(),

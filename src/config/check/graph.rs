@@ -107,8 +107,8 @@ fn end(file: &ScenarioFile, known: &[String], findings: &mut Findings<'_>) {
         Some(_) => {}
         None => {
             let ends = |it: &HopFile| {
-                matches!(it.config.kind().traits().place, Place::Apply | Place::Live)
-                    && it.requirement().is_needed()
+                let place = it.config.kind().traits().place;
+                (place.is_arrival() || place == Place::Apply) && it.requirement().is_needed()
             };
             if !file.hops.is_empty() && !file.hops.iter().any(ends) {
                 findings.key(&[Key("slo")], Mistake::NoEnd);

@@ -8,6 +8,7 @@
 //! objective is counted at most once.
 
 mod follower;
+mod learning;
 mod objectives;
 mod questions;
 mod record;
@@ -18,10 +19,10 @@ mod verdict;
 mod tests;
 
 use crate::engine::machine::follower::Follower;
+use crate::engine::machine::learning::learned;
 use crate::engine::machine::objectives::Objective;
 use crate::engine::machine::questions::Questions;
-use crate::engine::plan::Plan;
-use crate::hop::{Detector, Place};
+use crate::engine::plan::{Part, Plan};
 use crate::model::{
     Ancestry, Arrival, CanaryId, Carried, Change, Moment, Outcome, Passage, ProbeError, Reached,
     Revision, Seen, SloVerdict, Span, State, Subject, When,
@@ -108,7 +109,7 @@ impl Run {
     /// A run that waits for its watches.
     #[must_use]
     pub fn new(plan: Arc<Plan>, canary: CanaryId) -> Self {
-        let followers = plan.hops.len() + plan.bystanders.len();
+        let followers = plan.members().count();
         Self {
             subjects: plan.subjects().into_iter().map(|it| (it, Vec::new())).collect(),
             followers: (0..followers).map(|_| Follower::default()).collect(),
@@ -148,7 +149,7 @@ impl Run {
     /// Whether a hop was reached, by its index.
     #[must_use]
     pub fn has_reached(&self, hop: usize) -> bool {
-        self.followers[hop].reached.is_some()
+        self.reached(hop).is_some()
     }
 
     /// The reason of the failure that stands at a hop, by its index.
@@ -164,13 +165,18 @@ impl Run {
             forget_one(states, self.change.began());
         }
         states.push(seen.state.clone());
-        for index in self.followers_of(&seen.subject) {
-            let (subject, detector) = self.member(index);
-            let states = &self.subjects[&subject];
-            let revisions = detector.revisions(&states[states.len() - 1]);
-            self.followers[index].look(&*detector, states, &self.change);
+        let plan = Arc::clone(&self.plan);
+        let members = || plan.members().enumerate();
+        for (index, member) in members().filter(|it| *it.1.subject == seen.subject) {
+            let states = &self.subjects[&seen.subject];
+            let revisions = member.detector.revisions(&states[states.len() - 1]);
+            self.followers[index].look(member.detector, states, &self.change);
             self.note(revisions);
         }
+        let states = &self.subjects[&seen.subject];
+        let looking = members().filter(|it| *it.1.subject == seen.subject);
+        let learned = looking.flat_map(|it| learned(it.1.detector, states, &self.change)).collect();
+        self.learn(learned);
         self.conclude(seen.state.when.latest)
     }
 
@@ -190,6 +196,7 @@ impl Run {
     pub fn announce(&mut self, revisions: Vec<Revision>) -> Vec<Effect> {
         self.change.announce(revisions);
         self.look_again();
+        self.learn_again();
         self.take_instants();
         std::mem::take(&mut self.effects)
     }
@@ -277,8 +284,8 @@ impl Run {
     /// Whether the outcome is fixed, and hops that were not seen may still be (rule P3).
     fn lingers_at(&self, now: Moment) -> bool {
         let Some((Outcome::Ok | Outcome::Slow, at)) = &self.ended else { return false };
-        let complete = (0..self.plan.hops.len())
-            .all(|it| self.followers[it].reached.is_some() || self.followers[it].passed);
+        let complete =
+            (0..self.plan.hops.len()).all(|it| self.has_reached(it) || self.followers[it].passed);
         !complete && now < self.end_of_linger(*at)
     }
 
@@ -301,35 +308,35 @@ impl Run {
         }
     }
 
-    /// The subject and detector of a follower, by its index: hops first, then bystanders.
-    fn member(&self, index: usize) -> (Arc<Subject>, Arc<dyn Detector>) {
-        if let Some(hop) = self.plan.hops.get(index) {
-            return (hop.subject.clone(), hop.detector.clone());
-        }
-        let bystander = &self.plan.bystanders[index - self.plan.hops.len()];
-        (bystander.subject.clone(), Arc::new(bystander.detector))
+    /// How a hop was reached, as its own subject or a witness first shows it.
+    fn reached(&self, hop: usize) -> Option<&Reached> {
+        let members = self.plan.members().enumerate();
+        let of_hop =
+            members.filter(|it| matches!(it.1.of, Part::Hop(of) | Part::Witness(of) if of == hop));
+        let reached = of_hop.filter_map(|(index, _)| self.followers[index].reached.as_ref());
+        reached.min_by_key(|it| it.when.latest)
     }
 
-    fn followers_of(&self, subject: &Subject) -> Vec<usize> {
-        let hops = self.plan.hops.iter().map(|it| &it.subject);
-        let all = hops.chain(self.plan.bystanders.iter().map(|it| &it.subject));
-        all.enumerate().filter(|(_, it)| ***it == *subject).map(|(index, _)| index).collect()
+    /// The subject of a follower, by its index.
+    fn subject(&self, index: usize) -> Option<&Arc<Subject>> {
+        self.plan.members().nth(index).map(|it| it.subject)
     }
 
     /// Shows all kept states again to whoever has not been reached (rule T8).
     fn look_again(&mut self) {
-        for index in 0..self.followers.len() {
-            let (subject, detector) = self.member(index);
-            let states = &self.subjects[&subject];
-            self.followers[index].look_again(&*detector, states, &self.change);
+        let plan = Arc::clone(&self.plan);
+        for (index, member) in plan.members().enumerate() {
+            let states = &self.subjects[member.subject];
+            self.followers[index].look_again(member.detector, states, &self.change);
         }
     }
 
     /// Takes the instants of the hops that have just been reached, each once.
     fn take_instants(&mut self) {
         for hop in 0..self.plan.hops.len() {
-            let Some(reached) = &self.followers[hop].reached else { continue };
-            if self.taken[hop].is_none() {
+            if self.taken[hop].is_none()
+                && let Some(reached) = self.reached(hop)
+            {
                 self.taken[hop] = Some(self.capped(hop, reached));
             }
         }
@@ -348,13 +355,16 @@ impl Run {
     /// tell anything of (rule T6).
     fn capped(&self, hop: usize, reached: &Reached) -> When {
         let when = reached.when;
-        if reached.carried == Carried::Ours {
+        let by_other = !matches!(reached.carried, Carried::Ours);
+        if !by_other && !self.has_taught(hop) {
             return when;
         }
-        let doubt = self.first_doubt(hop, when).map_or(when.earliest, |it| it.earliest);
+        let doubt = self.first_doubt(hop, when).filter(|_| by_other);
+        let doubt = doubt.map_or(when.earliest, |it| it.earliest);
         let when = When { earliest: when.earliest.min(doubt), ..when };
-        let instant = |it: usize| self.followers[it].reached.as_ref().map(|it| it.when.latest);
-        let behind = self.plan.behind(hop).filter(|&it| self.plan.hops[it].place != Place::Request);
+        let instant = |it: usize| self.reached(it).map(|it| it.when.latest);
+        let bounds = |it: &usize| self.plan.hops[*it].place.bounds_earlier_hops();
+        let behind = self.plan.behind(hop).filter(bounds);
         match behind.filter_map(instant).min() {
             Some(cap) if cap < when.latest => {
                 let began = self.change.began().unwrap_or(cap);

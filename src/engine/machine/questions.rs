@@ -6,6 +6,7 @@
 //! carrier while an earlier one is still being asked for.
 
 use crate::engine::machine::{Ancestry, Effect, Run};
+use crate::engine::plan::PlannedHop;
 use crate::model::{Carrier, Revision, When};
 
 /// What was asked, in the order in which it was shown, and what is known.
@@ -61,7 +62,7 @@ impl Run {
                 || self.change.is_stranger(&revision)
                 || self.questions.of(&revision).is_some();
             let waiting = (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
-            let may_ask = !self.change.ours().is_empty() && self.ended.is_none() && waiting;
+            let may_ask = self.change.knows_sort_of(&revision) && self.ended.is_none() && waiting;
             if !known && may_ask {
                 if self.push.is_some() {
                     self.effects.push(Effect::Ask(revision.clone()));
@@ -108,10 +109,10 @@ impl Run {
     /// The first state of a hop's subject up to `when` that shows a revision of which nobody
     /// could tell anything.
     pub(super) fn first_doubt(&self, hop: usize, when: When) -> Option<When> {
-        let (subject, detector) = self.member(hop);
+        let PlannedHop { subject, detector, .. } = self.plan.hops.get(hop)?;
         let began = self.change.began()?;
         let doubtful = |it: &Revision| self.questions.of(it).is_some_and(|it| !it.is_taken);
-        let states = self.subjects[&subject].iter().map(|it| (it.when, detector.revisions(it)));
+        let states = self.subjects[subject].iter().map(|it| (it.when, detector.revisions(it)));
         let mut before = states.filter(|it| it.0.latest >= began && it.0.latest <= when.latest);
         before.find(|it| it.1.iter().any(doubtful)).map(|it| it.0)
     }

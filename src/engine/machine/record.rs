@@ -19,10 +19,9 @@ impl Run {
     /// A run that is ended before its outcome was fixed was stopped from outside, which is an
     /// error of ours.
     pub fn finish(&mut self, started: jiff::Timestamp, now: Moment) -> (RunRecord, Vec<Effect>) {
-        for index in 0..self.plan.hops.len() {
-            let (subject, detector) = self.member(index);
-            let states = &self.subjects[&subject];
-            self.followers[index].finish(&*detector, states, &self.change);
+        for (index, hop) in self.plan.hops.iter().enumerate() {
+            let states = &self.subjects[&hop.subject];
+            self.followers[index].finish(&*hop.detector, states, &self.change);
         }
         self.take_instants();
         if self.push.is_some() {
@@ -102,7 +101,7 @@ impl Run {
             return Some(passage.clone());
         }
         let (when, zero) = (self.taken[index]?, self.zero()?);
-        let reached = self.followers[index].reached.as_ref()?;
+        let reached = self.reached(index)?;
         let before = || self.plan.before(index).filter_map(|it| self.taken[it]);
         let reordered = before().any(|it| when.latest < it.earliest);
         let start = before().fold(zero, When::later);
@@ -118,7 +117,7 @@ impl Run {
             via: reached.via,
             webhook: reached.webhook,
             carried_by: match &reached.carried {
-                Carried::Ours => reached.canary.clone(),
+                Carried::Ours | Carried::Learned => reached.canary.clone(),
                 Carried::By(revision) => Some(revision.id().to_owned()),
             },
         })
@@ -160,7 +159,7 @@ impl Run {
             Some((index, reason, self.since_zero(*when)?)).filter(|_| counts)
         });
         let (index, reason, at) = failures.min_by_key(|it| it.2.most)?;
-        let subject = self.member(index).0.to_string();
+        let subject = self.subject(index)?.to_string();
         Some(FailureRecord { reason: reason.clone(), at, subject })
     }
 }

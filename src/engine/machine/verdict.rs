@@ -2,9 +2,9 @@
 
 use crate::engine::machine::Run;
 use crate::engine::machine::follower::{Doing, Follower, Hold};
-use crate::hop::Place;
+use crate::engine::plan::Part;
 use crate::model::{
-    FailureSort, Moment, Outcome, ProbeError, Requirement, Revision, Skip, Subject,
+    FailureSort, Moment, Outcome, ProbeError, Requirement, Revision, Skip, State, Subject,
 };
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ impl Run {
     pub(super) fn missing(&self) -> Option<Outcome> {
         let mut members = (0..self.followers.len()).filter(|&it| !self.may_be_absent(it));
         let index = members.find(|&it| !self.exists(it))?;
-        let subject = self.member(index).0;
+        let subject = self.subject(index)?;
         Some(Outcome::ProbeError(ProbeError {
             reason: "subject_missing".to_owned(),
             message: format!(
@@ -28,13 +28,16 @@ impl Run {
     pub(super) fn suspended(&self) -> Option<Outcome> {
         let index =
             (0..self.followers.len()).find(|&it| self.followers[it].doing == Doing::Wait)?;
-        let subject = self.member(index).0.to_string();
+        let subject = self.subject(index)?.to_string();
         Some(Outcome::Skipped(Skip::Suspended { subject }))
     }
 
     /// A hop that is reached before anything is pushed (rule T3).
     pub(super) fn already_true(&self) -> Option<Outcome> {
-        let hop = (0..self.plan.hops.len()).find(|&it| self.followers[it].already_true)?;
+        let hop = self.plan.members().zip(&self.followers).find_map(|(member, follower)| {
+            let (Part::Hop(hop) | Part::Witness(hop)) = member.of else { return None };
+            follower.already_true.then_some(hop)
+        })?;
         let hop = &self.plan.hops[hop];
         Some(Outcome::ProbeError(ProbeError {
             reason: "already_true".to_owned(),
@@ -66,7 +69,7 @@ impl Run {
         let error = |reason: &str, message: String| {
             Outcome::ProbeError(ProbeError { reason: reason.to_owned(), message })
         };
-        let mut members = self.waited_for().map(|it| self.member(it).0);
+        let mut members = self.waited_for().filter_map(|it| self.subject(it));
         if let Some(blind) = members.find(|it| unproven.contains(it)) {
             return error(
                 "watch_lost",
@@ -93,7 +96,7 @@ impl Run {
     /// Whether every watch that matters is proven alive and every question is answered.
     pub(super) fn is_settled(&self, unproven: &[Arc<Subject>]) -> bool {
         self.questions.are_answered()
-            && self.waited_for().all(|it| !unproven.contains(&self.member(it).0))
+            && self.waited_for().filter_map(|it| self.subject(it)).all(|it| !unproven.contains(it))
     }
 
     /// Whether the run waits for a follower: a hop while it is unreached and neither bypassed nor
@@ -101,10 +104,11 @@ impl Run {
     /// for.
     pub(super) fn is_waited_for(&self, index: usize) -> bool {
         let Some(hop) = self.plan.hops.get(index) else {
-            return (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
+            let is_bystander = index < self.plan.hops.len() + self.plan.bystanders.len();
+            return is_bystander && (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
         };
         let follower = &self.followers[index];
-        let open = follower.reached.is_none() || follower.hold == Hold::Lost;
+        let open = !self.has_reached(index) || follower.hold == Hold::Lost;
         match hop.need {
             Requirement::Waited => open,
             Requirement::Required => open && !follower.passed && !self.is_bypassed(index),
@@ -114,7 +118,7 @@ impl Run {
 
     /// Whether a hop behind this one is reached, and this one is not (rule P3).
     pub(super) fn is_bypassed(&self, hop: usize) -> bool {
-        let reached = |it: usize| self.followers[it].reached.is_some();
+        let reached = |it: usize| self.has_reached(it);
         !reached(hop) && self.plan.behind(hop).any(reached)
     }
 
@@ -124,13 +128,13 @@ impl Run {
 
     /// Whether nothing is waited for any more, and something was reached.
     pub(super) fn is_delivered(&self) -> bool {
-        let any = (0..self.plan.hops.len()).any(|it| self.followers[it].reached.is_some());
+        let any = (0..self.plan.hops.len()).any(|it| self.has_reached(it));
         any && self.waited_for().next().is_none()
     }
 
     fn failed_at(&self, index: usize) -> Option<Outcome> {
         let reason = self.followers[index].standing.as_ref()?.reason.clone();
-        Some(Outcome::Failed { reason, subject: self.member(index).0.to_string() })
+        Some(Outcome::Failed { reason, subject: self.subject(index)?.to_string() })
     }
 
     /// The follower whose failure tells most: one of our own revision before one of any, a hop
@@ -144,9 +148,9 @@ impl Run {
     /// The revision that came instead of ours, at a hop that is still waited for (rule T9).
     fn superseded_by(&self) -> Option<&Revision> {
         self.questions.gone().find(|revision| {
-            self.waited_for().filter(|&it| it < self.plan.hops.len()).any(|index| {
-                let (subject, detector) = self.member(index);
-                Follower::has_shown(&*detector, &self.subjects[&subject], &self.change, revision)
+            self.waited_for().filter_map(|it| self.plan.hops.get(it)).any(|hop| {
+                let states = &self.subjects[&hop.subject];
+                Follower::has_shown(&*hop.detector, states, &self.change, revision)
             })
         })
     }
@@ -160,16 +164,20 @@ impl Run {
         let bypassed = |it: usize| it < self.plan.hops.len() && self.is_bypassed(it);
         let index = (0..self.followers.len())
             .find(|&it| self.followers[it].doing == Doing::Wait && !bypassed(it))?;
-        let subject = self.member(index).0.to_string();
+        let subject = self.subject(index)?.to_string();
         (now < crossing).then_some(Outcome::Skipped(Skip::SuspendedDuring { subject }))
     }
 
     fn may_be_absent(&self, index: usize) -> bool {
-        self.plan.hops.get(index).is_some_and(|it| it.place == Place::Live)
+        match self.plan.members().nth(index).map(|it| it.of) {
+            Some(Part::Hop(hop)) => self.plan.hops[hop].place.may_be_absent(),
+            Some(Part::Witness(_)) | None => true,
+            Some(Part::Bystander) => false,
+        }
     }
 
     fn exists(&self, index: usize) -> bool {
-        let states = &self.subjects[&self.member(index).0];
-        states.last().is_some_and(crate::model::State::exists)
+        let states = self.subject(index).and_then(|it| self.subjects.get(it));
+        states.and_then(|it| it.last()).is_some_and(State::exists)
     }
 }

@@ -5,12 +5,12 @@ use crate::hop::tests::objects::{
 };
 use crate::hop::{Detector, SourceFetched};
 use crate::model::{
-    Carried, Carrier, Change, Failure, FailureSort, Reached, Sighting, State, Via, When,
+    Carried, Carrier, Change, Failure, FailureSort, Reached, Sighting, SourceKind, State, Via, When,
 };
 
 fn look(states: &[State], change: &Change) -> Sighting {
     let (past, now) = split(states);
-    SourceFetched.look(past, now, change)
+    SourceFetched(SourceKind::Git).look(past, now, change)
 }
 
 fn fetched(states: &[State]) -> Reached {
@@ -148,11 +148,11 @@ fn p5_a_suspended_source_says_so() {
 fn p11_a_source_has_lost_the_change_only_to_a_revision_that_is_known_not_to_carry_it() {
     let mut change = change();
     let other = next(14.0, source().artifact('d'));
-    assert!(!SourceFetched.has_lost(&other, &change));
+    assert!(!SourceFetched(SourceKind::Git).has_lost(&other, &change));
     change.dismiss(commit('d'));
-    assert!(SourceFetched.has_lost(&other, &change));
+    assert!(SourceFetched(SourceKind::Git).has_lost(&other, &change));
     change.learn(Carrier { revision: commit('d'), canary: None });
-    assert!(!SourceFetched.has_lost(&other, &change));
+    assert!(!SourceFetched(SourceKind::Git).has_lost(&other, &change));
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn p8_an_including_source_is_reached_by_what_it_includes() {
     assert_eq!(look(std::slice::from_ref(&before), &change()), Sighting::NotYet);
     let states = [before, next(12.0, including('c'))];
     assert_eq!(fetched(&states).carried, Carried::Ours);
-    assert_eq!(SourceFetched.revisions(&states[1]).last(), Some(&commit('c')));
+    assert_eq!(SourceFetched(SourceKind::Git).revisions(&states[1]).last(), Some(&commit('c')));
 }
 
 #[test]
@@ -203,6 +203,9 @@ fn p8_an_including_source_has_lost_the_change_when_nothing_that_it_holds_carries
     known.dismiss(commit('b'));
     known.dismiss(commit('d'));
     let own = first(1.0, source().artifact('a').included('c'));
-    assert!(!SourceFetched.has_lost(&own, &known));
-    assert!(SourceFetched.has_lost(&next(2.0, source().artifact('a').included('d')), &known));
+    assert!(!SourceFetched(SourceKind::Git).has_lost(&own, &known));
+    assert!(
+        SourceFetched(SourceKind::Git)
+            .has_lost(&next(2.0, source().artifact('a').included('d')), &known)
+    );
 }

@@ -6,7 +6,7 @@ use crate::engine::machine::tests::script::{
 use crate::engine::machine::{Ancestry, Effect};
 use crate::hop::Bystander;
 use crate::hop::tests::objects::{at, canary, commit, first, next, source, webhook};
-use crate::model::{GroupKind, Passage, Requirement, Via, When};
+use crate::model::{GroupKind, Passage, Requirement, SourceKind, Via, When};
 
 #[test]
 fn t9_a_revision_that_stood_there_before_the_push_is_not_asked_for() {
@@ -152,7 +152,8 @@ fn t9_an_answer_that_waits_for_another_is_taken_at_the_deadline() {
 
 #[test]
 fn t9_a_foreign_commit_of_a_member_without_a_hop_supersedes_nothing() {
-    let (plan, other) = plan_beside("other", GroupKind::git_repository(), Bystander::Source);
+    let (plan, other) =
+        plan_beside("other", GroupKind::git_repository(), Bystander::Source(SourceKind::Git));
     let mut script = Script::of(plan);
     let pushed = Script::pushed(crate::engine::machine::tests::script::plan());
     for (subject, states) in &pushed.run.subjects {

@@ -13,8 +13,8 @@ use crate::hop::{
     Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
 };
 use crate::model::{
-    GroupKind, Outcome, Passage, Requirement, RunRecord, Seen, SloVerdict, Span, State, Subject,
-    When,
+    GroupKind, Outcome, Passage, Requirement, RunRecord, Seen, SloVerdict, SourceKind, Span, State,
+    Subject, When,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -208,6 +208,7 @@ pub(super) fn plan() -> Plan {
                 Requirement::Required
             },
             detector,
+            witnesses: Vec::new(),
         };
     let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
     let live = Arc::new(Live::new(&LiveConfig::default()));
@@ -218,7 +219,13 @@ pub(super) fn plan() -> Plan {
         until: None,
         hops: vec![
             hop("webhook_received", source_subject(), Place::Request, vec![], webhook),
-            hop("source_fetched", source_subject(), Place::Fetch, vec![], Arc::new(SourceFetched)),
+            hop(
+                "source_fetched",
+                source_subject(),
+                Place::Fetch,
+                vec![],
+                Arc::new(SourceFetched(SourceKind::Git)),
+            ),
             hop("applied", applier_subject(), Place::Apply, vec![SOURCE], Arc::new(Applied)),
             hop("live", live_subject(), Place::Live, vec![SOURCE], live),
         ],
