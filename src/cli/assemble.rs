@@ -4,7 +4,7 @@
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::{credentials, signing};
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, HopConfig, Objects};
@@ -150,6 +150,13 @@ async fn plan_hop(
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
     let subject = kind.subject().ok_or_else(none)?;
+    if subject.kind == GroupKind::notification() {
+        return Err(unusable(format!(
+            "hop `{}` of scenario `{}` waits for a notification: this version has no listener for \
+             them, leave the hop out",
+            hop.name, scenario.name
+        )));
+    }
     let mut objects = Objects::new();
     for needed in kind.needs() {
         let object = reader.get(&needed).await?;
@@ -158,6 +165,14 @@ async fn plan_hop(
     if !objects.is_empty() {
         let object = reader.get(&subject).await?;
         objects.insert(subject.clone(), object);
+    }
+    if kind.reads_subject() && !objects.contains_key(&subject) {
+        match reader.get(&subject).await {
+            Ok(object) => drop(objects.insert(subject.clone(), object)),
+            // Whether it may be absent, the run knows (rule P6).
+            Err(cluster::Error::NoSuchObject { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let detector = kind.detector(&objects).map_err(unusable)?;
     let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
@@ -196,6 +211,7 @@ fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
     let plan = |subject: &Subject| {
         let detector = match path::role(&subject.kind)? {
             Role::Source => Bystander::Source(SourceKind::of(&subject.kind.kind)?),
+            Role::Applier if subject.kind == GroupKind::helm_release() => Bystander::Release,
             Role::Applier => Bystander::Applier,
             Role::Image => Bystander::Image,
         };

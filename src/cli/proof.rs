@@ -8,8 +8,9 @@
 use crate::cli::say;
 use crate::cluster::Cluster;
 use crate::config::Scenario;
-use crate::hop::{HopConfig, Objects};
+use crate::hop::{AppliedConfig, HopConfig, Objects, SourceFetchedConfig};
 use crate::model::{Ancestry, CanaryId, GroupKind, ProbeError, Revision, Subject, Survey};
+use crate::path;
 use crate::path::delivery::{
     Consent, KINDS, Landing, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree,
 };
@@ -150,15 +151,25 @@ fn refused(refusal: Refusal) -> trigger::Error {
 
 fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     let (mut sources, mut appliers, mut live) = (Vec::new(), Vec::new(), Vec::new());
+    // What a later source is made of, nobody can prove beforehand (rule P10).
+    let mut later = Vec::new();
     for hop in &scenario.hops {
         let Some(subject) = hop.kind.kind().subject() else { continue };
-        match hop.kind {
-            HopConfig::SourceFetched(_) => sources.push(subject),
-            HopConfig::Applied(_) => appliers.push(subject),
+        match &hop.kind {
+            HopConfig::SourceFetched(SourceFetchedConfig::GitRepository(_)) => {
+                sources.push(subject);
+            }
+            HopConfig::SourceFetched(_) => later.push(subject),
+            HopConfig::Applied(AppliedConfig::Kustomization(_)) => appliers.push(subject),
             HopConfig::Live(_) => live.push(subject),
-            HopConfig::WebhookReceived(_) => {}
+            _ => {}
         }
     }
+    let applies_later = |it: &Subject| {
+        let object = objects.get(it).unwrap_or(&Value::Null);
+        path::upstream_of(it, object).iter().any(|it| later.contains(it))
+    };
+    appliers.retain(|it| !applies_later(it));
     Pipeline { objects, sources, appliers, live }
 }
 

@@ -270,7 +270,16 @@ mod tests {
 
     #[test]
     fn the_kinds_are_those_of_the_config() {
-        assert_eq!(kinds(), ["webhook_received", "source_fetched", "applied", "live"]);
+        let known = [
+            "webhook_received",
+            "source_fetched",
+            "applied",
+            "live",
+            "rolled_out",
+            "condition",
+            "notified",
+        ];
+        assert_eq!(kinds(), known);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! masked when a problem is built.
 
 use super::nearest::{any_of, nearest};
+use crate::hop::NotAnExpression;
 use crate::model::{Duration, NotACalendar};
 
 /// What is wrong with a scenario file, and what would be right.
@@ -191,10 +192,28 @@ pub(crate) enum Mistake {
     NoEnd,
     #[error("`{key}` must not be empty")]
     EmptyObject { key: &'static str },
-    #[error("`live` names no object: add one of {}", any_of(known.iter().copied()))]
-    NoObject { known: &'static [&'static str] },
-    #[error("`live` looks at one object, not at `{first}` and `{second}`: make two hops of it")]
-    TwoObjects { first: &'static str, second: &'static str },
+    #[error("`{hop}` names no object: add one of {}", any_of(known.iter().copied()))]
+    NoObject { hop: &'static str, known: &'static [&'static str] },
+    #[error("`{hop}` looks at one object, not at `{first}` and `{second}`: make two hops of it")]
+    TwoObjects { hop: &'static str, first: &'static str, second: &'static str },
+    #[error("`{hop}` is for one applier, not for `{first}` and `{second}`: keep one")]
+    TwoAppliers { hop: &'static str, first: &'static str, second: &'static str },
+    #[error(
+        "nothing says whose success is told: add an `applied` hop, or `kustomization` or \
+         `helm_release` here"
+    )]
+    NoApplier,
+    #[error("an `object` needs an `expression`: add the condition that ends the hop")]
+    NoExpression,
+    #[error("`{key}` brings its own condition: leave `expression` out, or use `object`")]
+    ExpressionOfPreset { key: &'static str },
+    #[error(
+        "the name of a listener is at most 63 lower-case letters, digits and `-`, with a letter or \
+         digit at both ends"
+    )]
+    BadListener,
+    #[error(transparent)]
+    NotAnExpression(#[from] NotAnExpression),
     #[error("`live` looks at one place, not at `{first}` and `{second}`: keep one")]
     TwoPlaces { first: &'static str, second: &'static str },
     #[error(

@@ -2,7 +2,7 @@
 
 use super::file::{ScenarioFile, SloFile};
 use super::hop_file::HopFile;
-use crate::hop::{HopConfig, SourceFetchedConfig};
+use crate::hop::{AppliedConfig, HopConfig, SourceFetchedConfig};
 use crate::model::{ClusterName, ObjectName, Requirement, Timetable};
 use crate::trigger::TriggerConfig;
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ impl HopFile {
 pub(crate) fn resolve(hops: &[HopFile]) -> Vec<Hop> {
     let resolved = hops.iter().map(|hop| Hop {
         name: hop.name().to_owned(),
-        kind: with_repository(&hop.config, hops),
+        kind: with_defaults(&hop.config, hops),
         after: match &hop.shared.after {
             Some(names) => names.0.clone(),
             None => upstream(hop, hops).map(|it| it.name().to_owned()).into_iter().collect(),
@@ -133,19 +133,45 @@ pub(crate) fn repositories(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
     fetched.collect()
 }
 
-/// The config; a webhook without a repository is for the one that the scenario fetches.
-fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
+/// The config; a webhook without a repository is for the one that the scenario fetches, a
+/// notification without an applier is of the last one.
+fn with_defaults(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
     let mut config = config.clone();
-    if let HopConfig::WebhookReceived(webhook) = &mut config
-        && webhook.git_repository.is_none()
-    {
-        webhook.git_repository = repositories(hops).first().map(|it| (*it).clone());
+    match &mut config {
+        HopConfig::WebhookReceived(webhook) if webhook.git_repository.is_none() => {
+            webhook.git_repository = repositories(hops).first().map(|it| (*it).clone());
+        }
+        HopConfig::Notified(notified) if notified.applier().is_none() => match last_applier(hops) {
+            Some(AppliedConfig::Kustomization(it)) => notified.kustomization = Some(it.clone()),
+            Some(AppliedConfig::HelmRelease(it)) => notified.helm_release = Some(it.clone()),
+            None => {}
+        },
+        _ => {}
     }
     config
 }
 
-/// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
+/// The applier that the scenario waits for last.
+pub(crate) fn last_applier(hops: &[HopFile]) -> Option<&AppliedConfig> {
+    hops.iter().rev().find_map(|it| match &it.config {
+        HopConfig::Applied(applier) => Some(applier),
+        _ => None,
+    })
+}
+
+/// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push. A
+/// release whose object is written by another applier follows the hop that sees it written.
 fn upstream<'a>(hop: &HopFile, hops: &'a [HopFile]) -> Option<&'a HopFile> {
+    if let HopConfig::Applied(AppliedConfig::HelmRelease(_)) = &hop.config {
+        let written = |it: &&HopFile| {
+            matches!(it.config, HopConfig::Live(_))
+                && it.shared.cluster == hop.shared.cluster
+                && it.config.kind().subject() == hop.config.kind().subject()
+        };
+        if let Some(written) = hops.iter().find(written) {
+            return Some(written);
+        }
+    }
     let place = |it: &HopFile| it.config.kind().traits().place;
     place(hop).follows().iter().find_map(|nearer| {
         let there = || hops.iter().rev().filter(|it| place(it) == *nearer);
@@ -183,6 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn p1_a_release_follows_the_hop_that_sees_its_object_written() {
+        let release = "{ object: { group: helm.toolkit.fluxcd.io, kind: HelmRelease, \
+                       namespace: a, name: b } }";
+        let text = format!(
+            "- source_fetched: {{ git_repository: a/b }}\n\
+             - {{ name: written, live: {release} }}\n\
+             - applied: {{ helm_release: a/b }}\n\
+             - {{ name: other, applied: {{ helm_release: a/c }} }}\n"
+        );
+        assert_eq!(afters(&text), ["", "source_fetched", "written", "source_fetched"]);
+    }
+
+    #[test]
+    fn p1_a_chart_follows_its_repository_and_what_it_brings_follows_the_chart() {
+        let text = "- source_fetched: { helm_repository: a/b }\n\
+                    - { name: chart, source_fetched: { helm_chart: a/b } }\n\
+                    - applied: { helm_release: a/b }\n";
+        assert_eq!(afters(text), ["", "source_fetched", "chart"]);
+    }
+
+    #[test]
     fn p1_without_a_fetch_a_hop_follows_the_push() {
         assert_eq!(afters("- live: { config_map: a/b }\n"), [""]);
     }
@@ -211,6 +258,19 @@ mod tests {
                     - source_fetched: { git_repository: a/c }\n";
         let HopConfig::WebhookReceived(webhook) = &hops(text)[0].kind else { panic!("a webhook") };
         assert_eq!(webhook.git_repository, Some(ObjectName::new("a", "c")));
+    }
+
+    #[test]
+    fn a_notification_is_of_the_last_applier_unless_it_is_said() {
+        let text = "- { name: one, applied: { kustomization: a/b } }\n\
+                    - { name: two, applied: { helm_release: a/c } }\n\
+                    - notified: {}\n\
+                    - { name: told, notified: { kustomization: a/b } }\n";
+        let appliers = hops(text).into_iter().filter_map(|it| match it.kind {
+            HopConfig::Notified(it) => Some(it.applier()?.to_string()),
+            _ => None,
+        });
+        assert_eq!(appliers.collect::<Vec<_>>(), ["HelmRelease a/c", "Kustomization a/b"]);
     }
 
     #[test]

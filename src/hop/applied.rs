@@ -1,16 +1,17 @@
 //! A Flux applier reports the change as applied.
 
-use crate::hop::{Detector, Kind, Objects, Place, Traits};
+use crate::hop::{Detector, Kind, Objects, Place, Released, Traits, source_fetched};
 use crate::model::{
-    Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting, SourceKind,
-    State, Subject, Via, When, flux,
+    Carried, Change, Failure, FailureSort, GroupKind, ObjectName, Reached, Revision, Sighting,
+    SourceKind, State, Subject, Via, When, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
 /// Reasons of an applier that speak of what it waits for, and of no revision.
-const OF_NO_REVISION: [&str; 3] = ["DependencyNotReady", "ArtifactFailed", "SourceNotReady"];
+pub(super) const OF_NO_REVISION: [&str; 3] =
+    ["DependencyNotReady", "ArtifactFailed", "SourceNotReady"];
 
 /// The applier that reports the change as applied: one key, naming the kind.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,6 +19,8 @@ const OF_NO_REVISION: [&str; 3] = ["DependencyNotReady", "ArtifactFailed", "Sour
 pub enum AppliedConfig {
     /// A Kustomization: its `status.lastAppliedRevision` carries the change.
     Kustomization(ObjectName),
+    /// A HelmRelease: its newest release is deployed with our chart or with our values.
+    HelmRelease(ObjectName),
 }
 
 /// See [`AppliedConfig`].
@@ -32,12 +35,18 @@ impl Kind for AppliedConfig {
     }
 
     fn subject(&self) -> Option<Subject> {
-        let Self::Kustomization(it) = self;
-        Some(Subject::local(GroupKind::kustomization(), &it.namespace, &it.name))
+        let (kind, it) = match self {
+            Self::Kustomization(it) => (GroupKind::kustomization(), it),
+            Self::HelmRelease(it) => (GroupKind::helm_release(), it),
+        };
+        Some(Subject::local(kind, &it.namespace, &it.name))
     }
 
     fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
-        Ok(Arc::new(Applied))
+        Ok(match self {
+            Self::Kustomization(_) => Arc::new(Applied),
+            Self::HelmRelease(_) => Arc::new(Released),
+        })
     }
 }
 
@@ -45,9 +54,7 @@ impl Kind for AppliedConfig {
 
 impl Detector for Applied {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        if let Some(carried) =
-            change.carried_in(&now.value["status"]["lastAppliedRevision"], kind(now))
-        {
+        if let Some(carried) = applied(now, change) {
             return Sighting::Reached(Reached {
                 started: started(past, now, change),
                 via: Some(Via::Upstream),
@@ -59,10 +66,14 @@ impl Detector for Applied {
     }
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
-        ["lastAppliedRevision", "lastAttemptedRevision"]
-            .into_iter()
-            .filter_map(|it| kind(now).revision(now.value["status"][it].as_str()?))
-            .collect()
+        let status = &now.value["status"];
+        let fields = ["lastAppliedRevision", "lastAttemptedRevision"];
+        let own = fields.into_iter().filter_map(|it| kind(now).revision(status[it].as_str()?));
+        own.chain(source_fetched::origin(&status["lastAppliedOriginRevision"])).collect()
+    }
+
+    fn applies(&self) -> bool {
+        true
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {
@@ -70,7 +81,16 @@ impl Detector for Applied {
     }
 }
 
-/// What an applier says while it has not applied the change.
+/// Whose revision was applied, if it carries the change: the source's own, or the commit that an
+/// OCI artifact was made of (rule P10).
+fn applied(now: &State, change: &Change) -> Option<Carried> {
+    let status = &now.value["status"];
+    let origin = source_fetched::origin(&status["lastAppliedOriginRevision"]);
+    let by_commit = origin.and_then(|it| change.carried(&it));
+    by_commit.or_else(|| change.carried_in(&status["lastAppliedRevision"], kind(now)))
+}
+
+/// What a Kustomization says while it has not applied the change.
 pub(super) fn trouble(past: &[State], now: &State, change: &Change) -> Sighting {
     if flux::is_suspended(&now.value) {
         return Sighting::Suspended;

@@ -1,7 +1,7 @@
 //! A member of the path that has no hop of its own: nothing is reached there, but it can be
 //! suspended or failing, and then stands in the way (rules P5 and O1).
 
-use crate::hop::{Detector, applied, source_fetched};
+use crate::hop::{Applied, Detector, Released, SourceFetched, applied, released, source_fetched};
 use crate::model::{Change, Revision, Sighting, SourceKind, State};
 
 /// A member of the path that has no hop of its own.
@@ -9,8 +9,10 @@ use crate::model::{Change, Revision, Sighting, SourceKind, State};
 pub enum Bystander {
     /// A source.
     Source(SourceKind),
-    /// An applier.
+    /// A Kustomization.
     Applier,
+    /// A HelmRelease.
+    Release,
     /// What scans, chooses or commits images. Its failures name no revision either.
     Image,
     /// Something that only has to be there, such as a Receiver.
@@ -24,15 +26,32 @@ impl Detector for Bystander {
         match self {
             Self::Source(_) | Self::Image => source_fetched::trouble(past, now, change),
             Self::Applier => applied::trouble(past, now, change),
+            Self::Release => released::trouble(past, now, change),
             Self::Other => Sighting::NotYet,
         }
     }
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
         match self {
-            Self::Source(kind) => source_fetched::SourceFetched(*kind).revisions(now),
-            Self::Applier => applied::Applied.revisions(now),
+            Self::Source(kind) => SourceFetched(*kind).revisions(now),
+            Self::Applier => Applied.revisions(now),
+            Self::Release => Released.revisions(now),
             Self::Image | Self::Other => Vec::new(),
         }
+    }
+
+    fn learns(&self, past: &[State], now: &State, change: &Change) -> Vec<Revision> {
+        match self {
+            Self::Source(kind) => SourceFetched(*kind).learns(past, now, change),
+            _ => Vec::new(),
+        }
+    }
+
+    fn supposes(&self, revision: &Revision, change: &Change) -> bool {
+        matches!(self, Self::Source(kind) if SourceFetched(*kind).supposes(revision, change))
+    }
+
+    fn applies(&self) -> bool {
+        matches!(self, Self::Applier | Self::Release)
     }
 }

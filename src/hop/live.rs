@@ -173,6 +173,10 @@ impl Detector for Live {
         }
     }
 
+    fn knows_better(&self, _: &Change) -> bool {
+        true
+    }
+
     fn has_lost(&self, now: &State, change: &Change) -> bool {
         let canaries = self.canaries(&now.value);
         !canaries.iter().any(|it| it == change.canary() || change.is_later_canary(it))

@@ -6,9 +6,16 @@
 
 mod applied;
 mod bystander;
+mod chart;
+mod condition;
 mod live;
+mod names;
+mod notified;
 mod place;
+mod presets;
+mod released;
 mod request;
+mod rolled_out;
 mod source_fetched;
 mod webhook_received;
 
@@ -25,8 +32,12 @@ use std::sync::Arc;
 
 pub use applied::{Applied, AppliedConfig};
 pub use bystander::Bystander;
+pub use condition::{Condition, ConditionConfig, NotAnExpression};
 pub use live::{Live, LiveConfig, ObjectConfig};
+pub use notified::{Notified, NotifiedConfig};
 pub use place::Place;
+pub use released::Released;
+pub use rolled_out::{RolledOut, RolledOutConfig};
 pub use source_fetched::{SourceFetched, SourceFetchedConfig};
 pub use webhook_received::{Upstream, WebhookReceived, WebhookReceivedConfig};
 
@@ -52,6 +63,22 @@ pub trait Detector: Send + Sync + fmt::Debug {
         Vec::new()
     }
 
+    /// Whether a revision that it shows may be ours, though nobody could compute ours beforehand:
+    /// it is a candidate then (rule P9).
+    fn supposes(&self, _revision: &Revision, _change: &Change) -> bool {
+        false
+    }
+
+    /// Whether it tells the change by a mark of its own, and so knows better than a candidate.
+    fn knows_better(&self, _change: &Change) -> bool {
+        false
+    }
+
+    /// Whether the revisions that it shows are those that it applies.
+    fn applies(&self) -> bool {
+        false
+    }
+
     /// Whether `now` has lost the change that was here before (rule P11).
     fn has_lost(&self, _now: &State, _change: &Change) -> bool {
         false
@@ -71,7 +98,13 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// Builds the detector. `objects` holds the needs and, if there are any, the subject.
+    /// Whether the detector depends on what the subject is like.
+    fn reads_subject(&self) -> bool {
+        false
+    }
+
+    /// Builds the detector. `objects` holds the needs and, if there are any, the subject; the
+    /// subject, too, if it is read and there is one.
     ///
     /// # Errors
     /// One sentence that says why the change could never be seen, and what would mend that.
@@ -93,6 +126,12 @@ pub enum HopConfig {
     Applied(AppliedConfig),
     /// An object in the cluster carries the change.
     Live(Box<LiveConfig>),
+    /// All replicas of a workload run the change.
+    RolledOut(RolledOutConfig),
+    /// An expression over an object is true.
+    Condition(Box<ConditionConfig>),
+    /// Flux told our listener that the change was applied.
+    Notified(NotifiedConfig),
 }
 
 /// What the engine has to know of a kind of hop.
@@ -117,6 +156,9 @@ impl HopConfig {
             Self::SourceFetched(config) => config,
             Self::Applied(config) => config,
             Self::Live(config) => &**config,
+            Self::RolledOut(config) => config,
+            Self::Condition(config) => &**config,
+            Self::Notified(config) => config,
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Place {
     Live,
     /// All replicas run it.
     Rollout,
+    /// An object of anybody's says what the scenario waits for.
+    Condition,
     /// Somebody was told.
     Notify,
 }
@@ -50,7 +52,7 @@ impl Place {
             Self::Merge => &[Proposal, Automation, Policy, Scan],
             Self::Request | Self::Fetch => &[Merge, Proposal, Automation, Policy, Scan],
             Self::Chart => &[Fetch, Merge, Proposal, Automation, Policy, Scan],
-            Self::Apply | Self::Live | Self::Notify => {
+            Self::Apply | Self::Live | Self::Condition | Self::Notify => {
                 &[Chart, Fetch, Merge, Proposal, Automation, Policy, Scan]
             }
             Self::Rollout => &[Live, Chart, Fetch, Merge, Proposal, Automation, Policy, Scan],
@@ -63,10 +65,11 @@ impl Place {
         matches!(self, Self::ScanRequest | Self::Request)
     }
 
-    /// Whether the change makes the subject, so that it may be absent until then (rule P6).
+    /// Whether the change makes the subject, so that it may be absent until then (rule P6). A
+    /// listener shows nothing before somebody was told.
     #[must_use]
     pub fn may_be_absent(self) -> bool {
-        matches!(self, Self::Live | Self::Rollout)
+        matches!(self, Self::Live | Self::Rollout | Self::Condition | Self::Notify)
     }
 
     /// Whether push-to-apply ends there before it ends at an applier (rule P4).
@@ -89,8 +92,8 @@ mod tests {
     #[test]
     fn p1_nothing_follows_what_comes_behind_it() {
         use Place::{
-            Apply, Automation, Chart, Fetch, Live, Merge, Notify, Policy, Proposal, Request,
-            Rollout, Scan, ScanRequest,
+            Apply, Automation, Chart, Condition, Fetch, Live, Merge, Notify, Policy, Proposal,
+            Request, Rollout, Scan, ScanRequest,
         };
         let all = [
             ScanRequest,
@@ -105,6 +108,7 @@ mod tests {
             Apply,
             Live,
             Rollout,
+            Condition,
             Notify,
         ];
         for place in all {

@@ -2,9 +2,10 @@
 //!
 //! A revision is announced before it is sent (rule T1). Others are learned: what was made from ours
 //! on its way, such as the commit of an automation (rule T8), or a later commit that brings ours
-//! along (rule T9). Both count as ours from there on.
+//! along (rule T9). Both count as ours from there on. Candidates are only supposed to be ours, and
+//! can be taken back (rule P9).
 
-use crate::model::{CanaryId, Moment, Revision, SourceKind};
+use crate::model::{CanaryId, Moment, Revision, SourceKind, Subject, When};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ pub enum Carried {
     Learned,
     /// A later one, which was learned to bring ours along.
     By(Revision),
+    /// One that is taken for ours until something knows better (rule P9).
+    Candidate(Revision),
 }
 
 /// What one run made.
@@ -37,6 +40,20 @@ pub struct Change {
     learned: Vec<Revision>,
     carriers: Vec<Carrier>,
     strangers: BTreeSet<Revision>,
+    /// What is taken for ours, at most one of each source.
+    candidates: Vec<Revision>,
+    /// The objects that were seen to hold the change, and since when.
+    arrived: Vec<(Subject, When)>,
+}
+
+// === impl Carried ===
+
+impl Carried {
+    /// Whether it is known, and not only supposed.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        !matches!(self, Self::Candidate(_))
+    }
 }
 
 // === impl Change ===
@@ -52,6 +69,8 @@ impl Change {
             learned: Vec::new(),
             carriers: Vec::new(),
             strangers: BTreeSet::new(),
+            candidates: Vec::new(),
+            arrived: Vec::new(),
         }
     }
 
@@ -86,7 +105,7 @@ impl Change {
 
     /// Says that Flux has made this revision from ours.
     pub fn extend(&mut self, revision: Revision) {
-        if self.carried(&revision).is_none() {
+        if !matches!(self.carried(&revision), Some(it) if it.is_certain()) {
             self.learned.push(revision);
         }
     }
@@ -97,10 +116,60 @@ impl Change {
     }
 
     /// Whether a revision of ours of the same sort is known: only then can it be asked whether
-    /// another one brings it along (rule T9).
+    /// another one brings it along (rule T9). Of digests and versions that Flux made from ours, no
+    /// remote of ours could tell.
     #[must_use]
     pub fn knows_sort_of(&self, revision: &Revision) -> bool {
-        self.known().any(|it| it.is_of_sort(revision))
+        match revision {
+            Revision::Digest(_) | Revision::Version(_) => self.sends_sort_of(revision),
+            Revision::Commit(_) | Revision::Tag(_) => {
+                self.known().any(|it| it.is_of_sort(revision))
+            }
+        }
+    }
+
+    /// Whether a revision of the same sort was sent.
+    #[must_use]
+    pub fn sends_sort_of(&self, revision: &Revision) -> bool {
+        self.ours.iter().any(|it| it.is_of_sort(revision))
+    }
+
+    /// Whether a chart of a known version was sent.
+    #[must_use]
+    pub fn sends_version(&self) -> bool {
+        self.ours.iter().any(|it| matches!(it, Revision::Version(_)))
+    }
+
+    /// Says which revisions are taken for ours until something knows better (rule P9), in the
+    /// place of those that were; says whether these are others.
+    pub fn suppose(&mut self, candidates: Vec<Revision>) -> bool {
+        let differ = self.candidates != candidates;
+        self.candidates = candidates;
+        differ
+    }
+
+    /// Every revision that carries the change, or is taken for one that does.
+    pub fn carrying(&self) -> impl Iterator<Item = &Revision> {
+        let carriers = self.carriers.iter().map(|it| &it.revision);
+        self.known().chain(carriers).chain(&self.candidates)
+    }
+
+    /// Says that an object was seen to hold the change; the first word counts. Says whether it is
+    /// news.
+    pub fn arrive(&mut self, subject: &Subject, when: When) -> bool {
+        let known = self.arrived.iter().any(|it| it.0 == *subject);
+        if !known {
+            self.arrived.push((subject.clone(), when));
+        }
+        !known
+    }
+
+    /// When an object was first seen to hold the change, in whichever cluster.
+    #[must_use]
+    pub fn arrived_in(&self, kind: &str, namespace: &str, name: &str) -> Option<When> {
+        let is_it =
+            |it: &Subject| it.kind.kind == kind && it.namespace == namespace && it.name == name;
+        self.arrived.iter().find(|it| is_it(&it.0)).map(|it| it.1)
     }
 
     /// Says that a revision was learned to bring the change along.
@@ -131,8 +200,11 @@ impl Change {
         if self.learned.contains(revision) {
             return Some(Carried::Learned);
         }
-        let known = self.carriers.iter().any(|it| it.revision == *revision);
-        known.then(|| Carried::By(revision.clone()))
+        if self.carriers.iter().any(|it| it.revision == *revision) {
+            return Some(Carried::By(revision.clone()));
+        }
+        let supposed = self.candidates.contains(revision);
+        supposed.then(|| Carried::Candidate(revision.clone()))
     }
 
     /// Whose revision a field of a source of that kind, or of its applier, shows, if it carries
@@ -153,8 +225,7 @@ impl Change {
     /// Whether text names a revision that carries the change.
     #[must_use]
     pub fn is_named_in(&self, text: &str) -> bool {
-        let carriers = self.carriers.iter().map(|it| &it.revision);
-        self.known().chain(carriers).any(|it| text.contains(it.id()))
+        self.carrying().any(|it| text.contains(it.id()))
     }
 
     /// Whether an object that holds `canary` holds our change: it is ours, or a later one of the
@@ -195,6 +266,19 @@ mod tests {
         assert!(!change.is_carried_by_canary(&id(103)));
         assert!(!change.is_carried_by_canary(&id(99)));
         assert!(!change.is_carried_by_canary(&CanaryId::new("b", 101)));
+    }
+
+    #[test]
+    fn p9_a_candidate_can_be_taken_back_and_learned() {
+        let [first, second] = ["a", "b"].map(|it| Revision::Digest(format!("sha256:{it}")));
+        let mut change = Change::new(CanaryId::new("", 1));
+        assert!(change.suppose(vec![first.clone()]));
+        assert_eq!(change.carried(&first), Some(Carried::Candidate(first.clone())));
+        assert!(change.suppose(vec![second.clone()]));
+        assert_eq!(change.carried(&first), None);
+        change.extend(second.clone());
+        assert!(change.suppose(Vec::new()));
+        assert_eq!(change.carried(&second), Some(Carried::Learned));
     }
 
     #[test]

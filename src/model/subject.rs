@@ -51,6 +51,18 @@ impl GroupKind {
         Self::new("kustomize.toolkit.fluxcd.io", "Kustomization")
     }
 
+    /// Flux's `HelmRelease`.
+    #[must_use]
+    pub fn helm_release() -> Self {
+        Self::new("helm.toolkit.fluxcd.io", "HelmRelease")
+    }
+
+    /// What our own listener hears: no object of any cluster, but a subject as well.
+    #[must_use]
+    pub fn notification() -> Self {
+        Self::new("remote.hopclock.dev", "Notification")
+    }
+
     /// Flux's `Receiver`.
     #[must_use]
     pub fn receiver() -> Self {

@@ -1,17 +1,32 @@
 //! Hops that look at nothing, at two things, or where the change never is.
 
-use super::Findings;
+use super::{Findings, is_label};
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
-use crate::config::node::Step::{Item, Key};
-use crate::config::scenario::repositories;
-use crate::hop::{HopConfig, LiveConfig, ObjectConfig, WebhookReceivedConfig};
+use crate::config::node::Step::{self, Item, Key};
+use crate::config::scenario::{last_applier, repositories};
+use crate::hop::{
+    Condition, ConditionConfig, HopConfig, LiveConfig, NotifiedConfig, ObjectConfig,
+    WebhookReceivedConfig,
+};
 use crate::model::ObjectName;
 use std::collections::BTreeSet;
 
 /// The keys by which `live` names its object.
 const OBJECTS: [&str; 6] =
     ["config_map", "secret", "deployment", "stateful_set", "daemon_set", "object"];
+
+/// The keys by which `condition` names its object.
+const CONDITIONS: [&str; 8] = [
+    "object",
+    "flagger_canary",
+    "terraform",
+    "crossplane_provider",
+    "certificate",
+    "resource_set",
+    "flux_instance",
+    "artifact_generator",
+];
 
 /// Looks at each hop by itself.
 pub(super) fn check(hops: &[HopFile], findings: &mut Findings<'_>) {
@@ -27,7 +42,9 @@ pub(super) fn check(hops: &[HopFile], findings: &mut Findings<'_>) {
         match &hop.config {
             HopConfig::WebhookReceived(config) => webhook(index, config, &repositories, findings),
             HopConfig::Live(config) => live(index, config, findings),
-            HopConfig::SourceFetched(_) | HopConfig::Applied(_) => {}
+            HopConfig::Condition(config) => condition(index, config, findings),
+            HopConfig::Notified(config) => notified(index, config, hops, findings),
+            HopConfig::SourceFetched(_) | HopConfig::Applied(_) | HopConfig::RolledOut(_) => {}
         }
     }
 }
@@ -57,10 +74,11 @@ fn live(index: usize, config: &LiveConfig, findings: &mut Findings<'_>) {
     let way = |key| [hop, item, Key("live"), Key(key)];
     let objects = objects(config);
     match objects.as_slice() {
-        [] => findings.key(&[hop, item, Key("live")], Mistake::NoObject { known: &OBJECTS }),
+        [] => findings
+            .key(&[hop, item, Key("live")], Mistake::NoObject { hop: "live", known: &OBJECTS }),
         [_] => {}
         [first, second, ..] => {
-            findings.key(&way(second), Mistake::TwoObjects { first, second });
+            findings.key(&way(second), Mistake::TwoObjects { hop: "live", first, second });
         }
     }
     let places = places(config);
@@ -79,11 +97,60 @@ fn live(index: usize, config: &LiveConfig, findings: &mut Findings<'_>) {
     if let (Some(_), Some(object)) = (&config.image, objects.iter().find(without_containers)) {
         findings.key(&way("image"), Mistake::ImageOfNoWorkload { object });
     }
+    object(&way("object"), config.object.as_ref(), findings);
+}
+
+fn condition(index: usize, config: &ConditionConfig, findings: &mut Findings<'_>) {
+    let way = |key| [Key("hops"), Item(index), Key("condition"), Key(key)];
+    let named = config.named();
+    match named.as_slice() {
+        [] => {
+            let mistake = Mistake::NoObject { hop: "condition", known: &CONDITIONS };
+            findings.key(&way("object")[..3], mistake);
+        }
+        ["object"] if config.expression.is_none() => {
+            findings.key(&way("object"), Mistake::NoExpression);
+        }
+        ["object"] => {}
+        [key] if config.expression.is_some() => {
+            findings.key(&way("expression"), Mistake::ExpressionOfPreset { key });
+        }
+        [_] => {}
+        [first, second, ..] => {
+            let mistake = Mistake::TwoObjects { hop: "condition", first, second };
+            findings.key(&way(second), mistake);
+        }
+    }
+    if let Some(Err(mistake)) = config.expression.as_deref().map(Condition::new) {
+        findings.value(&way("expression"), mistake.into());
+    }
+    if config.crossplane_provider.as_deref() == Some("") {
+        let key = "crossplane_provider";
+        findings.value(&way(key), Mistake::EmptyObject { key });
+    }
+    object(&way("object"), config.object.as_ref(), findings);
+}
+
+fn notified(index: usize, config: &NotifiedConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+    let way = |key| [Key("hops"), Item(index), Key("notified"), Key(key)];
+    if config.kustomization.is_some() && config.helm_release.is_some() {
+        let (first, second) = ("kustomization", "helm_release");
+        findings.key(&way(second), Mistake::TwoAppliers { hop: "notified", first, second });
+    } else if config.applier().is_none() && last_applier(hops).is_none() {
+        findings.key(&way("")[..3], Mistake::NoApplier);
+    }
+    if !is_label(&config.listener, &['-']) {
+        findings.value(&way("listener"), Mistake::BadListener);
+    }
+}
+
+/// Whether an object of any kind is named in full.
+fn object(way: &[Step<'_>], object: Option<&ObjectConfig>, findings: &mut Findings<'_>) {
     let empty = |it: &&ObjectConfig| it.kind.is_empty() || it.name.is_empty();
-    if let Some(object) = config.object.as_ref().filter(empty) {
+    if let Some(object) = object.filter(empty) {
         let key = if object.kind.is_empty() { "kind" } else { "name" };
-        let [a, b, c, d] = way("object");
-        findings.value(&[a, b, c, d, Key(key)], Mistake::EmptyObject { key });
+        let way: Vec<_> = way.iter().copied().chain([Key(key)]).collect();
+        findings.value(&way, Mistake::EmptyObject { key });
     }
 }
 

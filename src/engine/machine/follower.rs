@@ -5,7 +5,7 @@
 //! that were kept are simply shown once more to every follower that has not been reached.
 
 use crate::hop::Detector;
-use crate::model::{Change, Failure, Reached, Revision, Sighting, State, When};
+use crate::model::{Carried, Change, Failure, Reached, Revision, Sighting, State, When};
 
 /// What one detector has said so far.
 #[derive(Debug, Default)]
@@ -121,6 +121,17 @@ impl Follower {
         }
         if !counted {
             self.begin(change);
+        }
+    }
+
+    /// Forgets that the hop was reached if that was by a candidate which is none any more, or is
+    /// known to be ours by now (rule P9). Only for an instant that was not taken.
+    pub(super) fn reconsider(&mut self, change: &Change) {
+        let reached = self.reached.as_ref();
+        if let Some(by @ Carried::Candidate(revision)) = reached.map(|it| &it.carried)
+            && change.carried(revision).as_ref() != Some(by)
+        {
+            *self = Self { already_true: self.already_true, ..Self::default() };
         }
     }
 

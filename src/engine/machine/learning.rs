@@ -14,7 +14,7 @@ impl Run {
     /// Takes in what was learned, and whatever follows from that.
     pub(super) fn learn(&mut self, mut learned: Vec<Revision>) {
         loop {
-            learned.retain(|it| self.change.carried(it).is_none());
+            learned.retain(|it| !self.change.carried(it).is_some_and(|it| it.is_certain()));
             if learned.is_empty() {
                 return;
             }
@@ -49,7 +49,7 @@ impl Run {
             let states = &self.subjects[member.subject];
             let since = states.iter().filter(|it| it.when.latest >= began);
             let revisions = since.flat_map(|it| member.detector.revisions(it)).collect();
-            self.note(revisions);
+            self.note(member.detector, revisions);
         }
     }
 

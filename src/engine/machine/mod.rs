@@ -7,6 +7,7 @@
 //! Invariant: an instant once taken never moves, an outcome once fixed never changes, and every
 //! objective is counted at most once.
 
+mod candidates;
 mod follower;
 mod learning;
 mod objectives;
@@ -55,6 +56,8 @@ pub struct Run {
     /// How hops were passed while an earlier process looked on.
     restored: BTreeMap<usize, Passage>,
     questions: Questions,
+    /// The revisions that are taken for ours while something may still know better (rule P9).
+    open: Vec<Revision>,
     objectives: Vec<Objective>,
     settling: Settling,
     ended: Option<(Outcome, Moment)>,
@@ -120,6 +123,7 @@ impl Run {
             change: Change::new(canary),
             push: None,
             questions: Questions::default(),
+            open: Vec::new(),
             settling: Settling::Idle,
             ended: None,
             took: None,
@@ -171,12 +175,13 @@ impl Run {
             let states = &self.subjects[&seen.subject];
             let revisions = member.detector.revisions(&states[states.len() - 1]);
             self.followers[index].look(member.detector, states, &self.change);
-            self.note(revisions);
+            self.note(member.detector, revisions);
         }
         let states = &self.subjects[&seen.subject];
         let looking = members().filter(|it| *it.1.subject == seen.subject);
         let learned = looking.flat_map(|it| learned(it.1.detector, states, &self.change)).collect();
         self.learn(learned);
+        self.follow_up();
         self.conclude(seen.state.when.latest)
     }
 
@@ -197,6 +202,7 @@ impl Run {
         self.change.announce(revisions);
         self.look_again();
         self.learn_again();
+        self.follow_up();
         self.take_instants();
         std::mem::take(&mut self.effects)
     }
@@ -227,6 +233,7 @@ impl Run {
     pub fn answer(&mut self, revision: &Revision, ancestry: Ancestry, now: Moment) -> Vec<Effect> {
         if self.take_answer(revision, ancestry) {
             self.look_again();
+            self.follow_up();
         }
         self.conclude(now)
     }
@@ -237,6 +244,7 @@ impl Run {
         self.settling = Settling::Idle;
         if for_deadline && self.take_answers_that_wait() {
             self.look_again();
+            self.follow_up();
             self.take_instants();
         }
         let settled = self.is_settled(unproven);
@@ -327,15 +335,22 @@ impl Run {
         let plan = Arc::clone(&self.plan);
         for (index, member) in plan.members().enumerate() {
             let states = &self.subjects[member.subject];
+            let taken = matches!(member.of, Part::Hop(hop) | Part::Witness(hop) if self.taken[hop].is_some());
+            if !taken {
+                self.followers[index].reconsider(&self.change);
+            }
             self.followers[index].look_again(member.detector, states, &self.change);
         }
     }
 
-    /// Takes the instants of the hops that have just been reached, each once.
+    /// Takes the instants of the hops that have just been reached, each once. One that was reached
+    /// by a candidate waits until the candidate is confirmed, or nobody is left to do so.
     fn take_instants(&mut self) {
+        let closed = self.ended.is_some() || self.is_delivered();
         for hop in 0..self.plan.hops.len() {
             if self.taken[hop].is_none()
                 && let Some(reached) = self.reached(hop)
+                && (closed || !self.is_open(reached))
             {
                 self.taken[hop] = Some(self.capped(hop, reached));
             }

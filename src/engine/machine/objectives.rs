@@ -172,7 +172,8 @@ impl Run {
             Some(_) if follower.hold == Hold::Lost => Standing::Waiting,
             Some(at) => Standing::Reached(at),
             None if follower.passed => Standing::Missed,
-            None if self.is_bypassed(hop) => Standing::Unseen,
+            // A candidate may be taken back: nobody can say when, yet (rule P9).
+            None if self.is_bypassed(hop) || self.has_reached(hop) => Standing::Unseen,
             None => Standing::Waiting,
         }
     }

@@ -7,6 +7,7 @@
 
 use crate::engine::machine::{Ancestry, Effect, Run};
 use crate::engine::plan::PlannedHop;
+use crate::hop::Detector;
 use crate::model::{Carrier, Revision, When};
 
 /// What was asked, in the order in which it was shown, and what is known.
@@ -52,7 +53,7 @@ impl Questions {
 
 impl Run {
     /// Keeps or asks for the revisions that a state shows.
-    pub(super) fn note(&mut self, revisions: Vec<Revision>) {
+    pub(super) fn note(&mut self, detector: &dyn Detector, revisions: Vec<Revision>) {
         for revision in revisions {
             if self.change.began().is_none() {
                 self.change.dismiss(revision);
@@ -61,6 +62,9 @@ impl Run {
             let known = self.change.carried(&revision).is_some()
                 || self.change.is_stranger(&revision)
                 || self.questions.of(&revision).is_some();
+            if detector.supposes(&revision, &self.change) {
+                continue;
+            }
             let waiting = (0..self.plan.hops.len()).any(|it| self.is_waited_for(it));
             let may_ask = self.change.knows_sort_of(&revision) && self.ended.is_none() && waiting;
             if !known && may_ask {

@@ -23,6 +23,8 @@ impl Run {
             let states = &self.subjects[&hop.subject];
             self.followers[index].finish(&*hop.detector, states, &self.change);
         }
+        // Nobody will know better any more.
+        self.open.clear();
         self.take_instants();
         if self.push.is_some() {
             self.tell_reached();
@@ -117,7 +119,7 @@ impl Run {
             via: reached.via,
             webhook: reached.webhook,
             carried_by: match &reached.carried {
-                Carried::Ours | Carried::Learned => reached.canary.clone(),
+                Carried::Ours | Carried::Learned | Carried::Candidate(_) => reached.canary.clone(),
                 Carried::By(revision) => Some(revision.id().to_owned()),
             },
         })

@@ -1,5 +1,6 @@
 //! Rules of the design that a run obeys, each by its number.
 
+mod candidates;
 mod failures;
 mod objectives;
 mod others;

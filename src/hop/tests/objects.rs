@@ -15,6 +15,11 @@ pub(crate) struct Object(Value);
 // === impl Object ===
 
 impl Object {
+    /// An object as it is written.
+    pub(crate) fn of(value: Value) -> Self {
+        Self(value)
+    }
+
     /// The request that stands in its annotations.
     pub(crate) fn requested(mut self, request: &str) -> Self {
         self.0["metadata"]["annotations"][flux::REQUESTED_AT] = json!(request);

@@ -6,6 +6,7 @@
 //! all recordings share; what a change is, and what its remote answers, is said beside their tests.
 
 mod git;
+mod helm;
 
 use hopclock::engine::{Ancestry, Effect, Plan, PlannedHop, Run, Start};
 use hopclock::hop::{Detector, Place};
@@ -164,6 +165,12 @@ impl Line {
         if let Some(push) = line.get("push") {
             let sent = moment(&push["sent"]);
             return Some(Self::Push(Push { line: push.clone(), sent, acked: at }));
+        }
+        if let Some(delivery) = line.get("notification") {
+            let subject = Subject::local(GroupKind::notification(), "", "flux");
+            let value = Arc::new(delivery["body"].clone());
+            let state = State { when: When::at(at), arrival: Arrival::Next, value };
+            return Some(Self::Event { subject: Arc::new(subject), state });
         }
         let object = &line["event"]["object"];
         let (group, _) = object["apiVersion"].as_str()?.split_once('/').unwrap_or_default();
