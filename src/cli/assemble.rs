@@ -7,13 +7,13 @@ use crate::cli::{credentials, signing};
 use crate::cluster::{self, Cluster};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
-use crate::hop::{Bystander, HopConfig, Objects};
+use crate::hop::{Bystander, HopConfig, Objects, SourceFetchedConfig};
 use crate::model::{Clock, GroupKind, ObjectName, ProbeError, SourceKind, Subject};
 use crate::path::delivery::Landing;
 use crate::path::{self, Role};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::{
-    Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, Trigger, TriggerConfig,
+    Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, Trigger, TriggerConfig,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -101,6 +101,7 @@ impl Workshop {
         let edit = EditTemplate {
             instance: self.instance.clone(),
             path: config.path.clone(),
+            builds: builds(scenario),
             content,
             mode: config.mode.clone(),
             author: config.author.clone(),
@@ -224,6 +225,19 @@ fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
     subjects.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+}
+
+/// Whether something on the path has to be built of the commit: an artifact in a registry or a
+/// bucket, which is fetched instead of it (rule P10).
+fn builds(scenario: &Scenario) -> Builds {
+    let is_built = |it: &Hop| {
+        use SourceFetchedConfig::{Bucket, HelmRepository, OciRepository};
+        matches!(
+            it.kind,
+            HopConfig::SourceFetched(OciRepository(_) | Bucket(_) | HelmRepository(_))
+        )
+    };
+    if scenario.hops.iter().any(is_built) { Builds::Wanted } else { Builds::Skipped }
 }
 
 fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {

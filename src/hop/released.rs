@@ -78,11 +78,14 @@ impl Detector for Released {
         let latest = &status["history"][0];
         let released = flux::condition(&now.value, "Released");
         let failed = released.is_some_and(|it| it.status == "False");
-        let is_chart = |it: &Revision| matches!(it, Revision::Version(_) | Revision::Digest(_));
-        let lost = if change.known().any(is_chart) {
-            change.is_lost_in(&latest["chartVersion"], SourceKind::HelmChart)
+        let old_chart = change.is_lost_in(&latest["chartVersion"], SourceKind::HelmChart);
+        let follows_chart = change.known().any(|it| matches!(it, Revision::Version(_)));
+        let other_values = latest["configDigest"] != status["lastAttemptedConfigDigest"];
+        // A version that was only learned may have been the same before, of another build.
+        let lost = if change.sends_version() {
+            old_chart
         } else {
-            failed && latest["configDigest"] != status["lastAttemptedConfigDigest"]
+            failed && (other_values || follows_chart && old_chart)
         };
         latest["status"] == "deployed" && lost
     }
@@ -156,8 +159,12 @@ fn attempts_chart(state: &State, change: &Change) -> bool {
         || chart::carried(change, &status["lastAttemptedRevision"]).is_some()
 }
 
-/// From where on the release has our values; none while it has them not.
+/// From where on the release has our values; none while it has them not, or where we brought a
+/// chart: its version may stand in the spec long before there is one.
 fn values(past: &[State], now: &State, change: &Change) -> Option<Values> {
+    if change.sends_version() {
+        return None;
+    }
     let states = || past.iter().chain([now]);
     let spec = Live::new(&LiveConfig { field: Some("spec".to_owned()), ..LiveConfig::default() });
     let in_spec = states().find_map(|it| match spec.look(&[], it, change) {

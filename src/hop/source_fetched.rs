@@ -137,8 +137,13 @@ impl Detector for SourceFetched {
     fn revisions(&self, now: &State) -> Vec<Revision> {
         let texts = artifact_revisions(now).into_iter().filter_map(Value::as_str);
         let own = texts.filter_map(|it| self.0.revision(it));
-        let origin = (self.0 == SourceKind::Oci).then(|| origin_revision(now)).flatten();
-        own.chain(origin).collect()
+        let made_of = match self.0 {
+            SourceKind::Oci => origin_revision(now),
+            SourceKind::HelmChart => packaged_from(now),
+            _ => None,
+        };
+        // Only of a commit a remote of ours could tell more.
+        own.chain(made_of.filter(|it| matches!(it, Revision::Commit(_)))).collect()
     }
 
     /// The digest of an artifact that was made of our commit; the version of a chart that was
@@ -183,6 +188,9 @@ impl Detector for SourceFetched {
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {
+        if self.0 == SourceKind::HelmChart && !change.sends_version() {
+            return packaged_from(now).is_some_and(|it| change.is_stranger(&it));
+        }
         artifact_revisions(now).into_iter().all(|it| change.is_lost_in(it, self.0))
     }
 }

@@ -156,6 +156,15 @@ pub struct GitCommit {
     ours: Mutex<Option<(CanaryId, String)>>,
 }
 
+/// What builds on the git host are told of a canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builds {
+    /// There is nothing to build.
+    Skipped,
+    /// What they make of it is on the path (rule P10).
+    Wanted,
+}
+
 /// Everything of a commit but its canary.
 #[derive(Clone, Debug)]
 pub struct EditTemplate {
@@ -163,6 +172,8 @@ pub struct EditTemplate {
     pub instance: String,
     /// File to rewrite.
     pub path: String,
+    /// What builds on the git host are told.
+    pub builds: Builds,
     /// What it holds.
     pub content: Content,
     /// How commits follow each other.
@@ -390,7 +401,8 @@ impl EditTemplate {
     fn message(&self, canary: &CanaryId) -> String {
         let mut trailers = vec![format!("Hopclock-Canary: {canary}"), self.lane_trailer()];
         trailers.extend(self.trailers.iter().cloned());
-        format!("canary {canary} [skip ci]\n\n{}\n", trailers.join("\n"))
+        let mark = if self.builds == Builds::Skipped { " [skip ci]" } else { "" };
+        format!("canary {canary}{mark}\n\n{}\n", trailers.join("\n"))
     }
 
     fn lane_trailer(&self) -> String {
@@ -441,6 +453,7 @@ mod tests {
         EditTemplate {
             instance: "team-a".to_owned(),
             path: "canary.yaml".to_owned(),
+            builds: Builds::Skipped,
             content,
             mode: PushMode::Append,
             author: None,
@@ -461,6 +474,13 @@ mod tests {
              Hopclock-Instance: team-a\n\
              Signed-off-by: Ann <ann@example.org>\n"
         );
+    }
+
+    #[test]
+    fn p10_a_commit_that_has_to_be_built_does_not_say_otherwise() {
+        let content = Content::Template("${canary}".to_owned());
+        let edit = EditTemplate { builds: Builds::Wanted, ..template(content) };
+        assert!(!edit.for_canary(&CanaryId::new("team-a", 1)).message.contains("skip ci"));
     }
 
     #[test]

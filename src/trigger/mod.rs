@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use git_commit::{
-    Author, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
-    SecretSource, is_over_ssh,
+    Author, Builds, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER,
+    PushMode, SecretSource, is_over_ssh,
 };
 pub use signing::{Signing, SigningKey};
 

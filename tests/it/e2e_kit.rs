@@ -18,7 +18,9 @@ use hopclock::model::{
     Requirement, Revision, RunRecord, SloVerdict, SourceKind, Subject,
 };
 use hopclock::remote::git::{Credentials, GitRemote, GitRemoteOptions};
-use hopclock::trigger::{Content, EditTemplate, Error, GitCommit, Published, PushMode, Trigger};
+use hopclock::trigger::{
+    Builds, Content, EditTemplate, Error, GitCommit, Published, PushMode, Trigger,
+};
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::git::{GitHostOptions, NewCommit, Webhook, WebhookFormat, WebhookMoment};
 use hopclock_sandbox::pipeline::{
@@ -172,6 +174,7 @@ impl Course {
         let plan = plan(&name);
         let content = Content::ConfigMap(ObjectName::new(CANARY_NAMESPACE, &name));
         let edit = EditTemplate {
+            builds: Builds::Skipped,
             instance: "test".to_owned(),
             path: CANARY_PATH.to_owned(),
             content,

@@ -5,7 +5,7 @@ use crate::git_kit::{append, push};
 use crate::git_ssh_kit::{Pair, SshHost, WAIT};
 use hopclock::model::{CanaryId, Clock, Moment, ObjectName};
 use hopclock::remote::git::{GitRemote, PublishError};
-use hopclock::trigger::{Content, EditTemplate, GitCommit, PushMode, Trigger};
+use hopclock::trigger::{Builds, Content, EditTemplate, GitCommit, PushMode, Trigger};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -18,6 +18,7 @@ fn host() -> Option<(Arc<SshHost>, Pair, String)> {
 
 fn trigger(remote: GitRemote) -> GitCommit {
     let edit = EditTemplate {
+        builds: Builds::Skipped,
         instance: "team-a".to_owned(),
         path: "canary/configmap.yaml".to_owned(),
         content: Content::ConfigMap(ObjectName::new("hopclock", "canary")),

@@ -11,7 +11,6 @@ use crate::engine::machine::Run;
 use crate::engine::plan::{Member, Part};
 use crate::hop::Place;
 use crate::model::{Carried, Moment, Reached, Revision, Subject};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 // === impl Run ===
@@ -25,8 +24,7 @@ impl Run {
         if self.note_arrivals() {
             self.look_again();
         }
-        let sources = self.sources();
-        let chosen: Vec<_> = sources.iter().filter_map(|it| self.candidate(it)).collect();
+        let chosen: Vec<_> = self.supposing.iter().filter_map(|it| self.candidate(it)).collect();
         let open = chosen.iter().filter(|it| it.1).map(|it| it.0.clone());
         self.open = open.collect();
         if self.change.suppose(chosen.into_iter().map(|it| it.0).collect()) {
@@ -51,11 +49,12 @@ impl Run {
         news
     }
 
-    /// The sources of which some revision may be supposed to be ours.
-    fn sources(&self) -> BTreeSet<Arc<Subject>> {
-        let supposes = |it: &Member<'_>| !self.shown(it).is_empty();
-        let members = self.plan.members().filter(|it| !matches!(it.of, Part::Witness(_)));
-        members.filter(supposes).map(|it| Arc::clone(it.subject)).collect()
+    /// Remembers a source of which some revision may be supposed to be ours. Most paths have none.
+    pub(super) fn note_source(&mut self, member: &Member<'_>, revisions: &[Revision]) {
+        let supposed = |it: &Revision| member.detector.supposes(it, &self.change);
+        if self.change.began().is_some() && revisions.iter().any(supposed) {
+            self.supposing.insert(Arc::clone(member.subject));
+        }
     }
 
     /// The revisions that a source has newly fetched since publish began and that may be ours, in

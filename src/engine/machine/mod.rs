@@ -56,6 +56,8 @@ pub struct Run {
     /// How hops were passed while an earlier process looked on.
     restored: BTreeMap<usize, Passage>,
     questions: Questions,
+    /// The sources of which some revision may be supposed to be ours (rule P9).
+    supposing: BTreeSet<Arc<Subject>>,
     /// The revisions that are taken for ours while something may still know better (rule P9).
     open: Vec<Revision>,
     objectives: Vec<Objective>,
@@ -123,6 +125,7 @@ impl Run {
             change: Change::new(canary),
             push: None,
             questions: Questions::default(),
+            supposing: BTreeSet::new(),
             open: Vec::new(),
             settling: Settling::Idle,
             ended: None,
@@ -175,6 +178,7 @@ impl Run {
             let states = &self.subjects[&seen.subject];
             let revisions = member.detector.revisions(&states[states.len() - 1]);
             self.followers[index].look(member.detector, states, &self.change);
+            self.note_source(&member, &revisions);
             self.note(member.detector, revisions);
         }
         let states = &self.subjects[&seen.subject];

@@ -112,6 +112,22 @@ fn a_chart_that_was_packaged_from_our_commit_teaches_its_version() {
 }
 
 #[test]
+fn t9_a_chart_of_a_later_commit_can_be_asked_for_and_one_of_an_old_commit_has_lost_ours() {
+    let chart = |letter: char| {
+        let from = format!("main@sha1:{}", commit(letter).id());
+        let build = letter.to_string().repeat(12);
+        next(20.0, Object::of(chart(&format!("0.1.0+{build}"), "GitRepository", &from)))
+    };
+    let detector = SourceFetched(SourceKind::HelmChart);
+    assert!(detector.revisions(&chart('d')).contains(&commit('d')));
+    let mut change = change();
+    change.dismiss(commit('a'));
+    change.dismiss(version("0.1.0"));
+    assert!(detector.has_lost(&chart('a'), &change));
+    assert!(!detector.has_lost(&chart('d'), &change), "p11: it may bring ours along");
+}
+
+#[test]
 fn a_version_that_stood_before_is_not_learned() {
     let from = |letter| format!("main@sha1:{}", commit(letter).id());
     let old = chart("0.1.0", "GitRepository", &from('a'));
