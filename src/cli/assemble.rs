@@ -3,24 +3,17 @@
 
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
-use crate::cli::{credentials, signing};
+use crate::cli::signing;
+use crate::cli::site::ScenarioSite;
 use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
-use crate::hop::{Bystander, HopConfig, Objects};
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, SourceKind, Subject};
-use crate::path::delivery::Landing;
+use crate::hop::{Bystander, Objects};
+use crate::model::{Clock, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
-use crate::remote::git::{GitRemote, GitRemoteOptions};
-use crate::trigger::{
-    Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, Trigger, TriggerConfig,
-};
+use crate::trigger::{Built, Destination, Trigger, unusable};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long one request to a git host may take.
-const GIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -58,78 +51,41 @@ impl Workshop {
             bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
             hops,
         };
-        let TriggerConfig::GitCommit(config) = &scenario.trigger;
+        let live = plan.hops.iter().filter(|it| it.place.is_arrival());
+        let site = ScenarioSite {
+            scenario: &scenario.name,
+            instance: &self.instance,
+            live: live.map(|it| (*it.subject).clone()).collect(),
+            clock: &self.clock,
+            cache_dir: &self.cache_dir,
+            reader: &reader,
+        };
+        let built = scenario.trigger.kind().build(&site).await?;
         Ok(Job {
             plan: Arc::new(plan),
-            trigger: self.git_commit(&reader, scenario, config, path).await?,
+            trigger: self.proven(&reader, scenario, built, path).await?,
             watches: Arc::new(self.cluster.clone()),
             instance: self.instance.clone(),
         })
     }
 
-    async fn git_commit(
+    /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
+    async fn proven(
         &self,
         reader: &Reader<'_>,
         scenario: &Scenario,
-        config: &GitCommitConfig,
+        built: Built,
         mut path: Objects,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let access = credentials::resolve(reader, config).await?;
-        let options = GitRemoteOptions {
-            url: access.url,
-            branch: access.branch,
-            credentials: access.credentials,
-            ca: access.ca,
-            cache_dir: self.cache_dir.clone(),
-            timeout: GIT_TIMEOUT,
-        };
-        let remote = GitRemote::open(options, self.clock.clone()).await;
-        let remote = remote
-            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
-        let now = self.clock.wall();
-        let signer = signing::signer(reader, config, now).await?;
-        let content = match (&config.template, live_config_map(scenario)) {
-            (Some(text), _) => Content::Template(text.clone()),
-            (None, Some(name)) => Content::ConfigMap(name),
-            (None, None) => {
-                return Err(unusable(format!(
-                    "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
-                    scenario.name
-                )));
-            }
-        };
-        let edit = EditTemplate {
-            instance: self.instance.clone(),
-            path: config.path.clone(),
-            content,
-            mode: config.mode.clone(),
-            author: config.author.clone(),
-            trailers: config.trailers.clone(),
-        };
-        let source = config.source.as_ref();
-        let landing = Landing {
-            source: source
-                .map(|it| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)),
-            url: remote.url().to_string(),
-            branch: remote.branch().to_owned(),
-            path: config.path.clone(),
-            shared: config.shared,
-            replaces: config.mode != PushMode::Append,
-            signs_with: config.signing.as_ref().map(signing::signature),
-        };
+        let Destination::Branch(landing, signer) = built.destination;
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
         }
-        let remote = match &signer {
-            Some(signer) => remote.signed_by(signer.clone()),
-            None => remote,
-        };
-        let trigger = Arc::new(GitCommit::new(remote, edit));
         let (cluster, instance) = (&self.cluster, &self.instance);
         let proven =
-            self.proofs.prove(cluster, scenario, instance, &landing, &path, trigger).await?;
+            self.proofs.prove(cluster, scenario, instance, &landing, &path, built.trigger).await?;
         if let Some(signer) = &signer {
-            signing::prove(reader, signer, &landing, &path, now).await?;
+            signing::prove(reader, signer, &landing, &path, self.clock.wall()).await?;
         }
         Ok(Arc::new(proven))
     }
@@ -208,15 +164,4 @@ fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
     subjects.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
-}
-
-fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {
-    scenario.hops.iter().find_map(|it| match &it.kind {
-        HopConfig::Live(config) => config.config_map.clone(),
-        _ => None,
-    })
-}
-
-fn unusable(message: String) -> ProbeError {
-    ProbeError { reason: "unusable_scenario".to_owned(), message }
 }

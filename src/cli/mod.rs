@@ -5,7 +5,6 @@
 mod args;
 mod assemble;
 mod check;
-mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod history;
@@ -20,6 +19,7 @@ mod schema;
 mod serve;
 mod signing;
 mod since;
+mod site;
 mod state;
 mod state_dir;
 mod stop;

@@ -8,11 +8,9 @@
 use crate::cli::say;
 use crate::cluster::Cluster;
 use crate::config::Scenario;
-use crate::hop::{HopConfig, Objects};
-use crate::model::{Ancestry, CanaryId, GroupKind, ProbeError, Revision, Subject, Survey};
-use crate::path::delivery::{
-    Consent, KINDS, Landing, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree,
-};
+use crate::hop::{Objects, Place};
+use crate::model::{Ancestry, CanaryId, GroupKind, Landing, ProbeError, Revision, Subject, Survey};
+use crate::path::delivery::{Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree};
 use crate::trigger::{self, Published, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -152,11 +150,11 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     let (mut sources, mut appliers, mut live) = (Vec::new(), Vec::new(), Vec::new());
     for hop in &scenario.hops {
         let Some(subject) = hop.kind.kind().subject() else { continue };
-        match hop.kind {
-            HopConfig::SourceFetched(_) => sources.push(subject),
-            HopConfig::Applied(_) => appliers.push(subject),
-            HopConfig::Live(_) => live.push(subject),
-            HopConfig::WebhookReceived(_) => {}
+        match hop.kind.kind().traits().place {
+            Place::Fetch | Place::Chart => sources.push(subject),
+            Place::Apply => appliers.push(subject),
+            Place::Live => live.push(subject),
+            _ => {}
         }
     }
     Pipeline { objects, sources, appliers, live }

@@ -1,7 +1,6 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{GroupKind, Subject};
-use crate::path::delivery::proof::Landing;
+use crate::model::{GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
 use crate::path::delivery::{Refusal, verify};
 use serde_json::Value;
@@ -238,7 +237,7 @@ fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::delivery::Signature;
+    use crate::model::Signature;
     use serde_json::json;
 
     fn landing() -> Landing {
