@@ -81,9 +81,7 @@ impl Workshop {
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
         }
-        let (cluster, instance) = (&self.cluster, &self.instance);
-        let proven =
-            self.proofs.prove(cluster, scenario, instance, &landing, &path, built.trigger).await?;
+        let proven = self.proofs.prove(self, scenario, &landing, &path, built.trigger).await?;
         if let Some(signer) = &signer {
             signing::prove(reader, signer, &landing, &path, self.clock.wall()).await?;
         }

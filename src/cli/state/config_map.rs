@@ -151,13 +151,13 @@ mod stored {
     use serde_json::json;
     use std::sync::Arc;
 
-    async fn store(sandbox: &Sandbox, writer: &str) -> ConfigMapStore {
+    async fn store(sandbox: &Sandbox, writer: &str) -> Result<ConfigMapStore, Error> {
         // Fails if another test has chosen it already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let kubeconfigs = vec![sandbox.kubeconfig()];
         let options = ClusterOptions { kubeconfigs, ..ClusterOptions::default() };
-        let cluster = Cluster::connect(options, Arc::new(SystemClock::new())).await.unwrap();
-        ConfigMapStore::new(cluster, ObjectName::new("flux-system", "state"), writer)
+        let cluster = Cluster::connect(options, Arc::new(SystemClock::new())).await?;
+        Ok(ConfigMapStore::new(cluster, ObjectName::new("flux-system", "state"), writer))
     }
 
     fn batch(scenario: &str, count: u64) -> Batch {
@@ -173,7 +173,7 @@ mod stored {
     #[tokio::test]
     async fn a_strangers_label_is_kept_and_hinders_nobody() {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-        let mut ours = store(&sandbox, "one").await;
+        let mut ours = store(&sandbox, "one").await.unwrap();
         ours.load().await.unwrap();
         ours.save(&batch("a", 1)).await.unwrap();
         let label = json!({"metadata": {"labels": {"team": "platform"}}});
@@ -181,20 +181,20 @@ mod stored {
         ours.save(&batch("a", 2)).await.unwrap();
         let stored = sandbox.store().get(&key()).unwrap();
         assert_eq!(stored["metadata"]["labels"]["team"], "platform");
-        let kept = store(&sandbox, "two").await.load().await.unwrap();
+        let kept = store(&sandbox, "two").await.unwrap().load().await.unwrap();
         assert_eq!(kept["a"].totals, json!({"runs": 2}));
     }
 
     #[tokio::test]
     async fn what_was_deleted_is_written_anew_with_everything_that_is_known() {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-        let mut ours = store(&sandbox, "one").await;
+        let mut ours = store(&sandbox, "one").await.unwrap();
         ours.load().await.unwrap();
         ours.save(&batch("a", 1)).await.unwrap();
         ours.save(&batch("b", 2)).await.unwrap();
         sandbox.store().delete(&key(), "kubectl-delete").unwrap();
         ours.save(&batch("b", 3)).await.unwrap();
-        let kept = store(&sandbox, "one").await.load().await.unwrap();
+        let kept = store(&sandbox, "one").await.unwrap().load().await.unwrap();
         let totals: Vec<_> = kept.values().map(|it| it.totals["runs"].clone()).collect();
         assert_eq!(totals, [1, 3]);
     }
@@ -202,14 +202,15 @@ mod stored {
     #[tokio::test]
     async fn a_second_hopclock_is_an_error_that_names_it_and_loses_nothing() {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-        let (mut one, mut two) = (store(&sandbox, "one").await, store(&sandbox, "two").await);
+        let mut one = store(&sandbox, "one").await.unwrap();
+        let mut two = store(&sandbox, "two").await.unwrap();
         one.load().await.unwrap();
         one.save(&batch("a", 1)).await.unwrap();
         two.load().await.unwrap();
         two.save(&batch("b", 1)).await.unwrap();
         let error = one.save(&batch("a", 2)).await.unwrap_err();
         assert!(error.message.contains("`two` wrote it"), "{}", error.message);
-        let kept = store(&sandbox, "two").await.load().await.unwrap();
+        let kept = store(&sandbox, "two").await.unwrap().load().await.unwrap();
         assert_eq!(kept["a"].totals, json!({"runs": 1}));
     }
 }
