@@ -187,6 +187,24 @@ async fn a_run_that_is_saved_again_is_the_newer_one() {
 }
 
 #[tokio::test]
+async fn o4_ticks_that_come_again_after_a_clock_was_set_back_are_rows_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.sqlite");
+    let first = timed_out("fleet", minutes_ago(20));
+    let mut again = first.clone();
+    again.record.canary = CanaryId::new("hopclock", first.record.canary.sequence() + 1);
+    write(&path, vec![first.clone(), again.clone()]).await;
+    let history = History::open_read_only(&path).unwrap();
+    assert_eq!(history.runs(&Filter::default()).unwrap().len(), 2);
+    let Found::Several(both) = history.run(None, Which::Due(first.due)).unwrap() else {
+        panic!("two runs were due then")
+    };
+    assert_eq!(both.len(), 2);
+    let mark = again.record.canary.to_string();
+    assert_eq!(history.run(None, Which::Canary(&mark)).unwrap(), Found::One(Box::new(again)));
+}
+
+#[tokio::test]
 async fn accounts_come_back_until_their_scenario_is_forgotten_and_its_runs_stay() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.sqlite");
