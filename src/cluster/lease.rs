@@ -12,7 +12,7 @@
 use crate::cluster::hub::Hub;
 use crate::cluster::object::{MANAGED_BY, MANAGER, Place};
 use crate::cluster::{Cluster, Error};
-use crate::model::Moment;
+use crate::model::{Moment, fnv1a};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -254,11 +254,7 @@ impl Sightings {
 /// The name of a lane's Lease: any text makes a valid one, always the same.
 #[must_use]
 pub fn lease_name(lane: &str) -> String {
-    // FNV-1a, which will be the same in every version of hopclock and of Rust.
-    let hash = lane.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("hopclock-lane-{hash:016x}")
+    format!("hopclock-lane-{:016x}", fnv1a(lane.bytes()))
 }
 
 fn spec(object: &Value) -> Spec {

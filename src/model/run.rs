@@ -185,6 +185,12 @@ impl Passage {
     pub fn at(&self) -> Option<Span> {
         if let Self::Reached { at, .. } = self { Some(*at) } else { None }
     }
+
+    /// From the hops before it, if that is known.
+    #[must_use]
+    pub fn stage(&self) -> Option<Span> {
+        if let Self::Reached { stage, .. } = self { *stage } else { None }
+    }
 }
 
 /// Writes a length as seconds.

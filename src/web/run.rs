@@ -70,7 +70,7 @@ pub(super) async fn request(
 /// The answer where runs cannot be asked for.
 pub(super) fn off() -> Response {
     let sentence = "runs cannot be asked for here: only `hopclock serve` makes them, once it is \
-                    told who may ask, with a file that holds a token or with TokenReviews";
+                    told who may ask, with `--token-file FILE` or `--token-review`";
     refusal(StatusCode::NOT_FOUND, "off", sentence)
 }
 

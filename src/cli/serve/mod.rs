@@ -4,6 +4,7 @@
 //! cluster and the store are waited for; whatever the folder says is taken up as it changes.
 
 mod assembly;
+mod ends;
 mod folder;
 mod gate;
 mod place;
@@ -20,7 +21,7 @@ use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::stop::Stop;
-use crate::cli::{Exit, complain, metrics, say};
+use crate::cli::{Exit, complain, metrics, say, stop};
 use crate::cluster::Cluster;
 use crate::engine::SystemClock;
 use crate::model::Clock;
@@ -47,6 +48,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         }
     };
     let stop = Stop::listen();
+    stop::survive_hangups();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let place = Place::of(arguments);
     let cluster: Arc<OnceLock<Cluster>> = Arc::default();

@@ -4,6 +4,7 @@ use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::assembly::ScenarioAssembly;
+use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
 use crate::cli::serve::place::Place;
 use crate::cli::serve::requests::Requests;
@@ -138,7 +139,7 @@ impl Work<'_> {
         let around = Surroundings {
             clock: self.clock.clone(),
             journal: Arc::new(recorder.clone()),
-            observer: Arc::new(recorder.clone()),
+            observer: Arc::new(Ends::new(Arc::new(recorder.clone()))),
         };
         let forget = recorder.clone();
         let setting = Setting {
