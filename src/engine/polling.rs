@@ -428,6 +428,6 @@ mod tests {
         let seen = watching.ready().unwrap().unwrap();
         assert_eq!(*seen.state.value, json!(2));
         *remote.shows.lock().unwrap() = Err(());
-        assert_eq!(watching.prove(limit).await, [remote.subject.clone()]);
+        assert_eq!(watching.prove(limit).await, std::slice::from_ref(&remote.subject));
     }
 }
