@@ -18,6 +18,7 @@ use crate::trigger::{
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long one request to a git host may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,6 +36,24 @@ pub(super) struct Workshop {
     pub(super) cache_dir: PathBuf,
     /// What was proven of deliveries.
     pub(super) proofs: Arc<Proofs>,
+    /// Room for jobs that are being made.
+    pub(super) bench: Arc<Bench>,
+}
+
+/// Room for a few jobs that are being made. At its start a service looks at every path, and each
+/// look may list the whole cluster: all at once they would take memory that is never needed again.
+/// Making a job asks nobody but the cluster, so none waits here for somebody else's remote.
+pub(super) struct Bench(Semaphore);
+
+/// Jobs that are made at once.
+const AT_ONCE: usize = 2;
+
+// === impl Bench ===
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
 }
 
 // === impl Workshop ===
@@ -42,6 +61,8 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        // Nobody closes it; and without room things go on all the same.
+        let _room = self.bench.0.acquire().await;
         let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {

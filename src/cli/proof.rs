@@ -238,6 +238,7 @@ mod tests {
             instance: "hopclock".to_owned(),
             cache_dir: sandbox.kubeconfig().with_file_name("cache"),
             proofs: Arc::default(),
+            bench: Arc::default(),
         })
     }
 

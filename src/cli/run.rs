@@ -154,6 +154,7 @@ pub(super) async fn workshop(
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
         proofs: Arc::default(),
+        bench: Arc::default(),
     })
 }
 
