@@ -52,7 +52,7 @@ async fn kill(minutes: u64, seed: u64) {
         let part = Duration::from_millis(chance.u64(0..60_000));
         soak.until_then(began + MINUTE * minute + part).await;
         standings.push(soak.kill().await);
-        if standings.len() % ROW == 0 {
+        if standings.len().is_multiple_of(ROW) {
             row(&began, standings.len(), &standings);
         }
         soak.start().await;

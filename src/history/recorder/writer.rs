@@ -93,7 +93,9 @@ impl Writer {
         mut accounts: BTreeMap<String, Account>,
         trouble: watch::Sender<Option<StoreError>>,
     ) -> Self {
-        accounts.values_mut().for_each(|it| it.totals = Value::Null);
+        for it in accounts.values_mut() {
+            it.totals = Value::Null;
+        }
         let (evidence, changed, waiting) = Default::default();
         Self { store, totals, accounts, evidence, changed, waiting, trouble }
     }

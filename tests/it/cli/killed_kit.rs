@@ -233,7 +233,7 @@ impl Soak {
         self.complain_of(&mut service);
         let (used, files) = self.sizes();
         let rows = self.compare_rows(Rows::Exactly).await;
-        self.compare_pushes().await;
+        self.compare_pushes();
         Standing { account, rows, memory, used, files }
     }
 
@@ -323,7 +323,7 @@ impl Soak {
     }
 
     /// No lane has seen more pushes than it has runs.
-    async fn compare_pushes(&mut self) {
+    fn compare_pushes(&mut self) {
         let updates = self.sandbox.git().ref_updates();
         for name in (0..self.course.lanes).map(name) {
             let pushes =
