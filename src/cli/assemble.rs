@@ -11,9 +11,11 @@ use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, Objects};
 use crate::model::{Clock, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
+use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Trigger, unusable};
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -24,10 +26,30 @@ pub(super) struct Workshop {
     pub(super) clock: Arc<dyn Clock>,
     /// Name of this installation.
     pub(super) instance: String,
+    /// Where HTTP clients come from.
+    pub(super) clients: Clients,
     /// Folder of the git caches.
     pub(super) cache_dir: PathBuf,
     /// What was proven of deliveries.
     pub(super) proofs: Arc<Proofs>,
+    /// Room for jobs that are being made.
+    pub(super) bench: Arc<Bench>,
+}
+
+/// Room for a few jobs that are being made. At its start a service looks at every path, and each
+/// look may list the whole cluster: all at once they would take memory that is never needed again.
+/// Making a job asks nobody but the cluster, so none waits here for somebody else's remote.
+pub(super) struct Bench(Semaphore);
+
+/// Jobs that are made at once.
+const AT_ONCE: usize = 2;
+
+// === impl Bench ===
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
 }
 
 // === impl Workshop ===
@@ -35,6 +57,8 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        // Nobody closes it; and without room things go on all the same.
+        let _room = self.bench.0.acquire().await;
         let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
@@ -57,6 +81,7 @@ impl Workshop {
             instance: &self.instance,
             live: live.map(|it| (*it.subject).clone()).collect(),
             clock: &self.clock,
+            clients: &self.clients,
             cache_dir: &self.cache_dir,
             reader: &reader,
         };

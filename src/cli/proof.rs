@@ -221,6 +221,7 @@ mod tests {
     use crate::config::load_text;
     use crate::engine::SystemClock;
     use crate::model::Clock;
+    use crate::remote::Clients;
     use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
     use hopclock_sandbox::store::{Key, Part};
     use jiff::Timestamp;
@@ -267,6 +268,8 @@ mod tests {
             instance: "hopclock".to_owned(),
             cache_dir: sandbox.kubeconfig().with_file_name("cache"),
             proofs: Arc::default(),
+            clients: Clients::default(),
+            bench: Arc::default(),
         };
         Ok((workshop, clock))
     }

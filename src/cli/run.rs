@@ -14,6 +14,7 @@ use crate::model::{
     CanaryId, Clock, Event, HopRecord, Observer, Origin, Outcome, Passage, ProbeError, RunRecord,
     Span,
 };
+use crate::remote::Clients;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -154,6 +155,8 @@ pub(super) async fn workshop(
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
         proofs: Arc::default(),
+        clients: Clients::default(),
+        bench: Arc::default(),
     })
 }
 

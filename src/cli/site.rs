@@ -3,6 +3,7 @@
 use crate::cli::reader::Reader;
 use crate::model::{Clock, ObjectName, ProbeError, Secret, Subject};
 use crate::path::delivery;
+use crate::remote::Clients;
 use crate::trigger::{SecretSource, Site};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub(super) struct ScenarioSite<'a> {
     pub(super) live: Vec<Subject>,
     /// The only source of time.
     pub(super) clock: &'a Arc<dyn Clock>,
+    /// Where HTTP clients come from.
+    pub(super) clients: &'a Clients,
     /// Folder of the caches.
     pub(super) cache_dir: &'a Path,
     /// Reads the cluster.
@@ -43,6 +46,10 @@ impl Site for ScenarioSite<'_> {
 
     fn clock(&self) -> Arc<dyn Clock> {
         self.clock.clone()
+    }
+
+    fn clients(&self) -> Clients {
+        self.clients.clone()
     }
 
     fn cache_dir(&self) -> &Path {

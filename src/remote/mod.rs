@@ -3,3 +3,5 @@
 mod client;
 pub mod git;
 pub mod server;
+
+pub use client::Clients;

@@ -1,6 +1,7 @@
 //! What a trigger is built from: the port to whoever knows the cluster and the machine.
 
 use crate::model::{Clock, ObjectName, ProbeError, Secret, Subject};
+use crate::remote::Clients;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -22,6 +23,9 @@ pub trait Site: Send + Sync {
 
     /// The only source of time.
     fn clock(&self) -> Arc<dyn Clock>;
+
+    /// Where HTTP clients come from.
+    fn clients(&self) -> Clients;
 
     /// Folder for what may be forgotten.
     fn cache_dir(&self) -> &Path;

@@ -190,6 +190,7 @@ impl Course {
             ca: None,
             cache_dir: self.bench.caches.path().to_owned(),
             timeout: Duration::from_secs(30),
+            clients: hopclock::remote::Clients::default(),
         };
         let remote = GitRemote::open(options, self.bench.clock.clone()).await.unwrap();
         Arc::new(GitCommit::new(remote, self.edit.clone()))

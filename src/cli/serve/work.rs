@@ -12,7 +12,7 @@ use crate::cli::serve::standing::Standing;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, run};
 use crate::cluster::{Cluster, Echo, EchoOptions};
-use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings, Totals};
+use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings};
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
 use crate::model::{Account, Clock};
@@ -187,11 +187,14 @@ impl Work<'_> {
         // Whatever was forgotten before is so now, and does not take new series along.
         crew.recorder.flush().await;
         for (name, good) in &look.scenarios {
-            self.metrics.declare(&metrics::series(&good.scenario));
-            if let Some(account) = crew.accounts.get(name)
-                && let Err(error) = self.metrics.restore(name, &account.totals)
-            {
-                tracing::error!("{error}; they begin anew");
+            let series = metrics::series(&good.scenario);
+            match crew.accounts.get(name) {
+                Some(account) => {
+                    if let Err(error) = self.metrics.declare_with(&series, &account.totals) {
+                        tracing::error!("{error}; they begin anew");
+                    }
+                }
+                None => self.metrics.declare(&series),
             }
         }
         let entries = look.scenarios.values().map(|it| entry(&crew.workshop, it)).collect();

@@ -23,6 +23,7 @@ impl Kind for GitCommitConfig {
             ca: access.ca,
             cache_dir: site.cache_dir().to_owned(),
             timeout: GIT_TIMEOUT,
+            clients: site.clients(),
         };
         let remote = GitRemote::open(options, site.clock()).await;
         let remote = remote

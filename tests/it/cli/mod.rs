@@ -7,6 +7,9 @@ mod bad_source;
 mod delivery;
 mod exit_codes;
 mod help;
+mod killed;
+#[allow(dead_code, reason = "the benches use more of it")]
+mod killed_kit;
 pub(crate) mod kit;
 mod output;
 mod over_ssh;
