@@ -12,5 +12,6 @@
 pub mod api;
 pub mod flux;
 pub mod git;
+mod loopback;
 pub mod pipeline;
 pub mod store;
