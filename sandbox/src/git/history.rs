@@ -210,6 +210,7 @@ pub(super) fn create(shared: &Shared, name: &str, branch: &str) -> Result<(), Er
         config.set_bool("http.receivepack", true)?;
         config.set_bool("uploadpack.allowAnySHA1InWant", true)?;
         config.set_bool("receive.autogc", false)?;
+        config.set_bool("receive.advertisePushOptions", true)?;
         config.set_str("core.hooksPath", "/dev/null")
     };
     create().map_err(git("create a repository"))

@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod backend;
+mod clone;
 mod fault;
 mod fetch;
 mod history;
@@ -29,6 +30,7 @@ use tokio::sync::broadcast;
 use crate::loopback::{self, Server, tls};
 
 pub use access::{Account, Credentials, Rights};
+pub use clone::{CloneError, WorkingClone};
 pub use fault::{Fault, FaultRule, RequestKind, RequestRecord};
 pub use fetch::{FetchError, Fetched, GitRef};
 pub use history::{NewCommit, RefUpdate, UpdatedBy};

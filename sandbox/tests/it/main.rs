@@ -6,6 +6,7 @@
 
 mod api;
 mod flux_facts;
+mod image_stories;
 mod lab;
 mod normal;
 mod pipeline;
