@@ -153,6 +153,12 @@ impl Registry {
         state.tokens = gate::Tokens::default();
     }
 
+    /// Who may do what now.
+    #[must_use]
+    pub fn gate(&self) -> Gate {
+        self.inner.shared.lock().gate.clone()
+    }
+
     /// What a repository refuses from now on.
     pub fn set_rules(&self, repository: &str, rules: Rules) {
         self.inner.shared.lock().rules.insert(repository.to_owned(), rules);

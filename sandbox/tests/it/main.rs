@@ -6,6 +6,8 @@
 
 mod api;
 mod flux_facts;
+mod image_facts;
+mod image_lanes;
 mod image_stories;
 mod lab;
 mod normal;
