@@ -105,7 +105,7 @@ async fn after_push(shared: &Arc<Shared>, name: &str, push: &pkt::Push, served: 
     let at = served.reported.unwrap_or_else(Instant::now);
     for command in &push.commands {
         if pkt::reports_ok(&served.body, &command.reference) {
-            let update = shared.stamp(name, command, at, UpdatedBy::Push);
+            let update = shared.stamp(name, command, at, UpdatedBy::Push, &push.options);
             webhook::send(shared, &update).await;
         }
     }

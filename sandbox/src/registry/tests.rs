@@ -234,9 +234,19 @@ async fn a_bearer_token_is_good_for_its_scope_and_for_a_while() {
         let challenge = header(&refused, "www-authenticate");
         assert!(challenge.ends_with("error=\"insufficient_scope\""), "{challenge}");
     }
+    let form = "scope=repository:a:pull&grant_type=password&username=user&password=pw";
+    let posted = lab.ask(Method::POST, "/token").body(form).send().await.unwrap();
+    assert!(posted.json::<Value>().await.unwrap()["access_token"].is_string());
     tokio::time::advance(std::time::Duration::from_secs(301)).await;
     let refused = ask(Method::GET, "/v2/a/tags/list").await;
     assert!(header(&refused, "www-authenticate").ends_with("error=\"invalid_token\""));
+    let mut gate = lab.registry.gate();
+    gate.anonymous = Rights::Pull;
+    lab.registry.set_gate(gate);
+    let given: Value = lab.get("/token?scope=repository:a:pull").await.json().await.unwrap();
+    let bearer = given["token"].as_str().unwrap();
+    let request = lab.ask(Method::GET, "/v2/a/tags/list").bearer_auth(bearer);
+    assert_eq!(request.send().await.unwrap().status(), 200, "who has no password gets a token too");
 }
 
 #[tokio::test]
