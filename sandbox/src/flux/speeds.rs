@@ -50,7 +50,7 @@ pub struct Speeds {
     pub automation_clone: Duration,
     /// Setting values, committing, and the push up to the moment at which the host moves the ref.
     pub automation_push: Duration,
-    /// From there to the end of the push.
+    /// From there to the end of the push, if the git host is not slower.
     pub automation_answer: Duration,
     /// Wait after a dependency was not ready, or an artifact not there.
     pub dependency_requeue: Duration,

@@ -1,5 +1,6 @@
 //! From changed manifests to a commit on the git host.
 
+use tokio::time::Instant;
 use tokio::time::sleep;
 
 use super::Failure;
@@ -66,11 +67,13 @@ impl ImageUpdateAutomations {
         };
         let speeds = self.context.speeds();
         sleep(speeds.automation_push).await;
+        let started = Instant::now();
         let pushed = tokio::task::spawn_blocking(move || workspace.push(&order)).await;
         let commit = pushed.map_err(|_| gone())?.map_err(|why| {
             Failure::new("GitOperationFailed", format!("failed to update source: {why}"))
         })?;
-        sleep(speeds.automation_answer).await;
+        // A host on the wire takes its own time, which is part of the recorded one.
+        sleep(speeds.automation_answer.saturating_sub(started.elapsed())).await;
         let (branch, refspec) = (plan.branch.clone(), plan.refspec.clone());
         Ok(Pushed { commit, branch, refspec, message })
     }
