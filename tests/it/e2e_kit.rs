@@ -96,7 +96,11 @@ impl Bench {
     /// The same with a git host that speaks TLS.
     pub(crate) async fn with_tls() -> Self {
         let git = GitHostOptions { tls: true, ..GitHostOptions::default() };
-        Self::of(SandboxOptions { speeds: quick(), git }, Timing::default()).await
+        Self::of(
+            SandboxOptions { speeds: quick(), git, ..SandboxOptions::default() },
+            Timing::default(),
+        )
+        .await
     }
 
     async fn of(options: SandboxOptions, timing: Timing) -> Self {
