@@ -8,6 +8,7 @@ mod duration;
 mod event;
 pub mod flux;
 mod histogram;
+pub mod image_policy;
 mod kept;
 mod ledger;
 mod object_name;
