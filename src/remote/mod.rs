@@ -2,4 +2,5 @@
 
 mod client;
 pub mod git;
+pub mod registry;
 pub mod server;
