@@ -121,8 +121,20 @@ impl Language {
         if inclusive && wish.is_none() && self.contains(bound) {
             return Some(bound.to_owned());
         }
+        self.closest_sharing(side, bound, bound.len(), wish)
+    }
+
+    /// The same, beyond the bound itself and sharing at most so much with it.
+    pub(super) fn closest_sharing(
+        &self,
+        side: Side,
+        bound: &str,
+        most: usize,
+        wish: Option<&str>,
+    ) -> Option<String> {
         let bound = bound.as_bytes();
-        let places = self.along(bound, wish);
+        let mut places = self.along(bound, wish);
+        places.truncate(most + 1);
         for (shared, place) in places.iter().enumerate().rev() {
             for byte in self.beyond(side, bound.get(shared).copied(), wish) {
                 if let Some(found) = self.through(place, &bound[..shared], byte, wish) {

@@ -15,6 +15,7 @@ use crate::model::image_policy::language::Language;
 use crate::model::image_policy::order::Order;
 use crate::model::image_policy::{Carries, ImagePolicy, NextTag};
 use space::Space;
+use std::ops::Range;
 
 /// Most values that are tried.
 const MOST_TRIES: usize = 200;
@@ -40,10 +41,8 @@ impl Marks {
 
     fn carried_by(&self, tag: &str) -> Carries {
         let stands = |mark: &str| {
-            tag.match_indices(mark).any(|(at, _)| {
-                let part = |it: char| it.is_ascii_alphanumeric();
-                !tag[..at].ends_with(part) && !tag[at + mark.len()..].starts_with(part)
-            })
+            let mut places = tag.match_indices(mark).map(|(at, _)| at..at + mark.len());
+            places.any(|it| is_word(tag, &it))
         };
         match () {
             () if stands(&self.canary) => Carries::Canary,
@@ -51,6 +50,33 @@ impl Marks {
             () => Carries::Nothing,
         }
     }
+
+    /// Where an earlier canary of the same instance stands in a text, or else an earlier sequence,
+    /// and what of this one belongs there.
+    fn earlier(&self, text: &str) -> Option<(Range<usize>, &str)> {
+        [&self.canary, &self.sequence].into_iter().find_map(|mark| {
+            let instance = mark.strip_suffix(&self.sequence)?;
+            let place = earlier(text, instance, &self.sequence)?;
+            Some((place, mark.as_str()))
+        })
+    }
+}
+
+/// Where this instance's mark with an earlier sequence stands as a word of its own.
+fn earlier(text: &str, instance: &str, sequence: &str) -> Option<Range<usize>> {
+    let hex = |it: u8| it.is_ascii_digit() || (b'a'..=b'f').contains(&it);
+    text.match_indices(instance).map(|(at, _)| at).find_map(|at| {
+        let digits = at + instance.len()..at + instance.len() + sequence.len();
+        let found = text.get(digits.clone())?;
+        let place = at..digits.end;
+        let is_earlier = found.bytes().all(hex) && found < sequence;
+        (is_earlier && is_word(text, &place)).then_some(place)
+    })
+}
+
+fn is_word(text: &str, place: &Range<usize>) -> bool {
+    let part = |it: char| it.is_ascii_alphanumeric();
+    !text[..place.start].ends_with(part) && !text[place.end..].starts_with(part)
 }
 
 pub(super) fn next(

@@ -2,7 +2,7 @@
 //! the range admits those.
 
 use crate::model::image_policy::language::{Language, Side};
-use crate::model::image_policy::next::Marks;
+use crate::model::image_policy::next::{Marks, earlier};
 use crate::model::image_policy::pattern::Pattern;
 use crate::model::image_policy::range::Range;
 use crate::model::image_policy::version::{Version, is_prerelease};
@@ -62,6 +62,7 @@ fn near(range: &Range, now: Option<&Version>, marks: &Marks) -> Vec<Version> {
         let known = known.into_iter().map(|it| it.pre.as_str()).filter(|it| !it.is_empty());
         let mut prereleases = vec![canary(&marks.canary)];
         for pre in known {
+            prereleases.extend(renewed(pre, marks));
             prereleases.push(format!("{pre}.{}", canary(&marks.canary)));
             prereleases.extend(bumped(pre));
             prereleases.push(format!("{pre}.0"));
@@ -76,6 +77,13 @@ fn near(range: &Range, now: Option<&Version>, marks: &Marks) -> Vec<Version> {
 /// The canary's id as one identifier of a prerelease.
 fn canary(id: &str) -> String {
     id.replace(['.', '_'], "-")
+}
+
+/// A prerelease with this canary in the place of an earlier one.
+fn renewed(pre: &str, marks: &Marks) -> Option<String> {
+    let canary = canary(&marks.canary);
+    let place = earlier(pre, canary.strip_suffix(&marks.sequence)?, &marks.sequence)?;
+    Some(format!("{}{canary}{}", &pre[..place.start], &pre[place.end..]))
 }
 
 /// A prerelease with one of its numbers one higher, the last first.

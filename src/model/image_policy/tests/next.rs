@@ -5,7 +5,7 @@ use crate::model::CanaryId;
 use crate::model::image_policy::{Carries, canary_in};
 
 /// Kind, range or order, pattern, extract, the tags that are there, the next one.
-const NEXT: [(&str, &str, &str, &str, &str, &str); 44] = [
+const NEXT: [(&str, &str, &str, &str, &str, &str); 47] = [
     // Versions, where the range admits no prereleases.
     ("semver", "1.x", "", "", "1.0.0 1.2.3 2.0.0 latest", "1.2.4"),
     ("semver", "1.x", "", "", "v1.2.3", "v1.2.4"),
@@ -31,6 +31,14 @@ const NEXT: [(&str, &str, &str, &str, &str, &str); 44] = [
     ),
     ("semver", ">=1.0.0-0", "", "", "1.2.3-rc.1", "1.2.3-rc.1.hopclock-1a1fbe67da8"),
     ("semver", ">1.2.3-alpha <1.2.3", "", "", "", "1.2.3-hopclock-1a1fbe67da8"),
+    (
+        "semver",
+        ">=1.0.0-0",
+        "",
+        "",
+        "1.2.3-rc.1.hopclock-1a1fbe67da7",
+        "1.2.3-rc.1.hopclock-1a1fbe67da8",
+    ),
     // Versions inside tags.
     ("semver", "1.x", "^(?P<v>.*)-alpine$", "$v", "1.2.3-alpine 1.9.0", "1.2.4-alpine"),
     (
@@ -70,6 +78,8 @@ const NEXT: [(&str, &str, &str, &str, &str, &str); 44] = [
         "20261120-x",
         "20261121-hopclock-1a1fbe67da8",
     ),
+    ("alphabetical", "desc", "", "", "main-4-hopclock-1a1fbe67da7", "main-3-hopclock-1a1fbe67da8"),
+    ("alphabetical", "asc", "^[a-f0-9-]+$", "", "abc-1a1fbe67da7", "abc-1a1fbe67da8"),
     // Numbers.
     ("numerical", "asc", "", "", "1 2 10", "11"),
     ("numerical", "asc", "", "", "", "1"),
