@@ -7,6 +7,8 @@ use hopclock::remote::registry::{
 use hopclock_sandbox::git::{GitHost, GitHostOptions};
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
@@ -116,6 +118,83 @@ async fn credentials_that_are_refused_are_sent_once_and_shown_nowhere() {
     assert_eq!(stub.lines().len(), 2);
     let open = client(&stub.host, Credentials::None).tags().await.unwrap_err();
     assert!(matches!(open, Error::NoCredentials { .. }), "{open}");
+}
+
+#[tokio::test]
+async fn a_token_without_the_right_is_no_wrong_password() {
+    let stub = Stub::start().await;
+    stub.tell(PUT, [stub.challenge()]);
+    stub.tell("GET /token", [told(200).saying(r#"{"token": "pull-only"}"#)]);
+    let error = client(&stub.host, secret()).publish("1.0.1", &manifest()).await.unwrap_err();
+    assert!(
+        matches!(error, PublishError::Failed(Error::Forbidden { deed: Deed::Push, .. })),
+        "{error}"
+    );
+    assert_eq!(stub.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn a_credential_helper_that_is_missing_is_named() {
+    let stub = Stub::start().await;
+    let repository = options(&stub.host, Credentials::None).repository;
+    for config in [
+        json!({"credHelpers": {&stub.host: "not-installed"}}),
+        json!({"auths": {}, "credsStore": "not-installed"}),
+    ] {
+        let bytes = config.to_string().into_bytes();
+        let error = Credentials::of_docker_config(&bytes, &repository).await.unwrap_err();
+        assert_eq!(error.reason(), "registry_helper");
+        let says = "`docker-credential-not-installed`";
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+/// The program that cargo made of these tests runs itself with a PATH of its own.
+#[tokio::test]
+async fn credential_helpers_are_asked_and_their_failures_are_told_apart() {
+    const INNER: &str = "HOPCLOCK_TEST_CREDENTIAL_HELPERS";
+    if std::env::var_os(INNER).is_some() {
+        return ask_helpers().await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, script) in [
+        ("good", r#"echo "{\"Username\": \"$host\", \"Secret\": \"s\"}""#),
+        ("token", r#"echo "{\"Username\": \"<token>\", \"Secret\": \"s\"}""#),
+        ("empty", "echo credentials not found in native keychain; exit 1"),
+        ("fails", "echo pl4nted; exit 1"),
+        ("odd", "echo pl4nted"),
+    ] {
+        let file = folder.path().join(format!("docker-credential-{name}"));
+        std::fs::write(&file, format!("#!/bin/sh\nread host\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let test = "registry_faults::credential_helpers_are_asked_and_their_failures_are_told_apart";
+    let paths = [folder.path().to_owned(), "/usr/bin".into(), "/bin".into()];
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env("PATH", std::env::join_paths(paths).unwrap())
+        .env(INNER, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+async fn ask_helpers() {
+    let repository = Repository::parse("registry.test/app", false).unwrap();
+    let ask = async |name: &str| {
+        let config = json!({"credHelpers": {"registry.test": name}}).to_string();
+        Credentials::of_docker_config(config.as_bytes(), &repository).await
+    };
+    let good = ask("good").await.unwrap();
+    assert!(matches!(good, Credentials::Basic { user, .. } if user == "registry.test"));
+    assert!(matches!(ask("token").await.unwrap(), Credentials::Identity(_)));
+    assert!(matches!(ask("empty").await.unwrap(), Credentials::None));
+    for (name, says) in [("fails", "failed"), ("odd", "something else than credentials")] {
+        let error = ask(name).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(!format!("{error} {error:?}").contains("pl4nted"));
+    }
 }
 
 #[tokio::test]

@@ -179,8 +179,8 @@ pub enum Error {
         /// Where tokens are given.
         realm: String,
     },
-    /// 403, or a token without the right.
-    #[error("registry `{registry}` forbids {deed} `{repository}` (403){}: {}", said_of(.said), .deed.advice())]
+    /// 403, or 401 for a token without the right.
+    #[error("registry `{registry}` forbids {deed} `{repository}`{}: {}", said_of(.said), .deed.advice())]
     Forbidden {
         /// The registry.
         registry: String,

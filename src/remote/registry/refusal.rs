@@ -57,6 +57,10 @@ impl Session {
             (401, _) if !self.credentials.are_given() => {
                 Error::NoCredentials { registry, repository }
             }
+            // Who we are was accepted where tokens are given: it is the right that lacks.
+            (401, _) if self.learned().token.is_some() => {
+                Error::Forbidden { registry, repository, deed, said: message }
+            }
             (401, _) => Error::Unauthorized { registry, repository },
             (400 | 403 | 409 | 412, Some(tag))
                 if deed == Deed::Push && is_immutable(status, said) =>

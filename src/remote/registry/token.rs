@@ -28,7 +28,7 @@ impl Session {
         realm: &str,
         service: Option<&str>,
     ) -> Result<SecretString, Error> {
-        let url = self.realm(realm)?;
+        let url = self.place_of_tokens(realm)?;
         let scope = format!("repository:{}:{}", self.repository.path(), self.rights.actions());
         let answer = match &self.credentials {
             Credentials::Identity(token) => {
@@ -69,17 +69,21 @@ impl Session {
 
     /// Where tokens are given. A registry that we talk to in confidence must not send us and our
     /// password to a place that we do not.
-    fn realm(&self, realm: &str) -> Result<Url, Error> {
+    fn place_of_tokens(&self, realm: &str) -> Result<Url, Error> {
+        let registry = self.registry();
         let url = Url::parse(realm).ok().filter(|it| it.host_str().is_some());
-        let url =
-            url.ok_or_else(|| Error::NotARegistry { registry: self.registry(), status: 401 })?;
-        let secure = url.scheme() == "https" || self.repository.base().scheme() == "http";
-        if secure || is_here(&url) {
+        let Some(url) = url else { return Err(Error::NotARegistry { registry, status: 401 }) };
+        if is_as_safe(&url, self.repository.base()) {
             return Ok(url);
         }
         let realm = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
-        Err(Error::UnsafeRealm { registry: self.registry(), realm })
+        Err(Error::UnsafeRealm { registry, realm })
     }
+}
+
+/// Whether an address is no less safe than the registry's own.
+fn is_as_safe(url: &Url, base: &Url) -> bool {
+    url.scheme() == "https" || base.scheme() == "http" || is_here(url)
 }
 
 /// Whether nobody can listen on the way there.
@@ -102,4 +106,21 @@ fn exchange(url: Url, service: Option<&str>, scope: &str, token: &SecretString) 
     Ask::new(Method::POST, url.into())
         .with(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .sending(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_goes_nowhere_that_is_less_safe_than_the_registry() {
+        let safe = |url: &str, base: &str| {
+            is_as_safe(&Url::parse(url).unwrap(), &Url::parse(base).unwrap())
+        };
+        assert!(safe("https://auth.test/token", "https://registry.test/v2/"));
+        assert!(safe("http://auth.test/token", "http://registry.test/v2/"));
+        assert!(safe("http://127.0.0.1:5001/token", "https://registry.test/v2/"));
+        assert!(!safe("http://auth.test/token", "https://registry.test/v2/"));
+        assert!(!safe("ftp://auth.test/token", "https://registry.test/v2/"));
+    }
 }
