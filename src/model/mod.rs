@@ -9,6 +9,7 @@ mod event;
 pub mod flux;
 mod fnv;
 mod histogram;
+pub mod image_policy;
 mod kept;
 mod landing;
 mod ledger;
