@@ -156,7 +156,7 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
             HopConfig::SourceFetched(_) => sources.push(subject),
             HopConfig::Applied(_) => appliers.push(subject),
             HopConfig::Live(_) => live.push(subject),
-            HopConfig::WebhookReceived(_) => {}
+            _ => {}
         }
     }
     Pipeline { objects, sources, appliers, live }

@@ -6,7 +6,7 @@
 mod git_commit;
 mod signing;
 
-use crate::model::{Ancestry, CanaryId, Moment, Revision, Survey, When};
+use crate::model::{Ancestry, CanaryId, Moment, Revision, RevisionSort, Survey, When};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -86,4 +86,17 @@ pub struct Error {
     pub reason: &'static str,
     /// One sentence: what, where, what to do.
     pub message: String,
+}
+
+// === impl TriggerConfig ===
+
+impl TriggerConfig {
+    /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
+    /// `image_digest` a digest and no tag.
+    #[must_use]
+    pub fn announces(&self) -> RevisionSort {
+        match self {
+            Self::GitCommit(_) => RevisionSort::Commit,
+        }
+    }
 }
