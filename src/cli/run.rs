@@ -222,6 +222,7 @@ fn unreached(hop: &Hop) -> HopRecord {
         target_cluster: hop.cluster.0.clone(),
         passage: Passage::Unreached,
         reverted: false,
+        sights: Vec::new(),
     }
 }
 

@@ -40,7 +40,7 @@ pub use object_name::{NotAnObjectName, ObjectName};
 pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};
 pub use requirement::Requirement;
 pub use revision::{Revision, RevisionSort, SourceKind};
-pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, SloRecord, Span};
+pub use run::{FailureRecord, HopRecord, Passage, Push, RunRecord, Sight, SloRecord, Span};
 pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};

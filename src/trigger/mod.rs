@@ -55,7 +55,9 @@ pub trait Trigger: Send + Sync {
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error>;
 
-    /// What another's revision means for the change that was published (rule T9).
+    /// What another's revision means for the change that was published (rule T9). A commit carries
+    /// an image if its tree holds our tag; a tag or digest that a policy chose instead means that
+    /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
 }
 
