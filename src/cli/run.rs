@@ -225,6 +225,7 @@ fn unreached(hop: &Hop) -> HopRecord {
         target_cluster: hop.cluster.0.clone(),
         passage: Passage::Unreached,
         reverted: false,
+        sights: Vec::new(),
     }
 }
 

@@ -274,6 +274,7 @@ impl Assembly for Lane {
                 target_cluster: String::new(),
                 passage: Passage::Unreached,
                 reverted: false,
+                sights: Vec::new(),
             }],
             outcome: Outcome::ProbeError(error),
             push_to_apply: None,

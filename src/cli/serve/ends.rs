@@ -75,6 +75,7 @@ mod tests {
                 carried_by: None,
             },
             reverted: false,
+            sights: Vec::new(),
         }
     }
 
