@@ -40,6 +40,7 @@ mod refusals_table;
 mod replay;
 mod service;
 mod service_kit;
+mod service_time;
 mod signing;
 mod watch;
 mod web_kit;
