@@ -19,6 +19,7 @@ pub(crate) mod serve_kit;
 mod serve_lanes;
 mod serve_outcomes;
 mod serve_pod;
+mod serve_stop;
 mod signed;
 mod stop;
 mod tokens;

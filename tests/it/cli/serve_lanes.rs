@@ -134,3 +134,19 @@ async fn s5_a_lease_is_given_back_after_a_run_and_expires_after_a_kill() {
     let leases = scene.stage.sandbox.store().list("Lease", Some("flux-system")).0;
     assert_eq!(leases[0]["spec"]["leaseDurationSeconds"], 30, "nobody waits for longer");
 }
+
+#[tokio::test]
+async fn s5_a_run_by_hand_on_the_lane_of_a_service_is_refused_with_the_holders_name() {
+    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
+    write(&stage, "canary.yaml", &canary(QUIET).replace("5s", "20s"));
+    let scene = Scene::on(stage, &["--state", "none"]).await;
+    let record = scene.ask_and(async || {
+        let told = scene.stage.tell(&["run", "scenarios/canary.yaml"]).await;
+        assert_eq!(told.code, Some(3), "{told:?}");
+        let named = "is in use by scenario `canary` of process ";
+        assert!(told.sentence("a lane in use").contains(named), "{told:?}");
+        scene.fetch();
+    });
+    assert_eq!(record.await.outcome, Outcome::Ok);
+    assert_eq!(scene.service.stop().await, Some(0));
+}
