@@ -43,6 +43,7 @@ mod registry_kit;
 mod replay;
 mod service;
 mod service_kit;
+mod service_time;
 mod signing;
 mod watch;
 mod web_kit;
