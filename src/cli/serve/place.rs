@@ -1,21 +1,13 @@
-//! Where a service is: in a pod or not, and what follows from that.
+//! Where a service is, and where it keeps its state.
 
 use crate::cli::args::ServeArguments;
-use crate::cli::lanes::{FileLanes, LeaseLanes};
-use crate::cli::run::default_cache_dir;
 use crate::cli::state::StatePlace;
 use crate::cli::state_dir;
+use crate::cli::whereabouts::Whereabouts;
 use crate::cluster::Cluster;
-use crate::engine::{Lanes, LocalLanes};
+use crate::engine::Lanes;
 use crate::model::ObjectName;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Where Kubernetes says in which namespace a pod is, below the root of its file system.
-const POD_NAMESPACE: &str = "var/run/secrets/kubernetes.io/serviceaccount/namespace";
-
-/// Where a machine keeps its name, below the root of its file system.
-const HOST_NAME: &str = "etc/hostname";
 
 /// The ConfigMap in which a pod keeps its state.
 const STATE: &str = "hopclock-state";
@@ -28,18 +20,7 @@ pub(super) struct Place {
     pub(super) state: StatePlace,
     /// What it calls itself towards other processes.
     pub(super) name: String,
-    /// Folder of the lock files.
-    lanes: PathBuf,
-    /// Whether nobody else can bear its name.
-    is_pod: bool,
-}
-
-/// What a process sees of where it is.
-struct Signs {
-    /// Namespace of the pod, if it is in one and talks to the cluster of that.
-    pod: Option<String>,
-    /// Name of the pod, or of the machine.
-    host: String,
+    whereabouts: Whereabouts,
 }
 
 // === impl Place ===
@@ -47,60 +28,26 @@ struct Signs {
 impl Place {
     /// Finds out where this is.
     pub(super) fn of(arguments: &ServeArguments) -> Self {
-        let variable = |name: &str| std::env::var(name).ok();
-        Self::seen(arguments, Signs::read(Path::new("/"), arguments, variable))
+        let (cluster, instance) = (&arguments.cluster, &arguments.instance);
+        Self::at(arguments, Whereabouts::of(cluster, instance, arguments.namespace.as_deref()))
     }
 
-    fn seen(arguments: &ServeArguments, signs: Signs) -> Self {
-        let Signs { pod, host } = signs;
-        let is_pod = pod.is_some();
-        let state = arguments.state.clone().unwrap_or_else(|| match &pod {
+    fn at(arguments: &ServeArguments, whereabouts: Whereabouts) -> Self {
+        let state = arguments.state.clone().unwrap_or_else(|| match &whereabouts.pod {
             Some(namespace) => StatePlace::ConfigMap(ObjectName::new(namespace, STATE)),
             None => StatePlace::File(state_dir::history(None)),
         });
-        let instance = &arguments.instance.instance;
-        let cache = arguments.instance.cache_dir.clone().unwrap_or_else(default_cache_dir);
         Self {
-            namespace: arguments.namespace.clone().or(pod),
+            namespace: whereabouts.namespace.clone(),
             state,
-            name: format!("{instance}@{host}"),
-            lanes: cache.join("lanes"),
-            is_pod,
+            name: whereabouts.name.clone(),
+            whereabouts,
         }
     }
 
-    /// Who may use which lane: a Lease says so in the cluster, a lock file elsewhere (rule S5).
-    /// Outside a pod it takes both, for processes of one machine have one name.
+    /// Who may use which lane.
     pub(super) fn lanes(&self, cluster: &Cluster) -> Arc<dyn Lanes> {
-        let local: Arc<dyn Lanes> = if self.is_pod {
-            Arc::new(LocalLanes::default())
-        } else {
-            Arc::new(FileLanes::new(self.lanes.clone()))
-        };
-        let Some(namespace) = &self.namespace else { return local };
-        Arc::new(LeaseLanes::new(cluster.clone(), namespace, &self.name, local))
-    }
-}
-
-// === impl Signs ===
-
-impl Signs {
-    /// Reads them below a root, and from the environment.
-    fn read(
-        root: &Path,
-        arguments: &ServeArguments,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Self {
-        let variable = |name: &str| variable(name).filter(|it| !it.is_empty());
-        let line = |path: &str| {
-            let text = std::fs::read_to_string(root.join(path)).ok();
-            text.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty())
-        };
-        // A kubeconfig leads to a cluster of which the pod's namespace says nothing.
-        let other = arguments.cluster.kubeconfig.is_some() || variable("KUBECONFIG").is_some();
-        let pod = variable("KUBERNETES_SERVICE_HOST").filter(|_| !other);
-        let host = variable("HOSTNAME").or_else(|| line(HOST_NAME)).unwrap_or_default();
-        Self { pod: pod.and_then(|_| line(POD_NAMESPACE)), host }
+        self.whereabouts.lanes(cluster)
     }
 }
 
@@ -108,6 +55,7 @@ impl Signs {
 mod tests {
     use super::*;
     use crate::cli::args::{Arguments, Command};
+    use crate::cli::whereabouts::{HOST_NAME, POD_NAMESPACE};
     use clap::Parser;
 
     /// Where a service finds itself with these arguments and variables, beside these files.
@@ -124,7 +72,10 @@ mod tests {
             let found = variables.iter().find(|it| it.0 == name);
             found.map(|it| it.1.to_owned())
         };
-        Place::seen(&arguments, Signs::read(root.path(), &arguments, variable))
+        let ServeArguments { cluster, instance, namespace, .. } = &arguments;
+        let seen =
+            Whereabouts::seen(root.path(), variable, cluster, instance, namespace.as_deref());
+        Place::at(&arguments, seen)
     }
 
     const SERVICE: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
@@ -137,7 +88,7 @@ mod tests {
         let state = ObjectName::new("watching", STATE);
         assert_eq!(place.state, StatePlace::ConfigMap(state));
         assert_eq!(place.name, "hopclock@hopclock-0");
-        assert!(place.is_pod);
+        assert!(place.whereabouts.pod.is_some());
     }
 
     #[test]
@@ -160,7 +111,7 @@ mod tests {
         ] {
             let place = place(arguments, variables, files);
             assert_eq!(place.namespace, None, "{arguments:?} {variables:?} {files:?}");
-            assert!(matches!(place.state, StatePlace::File(_)) && !place.is_pod);
+            assert!(matches!(place.state, StatePlace::File(_)) && place.whereabouts.pod.is_none());
         }
     }
 }
