@@ -2,7 +2,7 @@
 //! next run is right.
 
 use crate::cli::kit::Stage;
-use crate::cli::serve_kit::{QUIET, Running, Scene, canary, write};
+use crate::cli::serve_kit::{QUIET, Running, Scene, canary, silent, write};
 use hopclock::model::{HopRecord, Outcome, Passage, RunRecord, SloVerdict};
 use hopclock_sandbox::api::{Answer, Scope};
 use hopclock_sandbox::flux::Controller;
@@ -156,7 +156,7 @@ async fn o2_an_api_server_that_stays_away_is_a_probe_error_and_an_unknown_object
 
 #[tokio::test]
 async fn a_service_that_is_there_before_its_api_server_says_so_and_waits_for_it() {
-    let stage = Stage::new().await;
+    let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     stage.sandbox.api().go_away().await;
     let service = Running::start(&stage, &["--state", "none"]).await;

@@ -180,15 +180,15 @@ impl Running {
 // === impl Scene ===
 
 impl Scene {
-    /// With five seconds for each run, and three to be in time.
+    /// With four seconds for each run, and three to be in time.
     pub(crate) async fn new() -> Self {
-        Self::with(&lane("canary", Hook::Silent, Door::Open), QUIET).await
+        Self::with(&silent(), &canary(QUIET)).await
     }
 
-    /// With another lane, and other hops.
-    pub(crate) async fn with(lane: &Lane, hops: &str) -> Self {
-        let stage = Stage::with(lane).await;
-        write(&stage, "canary.yaml", &canary(hops));
+    /// With another lane, and another scenario.
+    pub(crate) async fn with(lane: &Lane, text: &str) -> Self {
+        let stage = Stage::quick(lane).await;
+        write(&stage, "canary.yaml", text);
         Self::on(stage, &["--state", "file:state.sqlite"]).await
     }
 
@@ -302,10 +302,19 @@ pub(crate) async fn trigger(stage: &Stage, at: &Running, name: &str, more: &[&st
     stage.tell(&[&arguments, more].concat()).await
 }
 
+/// A lane that is fetched only when somebody asks.
+pub(crate) fn silent() -> Lane {
+    lane("canary", Hook::Silent, Door::Open)
+}
+
 /// The scenario `canary` with these hops, and little time.
 pub(crate) fn canary(hops: &str) -> String {
-    let text = scenario("canary", SOURCE, hops);
-    text.replace("20s", "5s").replace("15s", "3s")
+    patient(hops).replace("20s", "4s")
+}
+
+/// The same with much time until it is given up.
+pub(crate) fn patient(hops: &str) -> String {
+    scenario("canary", SOURCE, hops).replace("15s", "3s")
 }
 
 /// Writes a file of the folder `scenarios`.

@@ -1,9 +1,8 @@
 //! Two services on one lane: one runs, the other's ticks are missed, and nothing is counted twice.
 
-use crate::cli::kit::{SOURCE, Stage, lane, scenario};
-use crate::cli::serve_kit::{QUIET, Running, Scene, canary, trigger, write};
+use crate::cli::kit::{SOURCE, Stage, scenario};
+use crate::cli::serve_kit::{QUIET, Running, Scene, canary, patient, silent, trigger, write};
 use hopclock::model::Outcome;
-use hopclock_sandbox::pipeline::{Door, Hook};
 use serde_json::json;
 
 /// What tells a service how to agree with others about lanes.
@@ -19,8 +18,8 @@ struct Way {
 
 /// A service that runs `canary` when it is asked to, and one whose scenario ticks.
 async fn two(way: &Way) {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
-    write(&stage, "canary.yaml", &canary(QUIET).replace("5s", "20s"));
+    let stage = Stage::quick(&silent()).await;
+    write(&stage, "canary.yaml", &patient(QUIET));
     stage.file("token", "secret");
     let begin = async |number: usize, folder: &str, state: &str| {
         let own = ["serve", folder, "--listen", "127.0.0.1:0", "--token-file", "token"];
@@ -39,8 +38,8 @@ async fn two(way: &Way) {
     // The run waits for a fetch that nobody asks for yet, and so keeps the lane.
     let others = stage.folder.path().join("others");
     std::fs::create_dir(&others).unwrap();
-    let schedule = "schedule: { every: 2s, jitter: 100ms }\n";
-    let text = scenario("other", SOURCE, QUIET).replace("20s", "1s").replace("15s", "1s");
+    let schedule = "schedule: { every: 1s, jitter: 100ms }\n";
+    let text = scenario("other", SOURCE, QUIET).replace("20s", "800ms").replace("15s", "800ms");
     std::fs::write(others.join("other.yaml"), format!("{schedule}{text}")).unwrap();
     let two = begin(1, "others", "file:two.sqlite").await;
     let ready = two.eventually("/readyz", "its lane is in use by").await;
@@ -112,7 +111,7 @@ async fn s5_two_services_of_one_machine_are_not_one_holder_of_a_lease() {
 
 #[tokio::test]
 async fn s5_a_lease_is_given_back_after_a_run_and_expires_after_a_kill() {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
+    let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     let scene = Scene::on(stage, &["--state", "none", "--namespace", "flux-system"]).await;
     let holders = || {
@@ -137,8 +136,8 @@ async fn s5_a_lease_is_given_back_after_a_run_and_expires_after_a_kill() {
 
 #[tokio::test]
 async fn s5_a_run_by_hand_on_the_lane_of_a_service_is_refused_with_the_holders_name() {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
-    write(&stage, "canary.yaml", &canary(QUIET).replace("5s", "20s"));
+    let stage = Stage::quick(&silent()).await;
+    write(&stage, "canary.yaml", &patient(QUIET));
     let scene = Scene::on(stage, &["--state", "none"]).await;
     let record = scene.ask_and(async || {
         let told = scene.stage.tell(&["run", "scenarios/canary.yaml"]).await;

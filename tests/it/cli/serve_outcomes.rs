@@ -1,7 +1,7 @@
 //! A pipeline that does not deliver: how a service counts each way, and that the next run is right.
 
 use crate::cli::kit::{HOPS, lane};
-use crate::cli::serve_kit::Scene;
+use crate::cli::serve_kit::{QUIET, Scene, canary, patient, silent};
 use hopclock::model::{Outcome, Passage, RunRecord, Via};
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::git::{
@@ -170,11 +170,10 @@ async fn a_health_check_that_hangs_is_a_timeout_although_the_canary_is_live() {
 
 #[tokio::test]
 async fn a_clone_that_takes_too_long_is_a_slow_run_and_a_bad_event() {
-    let scene = Scene::new().await;
+    let scene = Scene::with(&silent(), &patient(QUIET)).await;
     let flux = scene.stage.sandbox.flux();
     let usual = flux.speeds();
     let before = scene.counts().await;
-    // Between the objective and the deadline.
     flux.set_speeds(Speeds { clone: 3 * SECOND, ..usual.clone() });
     let record = scene.ask_and(async || scene.fetch()).await;
     assert_eq!(record.outcome, Outcome::Slow, "{record:?}");
@@ -190,7 +189,7 @@ async fn a_clone_that_takes_too_long_is_a_slow_run_and_a_bad_event() {
 #[tokio::test]
 async fn p3_a_webhook_that_does_not_arrive_is_bypassed_and_the_interval_delivers() {
     let polled = Lane { interval: "1s".to_owned(), ..lane("canary", Hook::Right, Door::Open) };
-    let scene = Scene::with(&polled, HOPS).await;
+    let scene = Scene::with(&polled, &canary(HOPS)).await;
     let (git, url) = (scene.stage.sandbox.git(), &scene.stage.url);
     let hook = "hopclock_hop_bypassed_total canary webhook_received";
     let polls = "hopclock_hop_wakes_total canary source_fetched interval";

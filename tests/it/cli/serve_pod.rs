@@ -3,10 +3,9 @@
 //! What Kubernetes puts into a pod lies at fixed places, so a service is given a mount namespace
 //! with these files in it, where such may be made.
 
-use crate::cli::kit::{Stage, has, lane, told};
-use crate::cli::serve_kit::{QUIET, Running, Scene, canary, trigger, write};
+use crate::cli::kit::{Stage, has, told};
+use crate::cli::serve_kit::{QUIET, Running, Scene, canary, silent, trigger, write};
 use hopclock::model::Outcome;
-use hopclock_sandbox::pipeline::{Door, Hook};
 use hopclock_sandbox::store::Key;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -30,7 +29,7 @@ fn may_run(scenario: &str) -> Value {
 
 #[tokio::test]
 async fn only_whom_the_cluster_knows_and_allows_may_ask_for_a_run() {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
+    let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     let api = stage.sandbox.api();
     let token = api.token_for(CI, &[]);
@@ -72,7 +71,7 @@ async fn only_whom_the_cluster_knows_and_allows_may_ask_for_a_run() {
 
 #[tokio::test]
 async fn without_a_way_to_know_who_asks_there_is_no_such_page() {
-    let stage = Stage::new().await;
+    let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     stage.file("token", "secret");
     let service = Running::start(&stage, &["--state", "none"]).await;
@@ -153,7 +152,7 @@ fn allow(stage: &Stage) {
 
 #[tokio::test]
 async fn in_a_pod_account_state_lanes_echo_and_token_are_those_of_the_pod() {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
+    let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     put_account(&stage);
     allow(&stage);

@@ -1,14 +1,13 @@
 //! How a service ends: within the time that it was given, and with every run accounted for.
 
-use crate::cli::kit::{Stage, lane};
-use crate::cli::serve_kit::{QUIET, Scene, canary, record, write};
+use crate::cli::kit::Stage;
+use crate::cli::serve_kit::{QUIET, Scene, patient, record, silent, write};
 use hopclock::model::Outcome;
-use hopclock_sandbox::pipeline::{Door, Hook};
 
 /// A service with little time to end, whose runs wait for somebody who has Flux fetch.
 async fn scene(state: &str, grace: &str) -> Scene {
-    let stage = Stage::with(&lane("canary", Hook::Silent, Door::Open)).await;
-    write(&stage, "canary.yaml", &canary(QUIET).replace("5s", "20s"));
+    let stage = Stage::quick(&silent()).await;
+    write(&stage, "canary.yaml", &patient(QUIET));
     Scene::on(stage, &["--state", state, "--grace", grace]).await
 }
 
