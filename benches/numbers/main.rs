@@ -1,6 +1,7 @@
 //! The numbers of the README, measured in one run against the sandbox, which knows the truth.
 //!
-//! `cargo bench --bench numbers` prints one table, `-- scrape` the part that needs no sandbox.
+//! `cargo bench --bench numbers` prints one table; `-- scrape` only the part that needs no sandbox,
+//! `-- serve` only that of the built program.
 //! Everything is a distribution or a ratio of this one run on this one machine; nothing is
 //! asserted.
 
@@ -11,6 +12,15 @@ mod fleet;
 mod memory;
 mod push;
 mod scrape;
+mod serve;
+
+#[path = "../../tests/it/cli/killed_kit.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests of a killed service use more of it")]
+mod killed_kit;
+
+#[path = "../../tests/it/cli/kit.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests of the program use more of it")]
+mod kit;
 
 use std::time::Duration;
 
@@ -56,6 +66,10 @@ fn main() {
             heading();
             scrape::measure();
         }
+        Some("serve") => {
+            heading();
+            runtime.block_on(serve::measure());
+        }
         _ => runtime.block_on(measure()),
     }
 }
@@ -66,6 +80,7 @@ async fn measure() {
     accuracy::measure().await;
     push::measure().await;
     memory::measure().await;
+    serve::measure().await;
 }
 
 fn heading() {

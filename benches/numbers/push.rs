@@ -30,6 +30,7 @@ pub(crate) async fn measure() {
         ca: None,
         cache_dir: folder.path().join("cache"),
         timeout: Duration::from_secs(30),
+        clients: hopclock::remote::Clients::default(),
     };
     let remote = GitRemote::open(options, clock).await.expect("a cache");
     remote.fetch_tip().await.expect("a warm cache");

@@ -36,8 +36,16 @@ pub(crate) fn measure() {
     }
     let idle = resident().saturating_sub(before) as f64 / SCENARIOS as f64;
     for format in Format::ALL {
-        row(&metrics, format);
+        row(&metrics, format, "names of 30 and 16 characters");
     }
+    let named = Metrics::new(clock.clone(), "bench", Box::new(Vec::new));
+    for number in 0..SCENARIOS {
+        named.declare(&in_a_named_cluster(number));
+    }
+    for format in Format::ALL {
+        row(&named, format, "names of 10 and 16, a named cluster");
+    }
+    drop(named);
     let before = resident();
     for number in 0..SCENARIOS / 10 {
         let scenario = name(number);
@@ -60,13 +68,13 @@ pub(crate) fn measure() {
     println!("| what the totals of that scenario will be | {} |", Spread::of(times).cells());
 }
 
-fn row(metrics: &Metrics, format: Format) {
+fn row(metrics: &Metrics, format: Format, names: &str) {
     let mut size = 0;
     let times = (0..SCRAPES).map(|_| time(|| size = metrics.snapshot().encode(format).len()));
     let spread = Spread::of(times.collect());
     let mib = size as f64 / f64::from(1 << 20);
     println!(
-        "| scrape of 1,000 scenarios of eight hops, {format:?}, {mib:.1} MiB | {} |",
+        "| scrape of 1,000 scenarios of eight hops, {names}, {format:?}: {mib:.2} MiB | {} |",
         spread.cells()
     );
 }
@@ -97,6 +105,14 @@ fn series(scenario: &str) -> ScenarioSeries {
     }
 }
 
+/// The same in another cluster than hopclock's own: one label more on nearly every line.
+fn in_a_named_cluster(number: usize) -> ScenarioSeries {
+    let mut series = series(&format!("fleet-{number:04}"));
+    let cluster = "prod-eu1".to_owned();
+    series.hops.iter_mut().for_each(|it| it.target_cluster.clone_from(&cluster));
+    ScenarioSeries { clusters: vec![cluster], ..series }
+}
+
 /// A run whose stages are spread over six powers of ten.
 fn finished(scenario: &str, number: u32) -> RunRecord {
     let length = |hop: usize| {
@@ -119,6 +135,7 @@ fn finished(scenario: &str, number: u32) -> RunRecord {
             carried_by: None,
         },
         reverted: false,
+        sights: Vec::new(),
     });
     RunRecord {
         scenario: scenario.to_owned(),

@@ -1,77 +1,32 @@
-//! A day of a service: 24 hours of 200 scenarios under a clock that is moved.
+//! What only shows after a long time: a simulated day, and real minutes with `kill -9`.
 //!
-//! Says how much memory the process holds after each few hours, and ends with an error if a tick
-//! is not accounted for, or a finished run has no row.
+//! `cargo bench --bench soak` does both, `-- day` and `-- kills` one of them. Each prints a table,
+//! and ends with an error if a rule is broken.
+
+#![allow(clippy::cast_precision_loss, reason = "numbers for people have few digits")]
+
+mod day;
+mod kills;
+
+#[path = "../../tests/it/cli/killed_kit.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "others use more of it")]
+mod killed_kit;
+
+#[path = "../../tests/it/cli/kit.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests of the program use more of it")]
+mod kit;
 
 #[path = "../../tests/it/service_kit.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "the tests of the service use more of it")]
 mod service_kit;
 
-use service_kit::{
-    Counts, Lane, MemoryStore, START, SimClock, World, assert_accounted, entry, runtime, start,
-};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// Scenarios of the service.
-const SCENARIOS: u64 = 200;
-
-/// Hours that pass.
-const HOURS: u64 = 24;
-
-/// Time between two runs of a scenario.
-const PERIOD: Duration = Duration::from_secs(300);
-
 fn main() {
-    let began = Instant::now();
-    let world = World::new(Duration::from_secs(20));
-    let (store, counts) = (MemoryStore::default(), Arc::new(Counts::default()));
-    let mut rows = 0_u64;
-    runtime().block_on(async {
-        let clock = SimClock::new(START.parse().expect("a timestamp"));
-        let process = start(&clock, &store, &counts).await;
-        let lanes = (0..SCENARIOS).map(|number| Lane {
-            name: format!("scenario-{number}"),
-            deadline: Duration::from_secs(120),
-            world: world.clone(),
-            clock: clock.clone(),
-            broken: Arc::default(),
-            takes: Duration::from_millis(5),
-        });
-        let entries = lanes.map(|it| entry(it, PERIOD, Duration::from_secs(60))).collect();
-        process.service.replace(entries, &process.accounts);
-        println!("| hours | runs | memory, MiB |\n|---|---|---|");
-        for hour in 1..=HOURS {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            process.recorder.flush().await;
-            // A real store keeps rows on a disk.
-            let mut runs = store.0.runs.lock().expect("nobody panics here");
-            rows += std::mem::take(&mut *runs).len() as u64;
-            world.pushes.lock().expect("nobody panics here").clear();
-            if hour % 4 == 0 || hour == 2 {
-                println!("| {hour} | {rows} | {:.1} |", memory());
-            }
-        }
-        process.recorder.flush().await;
-        rows += store.0.runs.lock().expect("nobody panics here").len() as u64;
-    });
-    let accounts = store.0.accounts.lock().expect("nobody panics here");
-    let mut finished = 0;
-    for (name, account) in accounts.iter() {
-        assert_accounted(account, &counts.of(name));
-        let ticks = HOURS * 3600 / PERIOD.as_secs();
-        assert!(account.ledger.scheduled().abs_diff(ticks) <= 1, "{name}: {:?}", account.ledger);
-        finished += account.ledger.finished();
+    let parts: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|it| it == part);
+    if wanted("day") {
+        day::soak();
     }
-    assert_eq!(finished, rows, "a row for each finished run");
-    let took = began.elapsed().as_secs();
-    println!("{finished} runs of {SCENARIOS} scenarios, every tick accounted for, in {took} s");
-}
-
-/// Resident memory of this process in MiB; 0 where the system does not say.
-fn memory() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|it| it.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or_default() / 1024.0
+    if wanted("kills") {
+        kills::soak();
+    }
 }

@@ -3,24 +3,19 @@
 
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
-use crate::cli::{credentials, signing};
+use crate::cli::signing;
+use crate::cli::site::ScenarioSite;
 use crate::cluster::{self, Cluster};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
-use crate::hop::{Bystander, HopConfig, Objects, SourceFetchedConfig};
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, SourceKind, Subject};
-use crate::path::delivery::Landing;
+use crate::hop::{Bystander, Objects, Place};
+use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
-use crate::remote::git::{GitRemote, GitRemoteOptions};
-use crate::trigger::{
-    Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, Trigger, TriggerConfig,
-};
+use crate::remote::Clients;
+use crate::trigger::{Built, Destination, Trigger, unusable};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long one request to a git host may take.
-const GIT_TIMEOUT: Duration = Duration::from_secs(30);
+use tokio::sync::Semaphore;
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -31,10 +26,30 @@ pub(super) struct Workshop {
     pub(super) clock: Arc<dyn Clock>,
     /// Name of this installation.
     pub(super) instance: String,
+    /// Where HTTP clients come from.
+    pub(super) clients: Clients,
     /// Folder of the git caches.
     pub(super) cache_dir: PathBuf,
     /// What was proven of deliveries.
     pub(super) proofs: Arc<Proofs>,
+    /// Room for jobs that are being made.
+    pub(super) bench: Arc<Bench>,
+}
+
+/// Room for a few jobs that are being made. At its start a service looks at every path, and each
+/// look may list the whole cluster: all at once they would take memory that is never needed again.
+/// Making a job asks nobody but the cluster, so none waits here for somebody else's remote.
+pub(super) struct Bench(Semaphore);
+
+/// Jobs that are made at once.
+const AT_ONCE: usize = 2;
+
+// === impl Bench ===
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self(Semaphore::new(AT_ONCE))
+    }
 }
 
 // === impl Workshop ===
@@ -42,12 +57,14 @@ pub(super) struct Workshop {
 impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        // Nobody closes it; and without room things go on all the same.
+        let _room = self.bench.0.acquire().await;
         let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
-        let path = path_of(&reader, &hops).await?;
+        let path = path_of(&reader, scenario, &hops).await?;
         let slo = scenario.slo.as_ref();
         let until = slo.and_then(|it| it.until.as_ref());
         let plan = Plan {
@@ -58,79 +75,41 @@ impl Workshop {
             bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
             hops,
         };
-        let TriggerConfig::GitCommit(config) = &scenario.trigger;
+        let live = plan.hops.iter().filter(|it| it.place.is_arrival());
+        let site = ScenarioSite {
+            scenario: &scenario.name,
+            instance: &self.instance,
+            live: live.map(|it| (*it.subject).clone()).collect(),
+            is_built: plan.hops.iter().any(|it| comes_built(it, &path)),
+            clock: &self.clock,
+            clients: &self.clients,
+            cache_dir: &self.cache_dir,
+            reader: &reader,
+        };
+        let built = scenario.trigger.kind().build(&site).await?;
         Ok(Job {
             plan: Arc::new(plan),
-            trigger: self.git_commit(&reader, scenario, config, path).await?,
+            trigger: self.proven(&reader, scenario, built, path).await?,
             watches: Arc::new(self.cluster.clone()),
             instance: self.instance.clone(),
         })
     }
 
-    async fn git_commit(
+    /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
+    async fn proven(
         &self,
         reader: &Reader<'_>,
         scenario: &Scenario,
-        config: &GitCommitConfig,
+        built: Built,
         mut path: Objects,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let access = credentials::resolve(reader, config).await?;
-        let options = GitRemoteOptions {
-            url: access.url,
-            branch: access.branch,
-            credentials: access.credentials,
-            ca: access.ca,
-            cache_dir: self.cache_dir.clone(),
-            timeout: GIT_TIMEOUT,
-        };
-        let remote = GitRemote::open(options, self.clock.clone()).await;
-        let remote = remote
-            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
-        let now = self.clock.wall();
-        let signer = signing::signer(reader, config, now).await?;
-        let content = match (&config.template, live_config_map(scenario)) {
-            (Some(text), _) => Content::Template(text.clone()),
-            (None, Some(name)) => Content::ConfigMap(name),
-            (None, None) => {
-                return Err(unusable(format!(
-                    "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
-                    scenario.name
-                )));
-            }
-        };
-        let edit = EditTemplate {
-            instance: self.instance.clone(),
-            path: config.path.clone(),
-            builds: builds(scenario),
-            content,
-            mode: config.mode.clone(),
-            author: config.author.clone(),
-            trailers: config.trailers.clone(),
-        };
-        let source = config.source.as_ref();
-        let landing = Landing {
-            source: source
-                .map(|it| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)),
-            url: remote.url().to_string(),
-            branch: remote.branch().to_owned(),
-            path: config.path.clone(),
-            shared: config.shared,
-            replaces: config.mode != PushMode::Append,
-            signs_with: config.signing.as_ref().map(signing::signature),
-        };
+        let Destination::Branch(landing, signer) = built.destination;
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
         }
-        let remote = match &signer {
-            Some(signer) => remote.signed_by(signer.clone()),
-            None => remote,
-        };
-        let trigger = Arc::new(GitCommit::new(remote, edit));
-        let (cluster, instance) = (&self.cluster, &self.instance);
-        let proven =
-            self.proofs.prove(cluster, scenario, instance, &landing, &path, trigger).await?;
+        let proven = self.proofs.prove(self, scenario, &landing, &path, built.trigger).await?;
         if let Some(signer) = &signer {
-            signing::prove(reader, signer, &landing, &path, now).await?;
+            signing::prove(reader, signer, &landing, &path, self.clock.wall()).await?;
         }
         Ok(Arc::new(proven))
     }
@@ -158,12 +137,18 @@ async fn plan_hop(
             hop.name, scenario.name
         )));
     }
+    if subject.kind == GroupKind::git_branch() {
+        return Err(unusable(format!(
+            "hop `{}` of scenario `{}` looks at a git branch, which this version cannot poll yet",
+            hop.name, scenario.name
+        )));
+    }
     let mut objects = Objects::new();
     for needed in kind.needs() {
         let object = reader.get(&needed).await?;
         objects.insert(needed, object);
     }
-    if !objects.is_empty() {
+    if !objects.is_empty() || path::role(&subject.kind).is_some() {
         let object = reader.get(&subject).await?;
         objects.insert(subject.clone(), object);
     }
@@ -175,6 +160,7 @@ async fn plan_hop(
             Err(error) => return Err(error.into()),
         }
     }
+    kind.suits(scenario.trigger.kind().announces(), Some(&objects)).map_err(unusable)?;
     let detector = kind.detector(&objects).map_err(unusable)?;
     let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
     Ok(PlannedHop {
@@ -189,10 +175,15 @@ async fn plan_hop(
     })
 }
 
-/// The sources and appliers that the hops look at, and all that these need.
-async fn path_of(reader: &Reader<'_>, hops: &[PlannedHop]) -> Result<Objects, ProbeError> {
+/// The members of the path that the hops look at or need, and all that these need.
+async fn path_of(
+    reader: &Reader<'_>,
+    scenario: &Scenario,
+    hops: &[PlannedHop],
+) -> Result<Objects, ProbeError> {
     let mut known = Objects::new();
     let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
+    open.extend(scenario.hops.iter().flat_map(|it| it.kind.kind().needs()));
     while let Some(subject) = open.pop() {
         if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
             continue;
@@ -221,32 +212,60 @@ fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
     rest.filter_map(plan).collect()
 }
 
-/// What the hops need beside their subjects: it has to be there (rule P6).
+/// Whether a hop fetches, or applies, what has to be built of a commit: an artifact in a registry or
+/// a bucket (rule P10). The chart of a release does not tell: it is often somebody else's.
+fn comes_built(hop: &PlannedHop, path: &Objects) -> bool {
+    let is_built = |it: &Subject| {
+        let built = ["OCIRepository", "Bucket", "HelmRepository"];
+        built.into_iter().any(|kind| it.kind == GroupKind::source(kind))
+    };
+    let applied =
+        path.get(&*hop.subject).filter(|_| hop.subject.kind == GroupKind::kustomization());
+    let sources = applied.map(|it| path::upstream_of(&hop.subject, it)).unwrap_or_default();
+    hop.place == Place::Fetch && is_built(&hop.subject) || sources.iter().any(is_built)
+}
+
+/// What the hops need beside their subjects and the path: it has to be there (rule P6).
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
-    subjects.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+    let others = subjects.filter(|it| path::role(&it.kind).is_none());
+    others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
 }
 
-/// Whether something on the path has to be built of the commit: an artifact in a registry or a
-/// bucket, which is fetched instead of it (rule P10).
-fn builds(scenario: &Scenario) -> Builds {
-    let is_built = |it: &Hop| {
-        use SourceFetchedConfig::{Bucket, HelmRepository, OciRepository};
-        matches!(
-            it.kind,
-            HopConfig::SourceFetched(OciRepository(_) | Bucket(_) | HelmRepository(_))
-        )
-    };
-    if scenario.hops.iter().any(is_built) { Builds::Wanted } else { Builds::Skipped }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hop::Applied;
+    use crate::model::Requirement;
+    use serde_json::json;
 
-fn live_config_map(scenario: &Scenario) -> Option<ObjectName> {
-    scenario.hops.iter().find_map(|it| match &it.kind {
-        HopConfig::Live(config) => config.config_map.clone(),
-        _ => None,
-    })
-}
+    fn hop(subject: &Subject, place: Place) -> PlannedHop {
+        PlannedHop {
+            name: "hop".to_owned(),
+            subject: Arc::new(subject.clone()),
+            place,
+            after: Vec::new(),
+            within: None,
+            need: Requirement::Required,
+            detector: Arc::new(Applied),
+            witnesses: Vec::new(),
+        }
+    }
 
-fn unusable(message: String) -> ProbeError {
-    ProbeError { reason: "unusable_scenario".to_owned(), message }
+    #[test]
+    fn p10_only_what_is_fetched_instead_of_a_commit_has_to_be_built() {
+        let source = |kind: &str| Subject::local(GroupKind::source(kind), "flux-system", "app");
+        let fetches = |kind: &str| comes_built(&hop(&source(kind), Place::Fetch), &Objects::new());
+        assert!(["OCIRepository", "Bucket", "HelmRepository"].into_iter().all(fetches));
+        assert!(!fetches("GitRepository") && !fetches("ExternalArtifact"));
+        let applies = |kind: GroupKind, object| {
+            let applier = Subject::local(kind, "flux-system", "app");
+            comes_built(&hop(&applier, Place::Apply), &Objects::from([(applier, object)]))
+        };
+        let from = |kind: &str| json!({"spec": {"sourceRef": {"kind": kind, "name": "app"}}});
+        assert!(applies(GroupKind::kustomization(), from("OCIRepository")));
+        assert!(!applies(GroupKind::kustomization(), from("GitRepository")));
+        let chart = json!({"spec": {"chartRef": {"kind": "OCIRepository", "name": "app"}}});
+        assert!(!applies(GroupKind::helm_release(), chart), "the chart may be somebody else's");
+    }
 }

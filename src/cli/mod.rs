@@ -5,7 +5,6 @@
 mod args;
 mod assemble;
 mod check;
-mod credentials;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod history;
@@ -20,11 +19,13 @@ mod schema;
 mod serve;
 mod signing;
 mod since;
+mod site;
 mod state;
 mod state_dir;
 mod stop;
 mod trigger;
 mod waterfall;
+mod whereabouts;
 
 use crate::cli::args::{Arguments, Command};
 use clap::{CommandFactory, Parser};
@@ -53,7 +54,8 @@ enum Exit {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log();
+    // Whoever runs a service reads its log; whoever types a command reads what it prints.
+    log(if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
     let exit = match arguments.command {
         Command::Run(arguments) => block_on(run::run(&arguments)),
         Command::Serve(arguments) => block_on(serve::serve(&arguments)),
@@ -121,8 +123,10 @@ fn say(line: &str) {
 
 /// Logs go to standard error. Libraries that log every failed connection are silenced: we report
 /// our errors ourselves, once.
-fn log() {
-    let default = "warn,kube_client=off,hyper_util=off,rustls_platform_verifier=off";
+fn log(level: &str) {
+    let default = format!(
+        "warn,hopclock={level},kube_client=off,hyper_util=off,rustls_platform_verifier=off"
+    );
     let filter = tracing_subscriber::EnvFilter::try_from_env("HOPCLOCK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -2,28 +2,43 @@
 //! to S4).
 //!
 //! What objects can tell is asked of those that were read anyway, before each run. Who else in the
-//! cluster uses the source is asked only when the source or an applier has changed. What the
-//! branch's tip tells is asked when the run has fetched it, so no request is made for it.
+//! cluster uses the source is asked for all scenarios at once, and believed for a minute: somebody
+//! may begin to verify our branch, or to apply our source, at any time. What the branch's tip tells
+//! is asked when the run has fetched it, so no request is made for it.
 
+use crate::cli::assemble::Workshop;
 use crate::cli::say;
 use crate::cluster::Cluster;
 use crate::config::Scenario;
-use crate::hop::{AppliedConfig, HopConfig, Objects, SourceFetchedConfig};
-use crate::model::{Ancestry, CanaryId, GroupKind, ProbeError, Revision, Subject, Survey};
-use crate::path;
-use crate::path::delivery::{
-    Consent, KINDS, Landing, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree,
+use crate::hop::{Objects, Place};
+use crate::model::{
+    Ancestry, CanaryId, GroupKind, Landing, Moment, ProbeError, Revision, Subject, Survey,
 };
+use crate::path;
+use crate::path::delivery::{Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree};
 use crate::trigger::{self, Published, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// What was proven of which scenario, and for which generations of its objects.
+/// What is known of the whole cluster, and what was said of it.
 #[derive(Default)]
 pub(super) struct Proofs {
-    known: Mutex<HashMap<String, Key>>,
+    /// By namespace; the empty one stands for all.
+    censuses: tokio::sync::Mutex<HashMap<String, Census>>,
+    /// The last word on each scenario, and on what is not known.
+    said: Mutex<HashMap<String, String>>,
 }
+
+/// Everybody who could use a source, at one time.
+struct Census {
+    at: Moment,
+    everybody: Arc<Neighbours>,
+}
+
+/// How long a census is believed.
+const BELIEVED: Duration = Duration::from_secs(60);
 
 /// A trigger that pushes only what the tip of its branch lets arrive.
 pub(super) struct Proven {
@@ -32,9 +47,6 @@ pub(super) struct Proven {
     consent: Consent,
 }
 
-/// The generations of the sources and appliers of a path, and where it begins.
-type Key = (Landing, Vec<(Subject, String, i64)>);
-
 // === impl Proofs ===
 
 impl Proofs {
@@ -42,41 +54,61 @@ impl Proofs {
     /// gives proves the rest.
     pub(super) async fn prove(
         &self,
-        cluster: &Cluster,
+        workshop: &Workshop,
         scenario: &Scenario,
-        instance: &str,
         landing: &Landing,
         objects: &Objects,
         trigger: Arc<dyn Trigger>,
     ) -> Result<Proven, ProbeError> {
         let pipeline = pipeline_of(scenario, objects);
         let tree = pipeline.prove(landing)?;
-        let consent = Consent::of(instance, landing.place(), &pipeline.consenting(landing))?;
-        let key = key_of(landing, objects);
-        if !self.knows(&scenario.name, &key) {
-            let (neighbours, complete) = neighbours(cluster, scenario, landing, objects).await;
-            neighbours.check_replace(landing)?;
-            neighbours.check_verify(landing)?;
-            neighbours.check(landing, &pipeline.applying())?;
-            if landing.shared {
-                let woken = neighbours.woken(landing);
-                say(&format!("scenario `{}`: each run wakes {woken}", scenario.name));
-            }
-            if complete {
-                self.remember(&scenario.name, key);
+        let consenting = pipeline.consenting(landing);
+        let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
+        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let now = workshop.clock.now();
+        let neighbours = self.neighbours(&workshop.cluster, namespace, now).await;
+        neighbours.check_replace(landing)?;
+        neighbours.check_verify(landing)?;
+        neighbours.check(landing, &pipeline.applying())?;
+        if landing.shared {
+            let woken = format!("each run wakes {}", neighbours.woken(landing));
+            if self.is_news(&scenario.name, &woken) {
+                say(&format!("scenario `{}`: {woken}", scenario.name));
             }
         }
         Ok(Proven { inner: trigger, tree, consent })
     }
 
-    fn knows(&self, scenario: &str, key: &Key) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(scenario) == Some(key)
+    /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
+    /// scenarios want to know.
+    async fn neighbours(&self, cluster: &Cluster, namespace: &str, now: Moment) -> Arc<Neighbours> {
+        let mut censuses = self.censuses.lock().await;
+        let fresh = |it: &&Census| now.since(it.at) < BELIEVED;
+        let known = ["", namespace].into_iter().find_map(|it| censuses.get(it).filter(fresh));
+        if let Some(known) = known {
+            return Arc::clone(&known.everybody);
+        }
+        let (everybody, unknown) = take_census(cluster, namespace).await;
+        let everybody = Arc::new(everybody);
+        let place = if unknown.is_empty() { "" } else { namespace };
+        let census = Census { at: now, everybody: Arc::clone(&everybody) };
+        censuses.retain(|_, it| now.since(it.at) < BELIEVED);
+        censuses.insert(place.to_owned(), census);
+        let unknown = unknown.join("; ");
+        if self.is_news("", &unknown) && !unknown.is_empty() {
+            tracing::warn!(
+                "who else uses what is pushed to is known only in part, for these cannot be listed \
+                 in all namespaces: {unknown}"
+            );
+        }
+        everybody
     }
 
-    fn remember(&self, scenario: &str, key: Key) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(scenario.to_owned(), key);
+    /// Whether this was not the last word on a scenario.
+    fn is_news(&self, scenario: &str, word: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.insert(scenario.to_owned(), word.to_owned()).as_deref() != Some(word)
     }
 }
 
@@ -155,13 +187,11 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     let mut later = Vec::new();
     for hop in &scenario.hops {
         let Some(subject) = hop.kind.kind().subject() else { continue };
-        match &hop.kind {
-            HopConfig::SourceFetched(SourceFetchedConfig::GitRepository(_)) => {
-                sources.push(subject);
-            }
-            HopConfig::SourceFetched(_) => later.push(subject),
-            HopConfig::Applied(AppliedConfig::Kustomization(_)) => appliers.push(subject),
-            HopConfig::Live(_) => live.push(subject),
+        match hop.kind.kind().traits().place {
+            Place::Fetch if subject.kind == GroupKind::git_repository() => sources.push(subject),
+            Place::Fetch | Place::Chart => later.push(subject),
+            Place::Apply if subject.kind == GroupKind::kustomization() => appliers.push(subject),
+            Place::Live => live.push(subject),
             _ => {}
         }
     }
@@ -173,63 +203,41 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     Pipeline { objects, sources, appliers, live }
 }
 
-fn key_of(landing: &Landing, objects: &Objects) -> Key {
-    let marks = objects.iter().map(|(subject, object)| {
-        let metadata = &object["metadata"];
-        let uid = metadata["uid"].as_str().unwrap_or_default().to_owned();
-        (subject.clone(), uid, metadata["generation"].as_i64().unwrap_or_default())
-    });
-    (landing.clone(), marks.collect())
-}
-
-/// Everybody who could use the source, as far as we may know, and whether asking again would be of
-/// no use. What cannot be known is said.
-async fn neighbours(
-    cluster: &Cluster,
-    scenario: &Scenario,
-    landing: &Landing,
-    objects: &Objects,
-) -> (Neighbours, bool) {
-    let (mut all, mut unknown, mut complete) = (Neighbours::default(), Vec::new(), true);
-    let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
-    let namespace = namespace.map(|it| it.namespace.as_str());
+/// Everybody who could use a source, as far as we may know, and what cannot be known.
+async fn take_census(cluster: &Cluster, namespace: &str) -> (Neighbours, Vec<String>) {
+    let (mut all, mut unknown) = (Neighbours::default(), Vec::new());
     for (group, name) in KINDS {
         let kind = GroupKind::new(group, name);
         let found: Option<Vec<Value>> = match cluster.all(&kind, None).await {
             Ok(found) => found,
             Err(error) => {
-                complete &= error.is_permanent();
                 unknown.push(format!("{name} ({error})"));
                 // Who may not look everywhere may still look beside the source.
                 match namespace {
-                    Some(_) if complete => cluster.all(&kind, namespace).await.ok().flatten(),
-                    _ => None,
+                    "" => None,
+                    _ if !error.is_permanent() => None,
+                    _ => cluster.all(&kind, Some(namespace)).await.ok().flatten(),
                 }
             }
         };
         all.add(&kind, found.unwrap_or_default());
     }
-    if !unknown.is_empty() {
-        tracing::warn!(
-            "who else uses what scenario `{}` pushes to is known only in part, for these cannot be \
-             listed in all namespaces: {}",
-            scenario.name,
-            unknown.join("; ")
-        );
-    }
-    (all, complete)
+    (all, unknown)
 }
 
 #[cfg(all(test, feature = "sandbox"))]
 mod tests {
     use super::*;
-    use crate::cli::assemble::Workshop;
     use crate::cluster::ClusterOptions;
     use crate::config::load_text;
     use crate::engine::SystemClock;
+    use crate::model::Clock;
+    use crate::remote::Clients;
     use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
     use hopclock_sandbox::store::{Key, Part};
+    use jiff::Timestamp;
     use serde_json::json;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     const SCENARIO: &str = "name: canary\ndeadline: 5m\n\
         trigger: { git_commit: { source: flux-system/canary, path: canary/configmap.yaml } }\n\
@@ -237,28 +245,53 @@ mod tests {
         - applied: { kustomization: flux-system/canary }\n\
         - live: { config_map: hopclock/canary }\n";
 
-    async fn workshop(sandbox: &Sandbox) -> Result<Workshop, crate::cluster::Error> {
+    /// A clock that also goes when it is told to.
+    struct Hands {
+        system: SystemClock,
+        ahead: AtomicU64,
+    }
+
+    impl Hands {
+        fn pass(&self, time: Duration) {
+            self.ahead.fetch_add(time.as_secs(), Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Hands {
+        fn now(&self) -> Moment {
+            self.system.now() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+        }
+
+        fn wall(&self) -> Timestamp {
+            self.system.wall()
+        }
+    }
+
+    async fn workshop(sandbox: &Sandbox) -> Result<(Workshop, Arc<Hands>), crate::cluster::Error> {
         // Fails if another test has chosen it already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let clock = Arc::new(SystemClock::new());
+        let clock = Arc::new(Hands { system: SystemClock::new(), ahead: AtomicU64::new(0) });
         let kubeconfigs = vec![sandbox.kubeconfig()];
         let options = ClusterOptions { kubeconfigs, ..ClusterOptions::default() };
-        Ok(Workshop {
+        let workshop = Workshop {
             cluster: Cluster::connect(options, clock.clone()).await?,
-            clock,
+            clock: clock.clone(),
             instance: "hopclock".to_owned(),
             cache_dir: sandbox.kubeconfig().with_file_name("cache"),
             proofs: Arc::default(),
-        })
+            clients: Clients::default(),
+            bench: Arc::default(),
+        };
+        Ok((workshop, clock))
     }
 
     #[tokio::test]
-    async fn p7_the_cluster_is_asked_again_only_when_a_generation_has_changed() {
+    async fn s4_who_else_uses_the_branch_is_asked_again_after_a_minute() {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         let (name, interval) = ("canary".to_owned(), "10m".to_owned());
         let lane = Lane { name, interval, hook: Hook::Silent, door: Door::Open };
         sandbox.add_lane(&lane).await.unwrap();
-        let workshop = workshop(&sandbox).await.unwrap();
+        let (workshop, clock) = workshop(&sandbox).await.unwrap();
         let scenario = load_text("a.yaml", SCENARIO).unwrap();
         let ask = async || {
             let before = sandbox.api().requests().len();
@@ -269,16 +302,25 @@ mod tests {
         assert_eq!(ask().await.0, KINDS.len());
         // What is left are source, applier and the Secret of the push.
         assert_eq!(ask().await, (0, 3, None));
-        let change = |kind: &str, spec: Value| {
-            let key = Key::new(kind, "flux-system", "canary");
-            sandbox.store().merge(&key, &json!({"spec": spec}), Part::Whole, "test").unwrap();
+        clock.pass(BELIEVED);
+        assert_eq!(ask().await, (KINDS.len(), 3 + KINDS.len(), None));
+
+        let key = |kind: &str, name: &str| Key::new(kind, "flux-system", name);
+        let source = key("GitRepository", "canary");
+        let change = |spec: Value| {
+            sandbox.store().merge(&source, &json!({"spec": spec}), Part::Whole, "test").unwrap();
         };
-        change("Kustomization", json!({"interval": "11m"}));
-        assert_eq!(ask().await.0, KINDS.len());
-        assert_eq!(ask().await, (0, 3, None));
-        change("GitRepository", json!({"sparseCheckout": ["apps"]}));
+        change(json!({"sparseCheckout": ["apps"]}));
         assert_eq!(ask().await, (0, 3, Some("outside_sparse_checkout".to_owned())));
-        change("GitRepository", json!({"sparseCheckout": null}));
-        assert_eq!(ask().await.0, KINDS.len());
+        change(json!({"sparseCheckout": null}));
+
+        // Somebody begins to verify what is on our branch.
+        let mut verified = (*sandbox.store().get(&source).unwrap()).clone();
+        verified["metadata"] = json!({"namespace": "flux-system", "name": "verified"});
+        verified["status"] = Value::Null;
+        verified["spec"]["verify"] = json!({"mode": "HEAD", "secretRef": {"name": "keys"}});
+        sandbox.store().create(verified, "test").unwrap();
+        clock.pass(BELIEVED);
+        assert_eq!(ask().await.2, Some("verify_unsatisfied".to_owned()));
     }
 }

@@ -1,8 +1,8 @@
 //! Reads objects of the cluster for one job, each once: hops, path and trigger ask for the same.
 
-use crate::cluster::{Cluster, Error, Secret};
+use crate::cluster::{Cluster, Error};
 use crate::hop::Objects;
-use crate::model::Subject;
+use crate::model::{Secret, Subject};
 use serde_json::Value;
 use tokio::sync::Mutex;
 

@@ -47,6 +47,19 @@ impl Stop {
     }
 }
 
+/// Goes on when a terminal hangs up, or somebody asks for a reload as of other services: the folder
+/// is looked at every few seconds anyway. Must be called inside a tokio runtime.
+#[cfg(unix)]
+pub(super) fn survive_hangups() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return };
+    tokio::spawn(async move { while hangups.recv().await.is_some() {} });
+}
+
+/// There are no such signals here.
+#[cfg(not(unix))]
+pub(super) fn survive_hangups() {}
+
 /// Waits for the next signal. If signals cannot be heard, the system's own answer to them stands.
 async fn signal() {
     tokio::select! {

@@ -105,6 +105,23 @@ impl ConfigMap {
         !self.metadata.is_empty()
     }
 
+    /// The same content, to be written over `stored`, or anew if nothing is stored any more.
+    #[must_use]
+    pub fn over(mut self, stored: Option<&Self>) -> Self {
+        self.metadata = stored.map(|it| it.metadata.clone()).unwrap_or_default();
+        self
+    }
+
+    /// Whether `stored` holds what we wrote or read last, and was not written by another hopclock
+    /// since: others may have changed labels, annotations or owners.
+    #[must_use]
+    pub fn is_kept_by(&self, stored: &Self) -> bool {
+        let written_by = |it: &Self| it.metadata.get("annotations").map(|it| it[WRITER].clone());
+        self.data == stored.data
+            && self.binary == stored.binary
+            && written_by(self) == written_by(stored)
+    }
+
     /// Size of all values, which must not exceed 1 MiB.
     #[must_use]
     pub fn size(&self) -> usize {

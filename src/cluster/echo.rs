@@ -16,10 +16,11 @@ use crate::cluster::{Cluster, Error, Event, Following};
 use crate::model::{Arrival, GroupKind, Moment, Seen, Subject};
 use serde_json::{Value, json};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, Sleep, interval, sleep};
 
 /// Where and how often an echo is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,10 +185,16 @@ impl<R: Fn(Duration)> Caller<R> {
         let mut following = None;
         loop {
             ticks.tick().await;
+            let sent = self.hub.api.clock.now();
             if let Err(error) = self.call(&mut following).await {
                 following = None;
-                self.hub.echo.failed(&self.hub.api.server, &error.to_string());
-                self.hub.set_lateness(Lateness::Until(self.hub.api.clock.now()));
+                if error.is_permanent() {
+                    self.hub.echo.failed(&self.hub.api.server, &error.to_string());
+                    self.hub.set_lateness(Lateness::Until(self.hub.api.clock.now()));
+                } else {
+                    // Whoever does not take a write may not tell of others' either.
+                    self.overdue(sent);
+                }
             }
         }
     }
@@ -202,9 +209,8 @@ impl<R: Fn(Duration)> Caller<R> {
         while let Some(event) = following.try_next() {
             check(event)?;
         }
-        let out = self.send().await?;
-        let mut overdue =
-            Some(Box::pin(sleep(OVERDUE.saturating_sub(self.hub.api.clock.now().since(out.sent)))));
+        let mut overdue = Some(Box::pin(sleep(OVERDUE)));
+        let out = self.send_by(&mut overdue).await?;
         let mut next = std::pin::pin!(sleep(self.every.max(LOST)));
         loop {
             tokio::select! {
@@ -227,6 +233,22 @@ impl<R: Fn(Duration)> Caller<R> {
                 () = &mut next => return Ok(()),
             }
         }
+    }
+
+    /// Writes a new word, and says so if the answer alone is overdue.
+    async fn send_by(&self, overdue: &mut Option<Pin<Box<Sleep>>>) -> Result<Out, Error> {
+        let began = self.hub.api.clock.now();
+        let mut sending = std::pin::pin!(self.send());
+        if let Some(timer) = overdue {
+            tokio::select! {
+                biased;
+                out = &mut sending => return out,
+                () = timer => {}
+            }
+        }
+        *overdue = None;
+        self.overdue(began);
+        sending.await
     }
 
     /// Writes a new word; makes the object if it is not there.

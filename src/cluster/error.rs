@@ -193,24 +193,6 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// The Secret lacks a key.
-    #[error("the Secret {secret} has no key `{key}`: it has {keys}")]
-    NoSuchKey {
-        /// Namespace and name of the Secret.
-        secret: String,
-        /// The key that was looked for.
-        key: String,
-        /// The keys that are there.
-        keys: String,
-    },
-    /// The Secret's value is no text.
-    #[error("the key `{key}` of the Secret {secret} is no UTF-8 text: store it as text")]
-    NotText {
-        /// Namespace and name of the Secret.
-        secret: String,
-        /// The key.
-        key: String,
-    },
     /// The namespace does not exist.
     #[error(
         "the API server at `{server}` has no namespace `{namespace}`: create it, or name another"
@@ -356,7 +338,7 @@ impl Error {
             Self::LeaseHeld { .. } | Self::LeaseLost { .. } => "lease",
             Self::Conflict { .. } => "conflict",
             Self::TooLarge { .. } => "too_large",
-            Self::NoSuchSecret { .. } | Self::NoSuchKey { .. } | Self::NotText { .. } => "secret",
+            Self::NoSuchSecret { .. } => "secret",
             Self::Answered { .. } | Self::NotUnderstood { .. } | Self::Ended { .. } => "api_server",
         }
     }
@@ -365,6 +347,11 @@ impl Error {
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         !matches!(self.reason(), "unreachable" | "timeout" | "api_server" | "lease" | "conflict")
+    }
+
+    /// Whether the API server gave no answer at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self.reason(), "unreachable" | "timeout")
     }
 
     /// The HTTP status, where that is all there is to say.

@@ -12,7 +12,7 @@
 use crate::cluster::hub::Hub;
 use crate::cluster::object::{MANAGED_BY, MANAGER, Place};
 use crate::cluster::{Cluster, Error};
-use crate::model::Moment;
+use crate::model::{Moment, fnv1a};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -196,7 +196,8 @@ impl LeaseGrip {
         // Without a date it is none that anybody ever renewed; then only our own clock tells.
         let renewed = spec.renew_time.as_ref().and_then(|it| it.parse::<Timestamp>().ok());
         let old = renewed.is_some_and(|it| clock.wall().duration_since(it) > signed(lasts + SKEW));
-        unchanged.is_some_and(|it| it >= lasts) || old
+        // Who has been seen before is judged by our own clock alone: a wall clock can be set.
+        unchanged.map_or(old, |it| it >= lasts)
     }
 
     /// The spec as its holder writes it.
@@ -253,11 +254,7 @@ impl Sightings {
 /// The name of a lane's Lease: any text makes a valid one, always the same.
 #[must_use]
 pub fn lease_name(lane: &str) -> String {
-    // FNV-1a, which will be the same in every version of hopclock and of Rust.
-    let hash = lane.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("hopclock-lane-{hash:016x}")
+    format!("hopclock-lane-{:016x}", fnv1a(lane.bytes()))
 }
 
 fn spec(object: &Value) -> Spec {

@@ -24,7 +24,6 @@ mod proof;
 mod queue;
 mod refusal;
 mod review;
-mod secret;
 mod stream;
 mod timing;
 mod track;
@@ -35,7 +34,9 @@ mod watch;
 use crate::cluster::api::{Api, Ask, Reply};
 use crate::cluster::hub::Hub;
 use crate::cluster::kinds::Served;
-use crate::model::{Clock, GroupKind, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, Secret, Subject};
+use k8s_openapi::ByteString;
+use secrecy::SecretSlice;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::ClusterOptions;
+pub use api::Silence;
 pub use config_map::ConfigMap;
 pub use echo::{Echo, EchoOptions, EchoState};
 pub use error::{Error, Target};
@@ -50,7 +52,6 @@ pub use evidence::ObjectEvent;
 pub use following::{Event, Following, Unproven};
 pub use lease::{LeaseGrip, lease_name};
 pub use review::{Deed, Reviewed, User, Verdict};
-pub use secret::Secret;
 pub use timing::Timing;
 
 /// A cluster that we talk to. Clones share everything.
@@ -149,7 +150,12 @@ impl Cluster {
             || Error::NoSuchSecret { namespace: namespace.to_owned(), name: name.to_owned() };
         let kind = GroupKind::new("", "Secret");
         let mut object = self.read(&kind, namespace, name).await?.ok_or_else(missing)?;
-        Ok(Secret::read(namespace, name, &mut object))
+        let data = object["data"].as_object_mut().map(std::mem::take).unwrap_or_default();
+        let values = data.into_iter().filter_map(|(key, value)| {
+            let ByteString(bytes) = serde_json::from_value(value).ok()?;
+            Some((key, SecretSlice::from(bytes)))
+        });
+        Ok(Secret::new(ObjectName::new(namespace, name), values.collect()))
     }
 
     /// The API server's version, such as `v1.35.1`.
@@ -170,6 +176,13 @@ impl Cluster {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.hub.api.server
+    }
+
+    /// That the latest request got no answer; none if it got one, whatever it said. Somebody has
+    /// to ask for this to change: see [`Self::server_version`].
+    #[must_use]
+    pub fn silence(&self) -> Option<Silence> {
+        self.hub.api.silence()
     }
 
     /// Requests sent to the API server so far.

@@ -270,8 +270,12 @@ mod tests {
 
     #[test]
     fn the_kinds_are_those_of_the_config() {
-        let known = [
+        let expected = [
             "webhook_received",
+            "image_scanned",
+            "policy_updated",
+            "automation_committed",
+            "merged",
             "source_fetched",
             "applied",
             "live",
@@ -279,7 +283,7 @@ mod tests {
             "condition",
             "notified",
         ];
-        assert_eq!(kinds(), known);
+        assert_eq!(kinds(), expected);
     }
 
     #[test]

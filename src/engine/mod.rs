@@ -5,6 +5,7 @@ mod drive;
 mod journal;
 mod machine;
 mod plan;
+mod polling;
 mod service;
 mod store;
 mod watching;
@@ -16,7 +17,8 @@ pub use drive::{
 };
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
-pub use plan::{Plan, PlannedBystander, PlannedHop};
+pub use plan::{Plan, PlannedBystander, PlannedHop, Witness};
+pub use polling::{Interest, Poll, Polled};
 pub use service::{
     Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, LaneError, Lanes, LastRun,
     LocalLanes, Refusal, Service, Setting, Status,

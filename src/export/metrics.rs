@@ -69,15 +69,19 @@ impl Metrics {
     /// before stays; what it has not any more goes. Events of scenarios that were never declared
     /// are not counted.
     pub fn declare(&self, scenario: &ScenarioSeries) {
+        declare(&mut self.state(), scenario);
+    }
+
+    /// The same for a scenario of an earlier process, whose totals are there at once: a scrape
+    /// between the two would see them begin anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Totals::restore`]; the scenario is declared all the same.
+    pub fn declare_with(&self, scenario: &ScenarioSeries, saved: &Value) -> Result<(), String> {
         let mut state = self.state();
-        let known = state.tallies.get(&scenario.scenario);
-        let tally = match known {
-            Some(tally) if tally.declared() == scenario => tally.clone(),
-            Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
-            None => Arc::new(Tally::new(scenario.clone())),
-        };
-        state.leaving.remove(&scenario.scenario);
-        state.tallies.insert(scenario.scenario.clone(), tally);
+        declare(&mut state, scenario);
+        restore(&mut state, &scenario.scenario, saved)
     }
 
     /// What all series say now, of one instant.
@@ -144,17 +148,7 @@ impl Totals for Metrics {
     /// The scenario has to be declared first, because that says which of its series it still has.
     /// What was counted meanwhile is replaced.
     fn restore(&self, scenario: &str, saved: &Value) -> Result<(), String> {
-        let mut state = self.state();
-        let Some(tally) = state.tallies.get_mut(scenario) else {
-            return Err(format!(
-                "cannot restore the totals of scenario `{scenario}`: it has no series; \
-                 declare it first"
-            ));
-        };
-        let restored = saved::read(tally, saved)
-            .map_err(|it| format!("cannot restore the totals of scenario `{scenario}`: {it}"))?;
-        *tally = Arc::new(restored);
-        Ok(())
+        restore(&mut self.state(), scenario, saved)
     }
 
     /// Its series go at once or, if a run of it is under way, with its last run.
@@ -166,6 +160,30 @@ impl Totals for Metrics {
             state.tallies.remove(scenario);
         }
     }
+}
+
+fn declare(state: &mut State, scenario: &ScenarioSeries) {
+    let known = state.tallies.get(&scenario.scenario);
+    let tally = match known {
+        Some(tally) if tally.declared() == scenario => tally.clone(),
+        Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
+        None => Arc::new(Tally::new(scenario.clone())),
+    };
+    state.leaving.remove(&scenario.scenario);
+    state.tallies.insert(scenario.scenario.clone(), tally);
+}
+
+fn restore(state: &mut State, scenario: &str, saved: &Value) -> Result<(), String> {
+    let Some(tally) = state.tallies.get_mut(scenario) else {
+        return Err(format!(
+            "cannot restore the totals of scenario `{scenario}`: it has no series; declare it \
+             first"
+        ));
+    };
+    let restored = saved::read(tally, saved)
+        .map_err(|it| format!("cannot restore the totals of scenario `{scenario}`: {it}"))?;
+    *tally = Arc::new(restored);
+    Ok(())
 }
 
 fn count(tally: &mut Tally, scenario: &str, events: &[Stamped]) {

@@ -1,6 +1,7 @@
 //! The tables, and how a file of an older layout becomes one of this.
 
 use crate::history::error::Error;
+use crate::history::owner::beside;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const MIGRATIONS: [&str; 1] = ["
         push_to_apply_most REAL,
         tolerance REAL NOT NULL,
         record TEXT NOT NULL,
-        UNIQUE (scenario, due)
+        UNIQUE (scenario, due, canary)
     ) STRICT;
     CREATE INDEX runs_by_start ON runs (started, id);
     CREATE INDEX runs_ok_by_end ON runs (ended) WHERE outcome = 'ok';
@@ -87,6 +88,10 @@ pub(super) const VERSION: i64 = 1;
 
 const _: () = assert!(VERSION.unsigned_abs() == MIGRATIONS.len() as u64);
 
+/// Largest file that is looked through at every start; a larger one only after a process that was
+/// killed. What is damaged later is found when it is read.
+const QUICK_BYTES: u64 = 32 << 20;
+
 /// Largest log that is left behind after its pages have gone into the file.
 const LOG_BYTES: i64 = 4 << 20;
 
@@ -101,6 +106,7 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, Error>
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let suspect = is_suspect(path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(patience).map_err(failed)?;
     let version = match identify(&connection, path)? {
@@ -120,6 +126,9 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, Error>
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+        if !suspect {
+            return Ok("ok".to_owned());
+        }
         connection.pragma_query_value(None, "quick_check", |row| row.get::<_, String>(0))
     };
     let verdict = settings(&connection).map_err(failed)?;
@@ -130,6 +139,13 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, Error>
     }
     migrate(&mut connection, version).map_err(failed)?;
     Ok(connection)
+}
+
+/// Whether a file is to be looked through: it is small, or whoever wrote it was killed and left a
+/// log behind.
+fn is_suspect(path: &Path) -> bool {
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |it| it.len());
+    bytes(path) <= QUICK_BYTES || bytes(&beside(path, "-wal")) > 0
 }
 
 /// What a file is.

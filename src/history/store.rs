@@ -223,25 +223,25 @@ impl Kept {
             self.begin()?;
         }
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        let mut write = |accounts: &mut BTreeMap<String, String>| {
+        let mut texts = Vec::with_capacity(batch.accounts.len());
+        let mut write = || {
             let change = Transaction::new(connection, TransactionBehavior::Immediate)?;
             for scenario in &batch.forgotten {
                 write::forget(&change, scenario)?;
-                accounts.remove(scenario);
             }
             for (scenario, account) in &batch.accounts {
                 let text = write::json(account)?;
                 write::account(&change, scenario, &text)?;
-                accounts.insert(scenario.clone(), text);
+                texts.push((scenario.clone(), text));
             }
             for run in &batch.runs {
                 write::run(&change, run)?;
             }
             change.commit()
         };
-        let mut accounts = self.accounts.clone();
-        write(&mut accounts).map_err(|error| Error::of_database(&self.path, &error))?;
-        self.accounts = accounts;
+        write().map_err(|error| Error::of_database(&self.path, &error))?;
+        batch.forgotten.iter().for_each(|it| drop(self.accounts.remove(it)));
+        self.accounts.extend(texts);
         Ok(())
     }
 }

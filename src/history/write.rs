@@ -31,7 +31,8 @@ pub(super) fn forget(to: &Connection, scenario: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Writes a run. One of the same scenario that was due at the same instant is the same run.
+/// Writes a run. One of the same scenario and canary that was due at the same instant is the same
+/// run; ticks that come again because a clock was set back are others.
 pub(super) fn run(to: &Connection, run: &KeptRun) -> rusqlite::Result<()> {
     let record = &run.record;
     let push = bounds(record.push.as_ref().map(|it| it.took));
@@ -42,7 +43,7 @@ pub(super) fn run(to: &Connection, run: &KeptRun) -> rusqlite::Result<()> {
                  push_most, push_to_apply_least, push_to_apply_most, tolerance, record)
              VALUES (:scenario, :canary, :due, :started, :ended, :outcome, :reason, :push_least,
                  :push_most, :total_least, :total_most, :tolerance, :record)
-             ON CONFLICT (scenario, due) DO UPDATE SET canary = excluded.canary,
+             ON CONFLICT (scenario, due, canary) DO UPDATE SET
                  started = excluded.started, ended = excluded.ended, outcome = excluded.outcome,
                  reason = excluded.reason, push_least = excluded.push_least,
                  push_most = excluded.push_most,

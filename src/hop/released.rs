@@ -5,7 +5,7 @@
 //! own, from the first new digest of the values after that object came to hold it.
 
 use crate::hop::applied::OF_NO_REVISION;
-use crate::hop::{Detector, Live, LiveConfig, chart};
+use crate::hop::{Detector, Live, chart};
 use crate::model::{
     Carried, Change, Failure, FailureSort, Reached, Revision, Sighting, SourceKind, State, Via,
     When, flux,
@@ -79,13 +79,12 @@ impl Detector for Released {
         let released = flux::condition(&now.value, "Released");
         let failed = released.is_some_and(|it| it.status == "False");
         let old_chart = change.is_lost_in(&latest["chartVersion"], SourceKind::HelmChart);
-        let follows_chart = change.known().any(|it| matches!(it, Revision::Version(_)));
         let other_values = latest["configDigest"] != status["lastAttemptedConfigDigest"];
         // A version that was only learned may have been the same before, of another build.
         let lost = if change.sends_version() {
             old_chart
         } else {
-            failed && (other_values || follows_chart && old_chart)
+            failed && (other_values || follows_chart(change) && old_chart)
         };
         latest["status"] == "deployed" && lost
     }
@@ -166,9 +165,11 @@ fn values(past: &[State], now: &State, change: &Change) -> Option<Values> {
         return None;
     }
     let states = || past.iter().chain([now]);
-    let spec = Live::new(&LiveConfig { field: Some("spec".to_owned()), ..LiveConfig::default() });
+    let spec = Live::below(&["spec"]);
+    // A version that was learned is that of the chart; the spec may have named it all along.
+    let of_chart = |it: &Reached| it.carried == Carried::Learned && follows_chart(change);
     let in_spec = states().find_map(|it| match spec.look(&[], it, change) {
-        Sighting::Reached(reached) => {
+        Sighting::Reached(reached) if !of_chart(&reached) => {
             Some(Values::Generation(it.value["metadata"]["generation"].as_i64()?, reached.canary))
         }
         _ => None,
@@ -182,6 +183,11 @@ fn values(past: &[State], now: &State, change: &Change) -> Option<Values> {
         let new = after.map(digest).position(|it| !it.is_null() && Some(&it) != before.as_ref())?;
         Some(Values::State(skipped + new))
     })
+}
+
+/// Whether the version of a chart is known to be ours.
+fn follows_chart(change: &Change) -> bool {
+    change.known().any(|it| matches!(it, Revision::Version(_)))
 }
 
 /// When one of the objects that hold its values came to hold the change.

@@ -3,7 +3,7 @@
 //! Looked at from the first generation whose pod template carries the change; what the status said
 //! of an earlier one does not count.
 
-use crate::hop::{Detector, Kind, Live, LiveConfig, Objects, Place, Traits};
+use crate::hop::{Detector, Kind, Live, Objects, Place, Traits};
 use crate::model::{Change, GroupKind, ObjectName, Reached, Sighting, State, Subject};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -63,8 +63,7 @@ impl Kind for RolledOutConfig {
                  with `live`, or let the workload replace all its pods"
             ));
         }
-        let field = Some("spec.template".to_owned());
-        Ok(Arc::new(RolledOut { template: Live::new(&LiveConfig { field, ..Default::default() }) }))
+        Ok(Arc::new(RolledOut { template: Live::below(&["spec", "template"]) }))
     }
 }
 

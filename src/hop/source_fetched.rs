@@ -66,8 +66,7 @@ impl Kind for SourceFetchedConfig {
 
     fn subject(&self) -> Option<Subject> {
         let (_, kind, it) = self.source();
-        let kind = GroupKind::new(&GroupKind::git_repository().group, kind);
-        Some(Subject::local(kind, &it.namespace, &it.name))
+        Some(Subject::local(GroupKind::source(kind), &it.namespace, &it.name))
     }
 
     /// Whether Flux fetches a HelmRepository at all, only the object itself tells.

@@ -5,7 +5,7 @@
 //! along (rule T9). Both count as ours from there on. Candidates are only supposed to be ours, and
 //! can be taken back (rule P9).
 
-use crate::model::{CanaryId, Moment, Revision, SourceKind, Subject, When};
+use crate::model::{CanaryId, Moment, Revision, RevisionSort, SourceKind, Subject, When, tokens};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -172,6 +172,17 @@ impl Change {
         self.arrived.iter().find(|it| is_it(&it.0)).map(|it| it.1)
     }
 
+    /// Whether it is a tag that is followed; else an image is followed by its digest.
+    #[must_use]
+    pub fn knows_a_tag(&self) -> bool {
+        self.known().any(|it| it.sort() == RevisionSort::Tag)
+    }
+
+    /// Every revision that carries the change.
+    pub fn bearers(&self) -> impl Iterator<Item = &Revision> {
+        self.known().chain(self.carriers.iter().map(|it| &it.revision))
+    }
+
     /// Says that a revision was learned to bring the change along.
     pub fn learn(&mut self, carrier: Carrier) {
         if !self.carriers.contains(&carrier) {
@@ -222,10 +233,16 @@ impl Change {
         revision.is_some_and(|it| self.is_stranger(&it))
     }
 
-    /// Whether text names a revision that carries the change.
+    /// Whether text names a revision that carries the change. Tags and versions are short, and
+    /// have to stand there as whole tokens.
     #[must_use]
     pub fn is_named_in(&self, text: &str) -> bool {
-        self.carrying().any(|it| text.contains(it.id()))
+        self.carrying().any(|it| match it {
+            Revision::Commit(id) | Revision::Digest(id) => text.contains(id),
+            Revision::Tag(id) | Revision::Version(id) => {
+                tokens(text).any(|it| it.trim_end_matches('.') == id)
+            }
+        })
     }
 
     /// Whether an object that holds `canary` holds our change: it is ours, or a later one of the
@@ -279,6 +296,16 @@ mod tests {
         change.extend(second.clone());
         assert!(change.suppose(Vec::new()));
         assert_eq!(change.carried(&second), Some(Carried::Learned));
+    }
+
+    #[test]
+    fn a_tag_is_named_only_by_a_whole_token() {
+        let mut change = Change::new(CanaryId::new("", 1));
+        change.announce(vec![Revision::Tag("4".to_owned()), Revision::Version("0.1.1".to_owned())]);
+        assert!(!change.is_named_in("Fetching revision main@sha1:a4 with a timeout of 4m30s"));
+        assert!(change.is_named_in("tag 4 of the image"));
+        assert!(change.is_named_in("release x with chart x@0.1.1+beef."));
+        assert!(!change.is_named_in("chart 0.1.10"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use reqwest::{Certificate, Client};
 use std::error::Error as _;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Long enough for the two requests of a push, too short for a load balancer to cut it first.
@@ -29,6 +30,49 @@ pub(super) enum Cause {
 /// What was given as a certificate authority is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoAuthority;
+
+/// The clients of a process, each built once: the authorities of a machine are a megabyte, and all
+/// remotes that are reached in the same way can share them, and their connections. Clones share
+/// the same; all uses have to be in one tokio runtime.
+#[derive(Clone, Debug, Default)]
+pub struct Clients {
+    built: Arc<Mutex<Vec<(Way, Client)>>>,
+}
+
+/// How a client reaches its hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Way {
+    user_agent: &'static str,
+    ca: Option<Vec<u8>>,
+    timeout: Duration,
+}
+
+/// Most clients that are kept; the oldest one goes first.
+const MOST: usize = 16;
+
+// === impl Clients ===
+
+impl Clients {
+    /// A client with further authorities and a timeout.
+    pub(super) fn get(
+        &self,
+        user_agent: &'static str,
+        ca: Option<&[u8]>,
+        timeout: Duration,
+    ) -> Result<Client, NoAuthority> {
+        let way = Way { user_agent, ca: ca.map(<[u8]>::to_vec), timeout };
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = built.iter().find(|it| it.0 == way) {
+            return Ok(client.clone());
+        }
+        let client = client(user_agent, ca, timeout)?;
+        if built.len() == MOST {
+            built.remove(0);
+        }
+        built.push((way, client.clone()));
+        Ok(client)
+    }
+}
 
 /// A client with further authorities and a timeout, without redirects and retries that we do not
 /// see. Proxies come from the environment.

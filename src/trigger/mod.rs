@@ -1,20 +1,57 @@
 //! Triggers: the things that make a change.
 //!
-//! To add a kind: write `trigger/<kind>.rs` with its config and its `impl Trigger`, then add its
-//! variant to [`TriggerConfig`] and its arm to `build`. The compiler finds the rest.
+//! To add a kind: write `trigger/<kind>.rs` with its config, its `impl Kind` and its `impl Trigger`,
+//! then add its variant to [`TriggerConfig`] and its arm to [`TriggerConfig::kind`]. Nothing else
+//! knows the kinds.
 
+mod git_access;
 mod git_commit;
 mod signing;
+mod site;
 
-use crate::model::{Ancestry, CanaryId, Moment, Revision, Survey, When};
+use crate::model::{
+    Ancestry, CanaryId, Landing, Moment, ProbeError, Revision, RevisionSort, Survey, When,
+};
+use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 
+pub use git_access::GitAuth;
 pub use git_commit::{
-    Author, Builds, Content, EditTemplate, GitAuth, GitCommit, GitCommitConfig, PLACEHOLDER,
-    PushMode, SecretSource, is_over_ssh,
+    Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
+    is_over_ssh,
 };
 pub use signing::{Signing, SigningKey};
+pub use site::{SecretSource, Site, unusable};
+
+/// A kind of trigger, as a scenario asks for it.
+#[async_trait::async_trait]
+pub trait Kind: Send + Sync {
+    /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
+    /// `image_digest` a digest and no tag.
+    fn announces(&self) -> RevisionSort;
+
+    /// Builds the trigger. Nothing is pushed.
+    ///
+    /// # Errors
+    /// If something that it needs cannot be had, or would never work.
+    async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError>;
+}
+
+/// A trigger, and what has to be proven before it pushes.
+pub struct Built {
+    /// It.
+    pub trigger: Arc<dyn Trigger>,
+    /// Where its changes go.
+    pub destination: Destination,
+}
+
+/// Where changes go: what has to be proven before anything is pushed there.
+pub enum Destination {
+    /// To a branch, signed by this key if there is one.
+    Branch(Box<Landing>, Option<Signer>),
+}
 
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]
@@ -55,7 +92,9 @@ pub trait Trigger: Send + Sync {
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error>;
 
-    /// What another's revision means for the change that was published (rule T9).
+    /// What another's revision means for the change that was published (rule T9). A commit carries
+    /// an image if its tree holds our tag; a tag or digest that a policy chose instead means that
+    /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
 }
 
@@ -86,4 +125,16 @@ pub struct Error {
     pub reason: &'static str,
     /// One sentence: what, where, what to do.
     pub message: String,
+}
+
+// === impl TriggerConfig ===
+
+impl TriggerConfig {
+    /// The kind that the scenario asks for.
+    #[must_use]
+    pub fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::GitCommit(config) => &**config,
+        }
+    }
 }

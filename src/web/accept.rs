@@ -5,6 +5,7 @@
 
 use crate::web::Error;
 use crate::web::body::take_in;
+use crate::web::crowd::Crowd;
 use crate::web::patient::Patient;
 use crate::web::reply::refusal;
 use axum::Router;
@@ -62,6 +63,9 @@ pub struct Limits {
     pub grace: Duration,
     /// Most connections at a time; others are refused at once.
     pub connections: usize,
+    /// Most connections of one client, by its address: whoever opens all it can keeps neither
+    /// scrapers nor the kubelet out.
+    pub per_client: usize,
 }
 
 // === impl Limits ===
@@ -76,7 +80,8 @@ impl Default for Limits {
             read_time: Duration::from_secs(30),
             lifetime: Duration::from_secs(300),
             grace: Duration::from_secs(5),
-            connections: 64,
+            connections: 128,
+            per_client: 48,
         }
     }
 }
@@ -103,7 +108,7 @@ pub async fn serve(
 ) {
     let pages = pages.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()));
     let pages = TowerToHyperService::new(pages);
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let (slots, crowd) = (Arc::new(Semaphore::new(limits.connections)), Crowd::default());
     // Saying no politely costs a little too, so that is bounded as well.
     let polite = Arc::new(Semaphore::new(limits.connections));
     let (stop, stopped) = watch::channel(());
@@ -115,8 +120,10 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+            Ok((stream, client)) => {
+                let place = crowd.enter(client.ip(), limits.per_client);
+                let slot = place.and_then(|it| Some((it, slots.clone().try_acquire_owned().ok()?)));
+                if let Some(slot) = slot {
                     let (pages, stopped) = (pages.clone(), stopped.clone());
                     open.spawn(async move {
                         converse(stream, pages, limits, stopped).await;

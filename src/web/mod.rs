@@ -5,6 +5,7 @@
 
 mod accept;
 mod body;
+mod crowd;
 mod pages;
 mod patient;
 mod ports;

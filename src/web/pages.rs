@@ -6,11 +6,11 @@ use crate::export::{Format, Metrics};
 use crate::web::ports::{Gate, Readiness, Ready, Runs};
 use crate::web::reply::plain;
 use crate::web::run;
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ pub fn private_pages(pages: Pages) -> Router {
         .route("/healthz", get(async || plain(StatusCode::OK, "ok\n".to_owned())))
         .route("/readyz", get(readiness));
     if pages.runs.is_some() {
-        router = router.route("/run/{scenario}", post(run::request));
+        let waits = Extension(run::Waits::default());
+        router = router.route("/run/{scenario}", post(run::request).layer(waits));
     }
     router.method_not_allowed_fallback(not_allowed).fallback(not_found).with_state(pages)
 }

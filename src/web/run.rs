@@ -3,15 +3,33 @@
 use crate::web::pages::Pages;
 use crate::web::ports::{Denied, Refused, Wait};
 use crate::web::reply::refusal;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use secrecy::SecretString;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Most callers that wait for the end of a run at a time: each holds a connection.
+const MOST_WAITS: usize = 64;
+
+/// The callers that wait for the end of a run.
+#[derive(Clone)]
+pub(super) struct Waits(Arc<Semaphore>);
+
+// === impl Waits ===
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_WAITS)))
+    }
+}
 
 /// Admits the caller, asks for the run, and says what became of that.
 pub(super) async fn request(
     State(pages): State<Pages>,
+    Extension(waits): Extension<Waits>,
     Path(scenario): Path<String>,
     uri: Uri,
     headers: HeaderMap,
@@ -24,9 +42,18 @@ pub(super) async fn request(
         let sentence = "the address has more than `?wait=true` or `?wait=false` behind it";
         return refusal(StatusCode::BAD_REQUEST, "bad_query", sentence);
     };
+    let waiting = match wait {
+        Wait::Accepted => None,
+        Wait::Ended => match waits.0.try_acquire() {
+            Ok(waiting) => Some(waiting),
+            Err(_) => return too_many(),
+        },
+    };
     // A task of its own: a caller that goes away ends only its own wait.
     let asked = tokio::spawn(async move { runs.request(&scenario, wait).await });
-    match asked.await {
+    let answer = asked.await;
+    drop(waiting);
+    match answer {
         Ok(Ok(requested)) => {
             let ended = requested.record.is_some();
             let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -43,8 +70,13 @@ pub(super) async fn request(
 /// The answer where runs cannot be asked for.
 pub(super) fn off() -> Response {
     let sentence = "runs cannot be asked for here: only `hopclock serve` makes them, once it is \
-                    told who may ask, with a file that holds a token or with TokenReviews";
+                    told who may ask, with `--token-file FILE` or `--token-review`";
     refusal(StatusCode::NOT_FOUND, "off", sentence)
+}
+
+fn too_many() -> Response {
+    let sentence = "too many callers wait for runs: ask without `wait=true`, or again later";
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "too_many_waits", sentence)
 }
 
 /// The token of `Authorization: Bearer TOKEN`.

@@ -212,3 +212,22 @@ async fn s5_a_namespace_that_is_not_there_is_said() {
         "the API server at `[server]` has no namespace `lab`: create it, or name another"
     );
 }
+
+#[tokio::test]
+async fn s5_a_clock_that_steps_forward_takes_no_lease_that_is_renewed() {
+    let lab = Lab::new().await;
+    let (theirs, ours) = (Hands::wrong_by(0), Hands::wrong_by(0));
+    let (one, two) = (machine(&lab, &theirs).await, machine(&lab, &ours).await);
+    let mut grip = take(&one, "one").await.unwrap();
+    take(&two, "two").await.unwrap_err();
+    theirs.pass(10);
+    grip.renew().await.unwrap();
+    ours.pass(10);
+    take(&two, "two").await.unwrap_err();
+    // Only the wall clock steps an hour ahead.
+    ours.wall.fetch_add(3600, Ordering::Relaxed);
+    ours.pass(29);
+    take(&two, "two").await.unwrap_err();
+    ours.pass(1);
+    let _grip = take(&two, "two").await.unwrap();
+}

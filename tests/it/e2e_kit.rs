@@ -3,6 +3,7 @@
 //! Everything that hopclock reports of a run is compared with the stamps of the writes and of the
 //! moved branches: never with how long something should take.
 
+pub(crate) use crate::cli::kit::quick;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
@@ -11,7 +12,8 @@ use hopclock::engine::{
     Job, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten, run_once,
 };
 use hopclock::hop::{
-    Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
+    Annotated, Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream,
+    WebhookReceived,
 };
 use hopclock::model::{
     Ancestry, CanaryId, Clock, Event, GroupKind, ObjectName, Observer, Outcome, Passage,
@@ -78,12 +80,6 @@ struct Notes<F> {
     then: F,
 }
 
-/// Controllers that do everything in little time.
-pub(crate) fn quick() -> Speeds {
-    let ms = Duration::from_millis;
-    Speeds { start: ms(10), clone: ms(20), build: ms(10), min_retry: ms(100), ..Speeds::default() }
-}
-
 // === impl Bench ===
 
 impl Bench {
@@ -98,7 +94,11 @@ impl Bench {
     /// The same with a git host that speaks TLS.
     pub(crate) async fn with_tls() -> Self {
         let git = GitHostOptions { tls: true, ..GitHostOptions::default() };
-        Self::of(SandboxOptions { speeds: quick(), git }, Timing::default()).await
+        Self::of(
+            SandboxOptions { speeds: quick(), git, ..SandboxOptions::default() },
+            Timing::default(),
+        )
+        .await
     }
 
     async fn of(options: SandboxOptions, timing: Timing) -> Self {
@@ -193,6 +193,7 @@ impl Course {
             ca: None,
             cache_dir: self.bench.caches.path().to_owned(),
             timeout: Duration::from_secs(30),
+            clients: hopclock::remote::Clients::default(),
         };
         let remote = GitRemote::open(options, self.bench.clock.clone()).await.unwrap();
         Arc::new(GitCommit::new(remote, self.edit.clone()))
@@ -468,7 +469,8 @@ pub(crate) fn plan(name: &str) -> Plan {
             witnesses: Vec::new(),
         }
     };
-    let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
+    let git = Annotated::Source(SourceKind::Git);
+    let webhook = Arc::new(WebhookReceived::new(Upstream::Single, git));
     let applier = flux(GroupKind::kustomization());
     let receiver = Arc::new(flux(GroupKind::receiver()));
     Plan {

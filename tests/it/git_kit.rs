@@ -65,6 +65,7 @@ impl Bench {
             ca: None,
             cache_dir: self.caches.path().to_owned(),
             timeout: Duration::from_secs(30),
+            clients: hopclock::remote::Clients::default(),
         }
     }
 

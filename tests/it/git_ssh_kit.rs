@@ -177,6 +177,7 @@ impl SshHost {
             ca: None,
             cache_dir: self.folder.path().join("caches"),
             timeout: Duration::from_secs(60),
+            clients: hopclock::remote::Clients::default(),
         }
     }
 

@@ -19,23 +19,23 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// What outlives the processes of a test.
-struct Outside {
-    world: Arc<World>,
-    store: MemoryStore,
-    counts: Arc<Counts>,
+pub(crate) struct Outside {
+    pub(crate) world: Arc<World>,
+    pub(crate) store: MemoryStore,
+    pub(crate) counts: Arc<Counts>,
     wall: Mutex<Timestamp>,
 }
 
 /// What a test has to do with while a process lives.
-struct Inside {
-    process: Process,
-    clock: Arc<SimClock>,
+pub(crate) struct Inside {
+    pub(crate) process: Process,
+    pub(crate) clock: Arc<SimClock>,
 }
 
 // === impl Outside ===
 
 impl Outside {
-    fn new(delay: Duration) -> Self {
+    pub(crate) fn new(delay: Duration) -> Self {
         Self {
             world: World::new(delay),
             store: MemoryStore::default(),
@@ -44,7 +44,7 @@ impl Outside {
         }
     }
 
-    fn lane(&self, name: &str, clock: &Arc<SimClock>) -> Lane {
+    pub(crate) fn lane(&self, name: &str, clock: &Arc<SimClock>) -> Lane {
         Lane {
             name: name.to_owned(),
             deadline: 2 * MINUTE,
@@ -56,7 +56,7 @@ impl Outside {
     }
 
     /// Lives through `life` in a process of its own, which is killed at its end.
-    fn process<T>(&self, life: impl AsyncFnOnce(&Inside) -> T) -> T {
+    pub(crate) fn process<T>(&self, life: impl AsyncFnOnce(&Inside) -> T) -> T {
         let runtime = runtime();
         let result = runtime.block_on(async {
             let clock = SimClock::new(*self.wall.lock().unwrap());
@@ -73,11 +73,15 @@ impl Outside {
     }
 
     fn pass(&self, time: Duration) {
-        let mut wall = self.wall.lock().unwrap();
-        *wall += time;
+        self.step(SignedDuration::try_from(time).unwrap());
     }
 
-    fn account(&self, name: &str) -> Account {
+    /// Sets the clock, while nobody is there.
+    pub(crate) fn step(&self, by: SignedDuration) {
+        *self.wall.lock().unwrap() += by;
+    }
+
+    pub(crate) fn account(&self, name: &str) -> Account {
         self.store.0.accounts.lock().unwrap()[name].clone()
     }
 
@@ -87,7 +91,7 @@ impl Outside {
         runs.iter().map(|it| it.record.outcome.as_str().to_owned()).collect()
     }
 
-    fn records(&self) -> Vec<RunRecord> {
+    pub(crate) fn records(&self) -> Vec<RunRecord> {
         self.store.0.runs.lock().unwrap().iter().map(|it| it.record.clone()).collect()
     }
 }
@@ -95,12 +99,12 @@ impl Outside {
 // === impl Inside ===
 
 impl Inside {
-    fn replace(&self, entries: Vec<Entry>) {
+    pub(crate) fn replace(&self, entries: Vec<Entry>) {
         self.process.service.replace(entries, &self.process.accounts);
     }
 
     /// Everything that has happened is kept.
-    async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         self.process.recorder.flush().await;
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hopclock::web::Limits;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 const SHORT: Duration = Duration::from_millis(200);
@@ -193,6 +193,25 @@ async fn of_1000_connections_those_beyond_the_limit_are_refused_and_the_others_s
         assert!(read > 0, "a connection within the limit was cut");
     }
     server.eventually_free().await;
+}
+
+#[tokio::test]
+async fn one_client_that_opens_all_it_can_keeps_no_other_out() {
+    let server = server(Limits { connections: 8, per_client: 4, ..generous() }).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        let mut stream = server.open("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert_eq!(start_of(&mut stream).await, "HTTP/1.1 200");
+        held.push(stream);
+    }
+    let refused = read_until_closed(TcpStream::connect(server.address).await.unwrap()).await;
+    assert!(refused.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&refused));
+    // All of 127.0.0.0/8 is ours.
+    let other = TcpSocket::new_v4().unwrap();
+    other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = other.connect(server.address).await.unwrap();
+    other.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert_eq!(start_of(&mut other).await, "HTTP/1.1 200");
 }
 
 /// More than the buffers of two sockets hold.

@@ -4,6 +4,7 @@
 //! cluster and the store are waited for; whatever the folder says is taken up as it changes.
 
 mod assembly;
+mod ends;
 mod folder;
 mod gate;
 mod place;
@@ -20,7 +21,7 @@ use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::stop::Stop;
-use crate::cli::{Exit, complain, metrics, say};
+use crate::cli::{Exit, complain, metrics, say, stop};
 use crate::cluster::Cluster;
 use crate::engine::SystemClock;
 use crate::model::Clock;
@@ -29,7 +30,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long to wait before what failed at the start is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs the scenarios of a folder until it is stopped.
 pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
@@ -47,6 +48,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         }
     };
     let stop = Stop::listen();
+    stop::survive_hangups();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let place = Place::of(arguments);
     let cluster: Arc<OnceLock<Cluster>> = Arc::default();

@@ -4,6 +4,7 @@ use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::assembly::ScenarioAssembly;
+use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
 use crate::cli::serve::place::Place;
 use crate::cli::serve::requests::Requests;
@@ -11,11 +12,12 @@ use crate::cli::serve::standing::Standing;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, run};
 use crate::cluster::{Cluster, Echo, EchoOptions};
-use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings, Totals};
+use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings};
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
 use crate::model::{Account, Clock};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +26,13 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// How often our own write is timed.
 const ECHO: Duration = Duration::from_secs(60);
+
+/// After how many looks at the folder the API server is asked whether it is there, if nobody else
+/// has learned that it is not.
+const ASK: u32 = 15;
+
+/// What keeps a history from being opened, and goes by by itself.
+const PASSING: [&str; 2] = ["history_locked", "history_disk_full"];
 
 /// The ConfigMap of the echo.
 const ECHO_NAME: &str = "hopclock-echo";
@@ -71,10 +80,14 @@ impl Work<'_> {
             }
         };
         self.standing.open(&crew.service, &crew.recorder, crew.echo.is_some());
-        self.requests.open(&crew.service);
+        self.requests.open(&crew.service, &crew.recorder);
         self.take_up(&mut crew, &first).await;
         self.standing.hinder(None);
-        let exit = self.follow(&mut crew, folder, stop).await;
+        let cluster = crew.workshop.cluster.clone();
+        let exit = tokio::select! {
+            exit = self.follow(&mut crew, folder, stop) => exit,
+            never = keep_asking(&cluster) => match never {},
+        };
         self.standing.hinder(Some("it is stopping".to_owned()));
         let lasting = self.place.state.is_lasting() && exit == Exit::Delivered;
         let rest = if lasting { Ending::Leave } else { Ending::Stop };
@@ -127,8 +140,12 @@ impl Work<'_> {
         let (store, accounts) = loop {
             match self.open_store(&workshop.cluster).await {
                 Ok(opened) => break opened,
-                // A file does not mend itself.
-                Err(error) if error.reason.starts_with("history") => return Err(error),
+                // A file does not mend itself, but a lock goes, and so may what fills a disk.
+                Err(error)
+                    if error.reason.starts_with("history") && !PASSING.contains(&error.reason) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => self.wait(error.message).await,
             }
         };
@@ -138,7 +155,7 @@ impl Work<'_> {
         let around = Surroundings {
             clock: self.clock.clone(),
             journal: Arc::new(recorder.clone()),
-            observer: Arc::new(recorder.clone()),
+            observer: Arc::new(Ends::new(Arc::new(recorder.clone()))),
         };
         let forget = recorder.clone();
         let setting = Setting {
@@ -186,11 +203,14 @@ impl Work<'_> {
         // Whatever was forgotten before is so now, and does not take new series along.
         crew.recorder.flush().await;
         for (name, good) in &look.scenarios {
-            self.metrics.declare(&metrics::series(&good.scenario));
-            if let Some(account) = crew.accounts.get(name)
-                && let Err(error) = self.metrics.restore(name, &account.totals)
-            {
-                tracing::error!("{error}; they begin anew");
+            let series = metrics::series(&good.scenario);
+            match crew.accounts.get(name) {
+                Some(account) => {
+                    if let Err(error) = self.metrics.declare_with(&series, &account.totals) {
+                        tracing::error!("{error}; they begin anew");
+                    }
+                }
+                None => self.metrics.declare(&series),
             }
         }
         let entries = look.scenarios.values().map(|it| entry(&crew.workshop, it)).collect();
@@ -209,6 +229,27 @@ impl Work<'_> {
         };
         self.metrics.set_reload(if whole { Reload::Whole } else { Reload::Partial }, counts);
         tracing::info!("{} scenarios run", look.scenarios.len());
+    }
+}
+
+/// Asks the API server from time to time whether it is there, and more often while it is not, so
+/// that `/readyz` knows although nothing runs.
+async fn keep_asking(cluster: &Cluster) -> Infallible {
+    let (mut was_silent, mut looks) = (false, 0_u32);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(ASK) || cluster.silence().is_some() {
+            // What it says is of no interest, only whether it says anything.
+            let _ = cluster.server_version().await;
+        }
+        let silence = cluster.silence();
+        match &silence {
+            Some(silence) if !was_silent => tracing::warn!("{}", silence.problem),
+            None if was_silent => tracing::info!("{} answers again", cluster.server()),
+            _ => (),
+        }
+        was_silent = silence.is_some();
     }
 }
 

@@ -35,6 +35,21 @@ impl ConfigMapStore {
         Self { cluster, name, writer: writer.to_owned(), current: ConfigMap::default() }
     }
 
+    async fn put(&self, content: &ConfigMap) -> Result<ConfigMap, Error> {
+        let ObjectName { namespace, name } = &self.name;
+        self.cluster.put_config_map(namespace, name, content, &self.writer).await
+    }
+
+    /// Once more, if nobody else has written content: labels are anybody's to change, and what
+    /// was deleted is written anew, for we know all of it.
+    async fn put_again(&self, content: ConfigMap) -> Result<ConfigMap, Error> {
+        let ObjectName { namespace, name } = &self.name;
+        let stored = self.cluster.config_map(namespace, name).await?;
+        let ours = stored.as_ref().is_none_or(|it| self.current.is_kept_by(it));
+        let content = if ours { content.over(stored.as_ref()) } else { content };
+        self.put(&content).await
+    }
+
     fn unreadable(&self, key: &str, why: &str) -> StoreError {
         StoreError {
             reason: "corrupt",
@@ -79,8 +94,10 @@ impl Store for ConfigMapStore {
         if content == self.current && content.exists() {
             return Ok(());
         }
-        let ObjectName { namespace, name } = &self.name;
-        let written = self.cluster.put_config_map(namespace, name, &content, &self.writer).await;
+        let written = match self.put(&content).await {
+            Err(Error::Conflict { .. }) => self.put_again(content).await,
+            written => written,
+        };
         self.current = written.map_err(|it| store_error(&it))?;
         Ok(())
     }
@@ -121,5 +138,79 @@ mod tests {
         assert_eq!(read(&bytes), Ok(account));
         assert!(read(&bytes[..bytes.len() / 2]).is_err());
         assert!(read(b"no account").is_err());
+    }
+}
+
+#[cfg(all(test, feature = "sandbox"))]
+mod stored {
+    use super::*;
+    use crate::cluster::ClusterOptions;
+    use crate::engine::SystemClock;
+    use hopclock_sandbox::pipeline::{Sandbox, SandboxOptions};
+    use hopclock_sandbox::store::{Key, Part};
+    use serde_json::json;
+    use std::sync::Arc;
+
+    async fn store(sandbox: &Sandbox, writer: &str) -> Result<ConfigMapStore, Error> {
+        // Fails if another test has chosen it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let kubeconfigs = vec![sandbox.kubeconfig()];
+        let options = ClusterOptions { kubeconfigs, ..ClusterOptions::default() };
+        let cluster = Cluster::connect(options, Arc::new(SystemClock::new())).await?;
+        Ok(ConfigMapStore::new(cluster, ObjectName::new("flux-system", "state"), writer))
+    }
+
+    fn batch(scenario: &str, count: u64) -> Batch {
+        let account = Account { totals: json!({ "runs": count }), ..Account::default() };
+        let accounts = BTreeMap::from([(scenario.to_owned(), account)]);
+        Batch { accounts, ..Batch::default() }
+    }
+
+    fn key() -> Key {
+        Key::new("ConfigMap", "flux-system", "state")
+    }
+
+    #[tokio::test]
+    async fn a_strangers_label_is_kept_and_hinders_nobody() {
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let mut ours = store(&sandbox, "one").await.unwrap();
+        ours.load().await.unwrap();
+        ours.save(&batch("a", 1)).await.unwrap();
+        let label = json!({"metadata": {"labels": {"team": "platform"}}});
+        sandbox.store().merge(&key(), &label, Part::Whole, "kubectl-label").unwrap();
+        ours.save(&batch("a", 2)).await.unwrap();
+        let stored = sandbox.store().get(&key()).unwrap();
+        assert_eq!(stored["metadata"]["labels"]["team"], "platform");
+        let kept = store(&sandbox, "two").await.unwrap().load().await.unwrap();
+        assert_eq!(kept["a"].totals, json!({"runs": 2}));
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_is_written_anew_with_everything_that_is_known() {
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let mut ours = store(&sandbox, "one").await.unwrap();
+        ours.load().await.unwrap();
+        ours.save(&batch("a", 1)).await.unwrap();
+        ours.save(&batch("b", 2)).await.unwrap();
+        sandbox.store().delete(&key(), "kubectl-delete").unwrap();
+        ours.save(&batch("b", 3)).await.unwrap();
+        let kept = store(&sandbox, "one").await.unwrap().load().await.unwrap();
+        let totals: Vec<_> = kept.values().map(|it| it.totals["runs"].clone()).collect();
+        assert_eq!(totals, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_second_hopclock_is_an_error_that_names_it_and_loses_nothing() {
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let mut one = store(&sandbox, "one").await.unwrap();
+        let mut two = store(&sandbox, "two").await.unwrap();
+        one.load().await.unwrap();
+        one.save(&batch("a", 1)).await.unwrap();
+        two.load().await.unwrap();
+        two.save(&batch("b", 1)).await.unwrap();
+        let error = one.save(&batch("a", 2)).await.unwrap_err();
+        assert!(error.message.contains("`two` wrote it"), "{}", error.message);
+        let kept = store(&sandbox, "two").await.unwrap().load().await.unwrap();
+        assert_eq!(kept["a"].totals, json!({"runs": 1}));
     }
 }

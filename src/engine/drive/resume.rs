@@ -11,9 +11,12 @@ use crate::model::{
     RunRecord, Seen, State, Underway, When,
 };
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::pin::pin;
 use std::sync::Arc;
+
+/// How far a clock may go back without having been set: synchronisation does that.
+const SLEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// Goes on with a run that an earlier process left behind, to its end or until `stop` says why
 /// not. The record says what both have measured.
@@ -67,12 +70,16 @@ impl Drive<'_> {
         let Some(publishing) = &underway.publishing else {
             return Err(interrupted("nothing had been pushed yet"));
         };
+        let last = underway.log.last().map_or(publishing.since, |it| it.at).max(publishing.since);
+        if self.around.clock.wall().duration_until(last) > SLEW {
+            // How long ago anything was, nobody knows now.
+            return Err(interrupted("the wall clock was set back meanwhile"));
+        }
         let left = self.left_behind(underway, publishing, stop).await?;
         if self.now() >= left.zero.latest + self.job.plan.deadline {
             return Err(interrupted("its deadline had passed before hopclock was back"));
         }
-        let known = underway.log.last().map_or(publishing.since, |it| it.at);
-        let known = moment_of(&*self.around.clock, known).max(left.began);
+        let known = moment_of(&*self.around.clock, last).max(left.began);
         let scenario = self.job.plan.scenario.clone();
         let canary = self.run.change().canary().clone();
         self.tell(&Event::Publishing { scenario, canary });

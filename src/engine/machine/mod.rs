@@ -350,6 +350,14 @@ impl Run {
     /// Takes the instants of the hops that have just been reached, each once. One that was reached
     /// by a candidate waits until the candidate is confirmed, or nobody is left to do so.
     fn take_instants(&mut self) {
+        self.take_reached();
+        if self.look_back() {
+            self.follow_up();
+            self.take_reached();
+        }
+    }
+
+    fn take_reached(&mut self) {
         let closed = self.ended.is_some() || self.is_delivered();
         for hop in 0..self.plan.hops.len() {
             if self.taken[hop].is_none()

@@ -2,6 +2,7 @@
 
 mod candidates;
 mod failures;
+mod learning;
 mod objectives;
 mod others;
 mod path;

@@ -198,6 +198,10 @@ impl Service {
             let attendants = self.attendants.lock().unwrap_or_else(PoisonError::into_inner);
             attendants.get(scenario).map(|it| it.tell(Command::Request(answer)))
         };
+        if known.is_none() && *self.ending.borrow() != Ending::No {
+            // Its attendants are let go, so nobody can tell which scenarios there were.
+            return Err(Refusal::Stopping);
+        }
         if known.is_none() {
             return Err(Refusal::Unknown { scenario: scenario.to_owned() });
         }

@@ -42,6 +42,19 @@ fn restarted(saved: &Value) -> Metrics {
     metrics
 }
 
+#[test]
+fn a_scenario_is_declared_together_with_its_totals_or_at_zero() {
+    let old = fresh();
+    old.count("fleet", &[stamped(scheduled("fleet".to_owned()))]);
+    let saved = old.after("fleet", &[]);
+    let new = metrics();
+    new.declare_with(&scenario("fleet"), &saved).unwrap();
+    assert_eq!(lines(&new), lines(&old));
+    let broken = metrics();
+    broken.declare_with(&scenario("fleet"), &json!("totals")).unwrap_err();
+    assert_eq!(lines(&broken), lines(&fresh()));
+}
+
 /// Every line but those of what only this process can know.
 fn lines(metrics: &Metrics) -> BTreeMap<String, f64> {
     let text = String::from_utf8(metrics.snapshot().encode(Format::Plain)).unwrap();

@@ -7,6 +7,7 @@ use crate::model::{
     RunRecord, SloRecord, Tick, Underway,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ enum Weight {
 pub(super) struct Writer {
     store: Box<dyn Store>,
     totals: Arc<dyn Totals>,
+    /// Without their totals, which are written down from what counts them.
     accounts: BTreeMap<String, Account>,
     evidence: BTreeMap<String, Vec<Evidence>>,
     /// Scenarios whose account has changed since it was kept.
@@ -88,9 +90,12 @@ impl Writer {
     pub(super) fn new(
         store: Box<dyn Store>,
         totals: Arc<dyn Totals>,
-        accounts: BTreeMap<String, Account>,
+        mut accounts: BTreeMap<String, Account>,
         trouble: watch::Sender<Option<StoreError>>,
     ) -> Self {
+        for it in accounts.values_mut() {
+            it.totals = Value::Null;
+        }
         let (evidence, changed, waiting) = Default::default();
         Self { store, totals, accounts, evidence, changed, waiting, trouble }
     }
@@ -155,12 +160,7 @@ impl Writer {
     /// Keeps what has to be kept, then shows it and answers.
     async fn finish(&mut self, step: Step) {
         // What is not kept now changes no total.
-        for (scenario, events) in step.events.iter().filter(|_| step.is_heavy) {
-            if let Some(account) = self.accounts.get_mut(scenario) {
-                account.totals = self.totals.after(scenario, events);
-            }
-        }
-        let kept = if step.is_heavy { self.keep().await } else { Ok(()) };
+        let kept = if step.is_heavy { self.keep(&step.events).await } else { Ok(()) };
         for (scenario, events) in &step.events {
             self.totals.count(scenario, events);
         }
@@ -174,9 +174,12 @@ impl Writer {
         }
     }
 
-    async fn keep(&mut self) -> Result<(), StoreError> {
+    /// Keeps what has changed, with the totals as they will be after these events.
+    async fn keep(&mut self, events: &BTreeMap<String, Vec<Stamped>>) -> Result<(), StoreError> {
         let accounts = self.changed.iter().filter_map(|it| {
-            let account = self.accounts.get(it)?.clone();
+            let events = events.get(it).map_or(&[][..], Vec::as_slice);
+            let totals = self.totals.after(it, events);
+            let account = Account { totals, ..self.accounts.get(it)?.clone() };
             Some((it.clone(), account))
         });
         let batch = Batch { accounts: accounts.collect(), ..std::mem::take(&mut self.waiting) };

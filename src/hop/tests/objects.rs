@@ -103,6 +103,13 @@ impl Object {
         self
     }
 
+    /// Sets what only some kinds have, by the path to it.
+    pub(crate) fn with(mut self, pointer: &str, value: Value) -> Self {
+        let parts = pointer.split('/').skip(1);
+        *parts.fold(&mut self.0, |it, key| &mut it[key]) = value;
+        self
+    }
+
     pub(crate) fn into_value(self) -> Value {
         self.0
     }
@@ -197,7 +204,8 @@ pub(crate) fn split(states: &[State]) -> (&[State], &State) {
     (past, now)
 }
 
-fn ready(kind: &str) -> Object {
+/// An object of Flux that is ready.
+pub(crate) fn ready(kind: &str) -> Object {
     let object = json!({"kind": kind, "metadata": {"generation": 1, "annotations": {}}, "spec": {},
         "status": {"observedGeneration": 1, "conditions": []}});
     Object(object).ready("True", "Succeeded")

@@ -278,6 +278,33 @@ fn values_of_another_object_are_released_with_the_first_new_digest_after_it_chan
 }
 
 #[test]
+fn a_learned_version_that_the_spec_named_all_along_is_no_new_value() {
+    let mut object = release();
+    object["spec"] = json!({"chart": {"spec": {"chart": "web", "version": "0.1.1"}}});
+    let mut learned = change();
+    learned.extend(Revision::Version("0.1.1".to_owned()));
+    assert_eq!(look(&states(vec![object]), &learned), Sighting::NotYet);
+}
+
+#[test]
+fn a_tag_among_the_values_is_released_like_a_canary() {
+    let tagged = |generation: i64| {
+        let mut object = edited();
+        object["spec"] = json!({"values": {"image": {"tag": "2.0.1"}, "port": "2.0.1-debug"}});
+        object["status"]["lastAttemptedGeneration"] = json!(generation);
+        object
+    };
+    let mut tag = Change::new(canary(100));
+    tag.announce(vec![Revision::Tag("2.0.1".to_owned())]);
+    tag.begin(at(10.0));
+    let mut done = upgraded(2);
+    done["spec"] = tagged(2)["spec"].clone();
+    let states = states(vec![tagged(1), done]);
+    assert!(!matches!(look(&states[..2], &tag), Sighting::Reached(_)));
+    assert_eq!(reached(look(&states, &tag)).carried, Carried::Ours);
+}
+
+#[test]
 fn a_commit_shows_in_no_release_without_its_values() {
     let mut object = deployed("0.1.1");
     object["status"]["lastAttemptedRevision"] = json!(commit('c').id());

@@ -2,7 +2,7 @@
 
 use crate::hop::tests::objects::{Object, canary, change, first, next, reached, split};
 use crate::hop::{Detector, HopConfig, Objects};
-use crate::model::{Sighting, State};
+use crate::model::{Carried, Change, Revision, Sighting, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -112,6 +112,22 @@ fn a_daemon_set_counts_nodes() {
     let look = |ready| detector.look(&[], &next(12.0, Object::of(daemon_set(ready))), &change());
     assert_eq!(look(1), Sighting::Progress);
     assert!(matches!(look(2), Sighting::Reached(_)));
+}
+
+#[test]
+fn a_tag_counts_in_the_image_and_not_as_a_number_of_the_template() {
+    let runs = |image: &str| {
+        let mut object = status(deployment(2, 1), [2, 3, 3, 3]);
+        object["spec"]["template"]["spec"]["containers"] =
+            json!([{"image": image, "env": [{"name": "PORT", "value": "8080"}]}]);
+        next(12.0, Object::of(object))
+    };
+    let mut tag = Change::new(canary(100));
+    tag.announce(vec![Revision::Tag("8080".to_owned())]);
+    let detector = detector("deployment", &Value::Null).unwrap();
+    assert_eq!(detector.look(&[], &runs("team/app:8079"), &tag), Sighting::NotYet);
+    let found = reached(detector.look(&[], &runs("team/app:8080"), &tag));
+    assert_eq!(found.carried, Carried::Ours);
 }
 
 #[test]

@@ -5,20 +5,14 @@
 //! FNV-1a with 64 bits over the parts, each behind its length, then `SplitMix64`'s finalizer, which
 //! makes all 64 bits depend on each of them.
 
+use crate::model::fnv1a;
 use std::time::Duration;
-
-/// FNV-1a's start and factor for 64 bits.
-const FNV: (u64, u64) = (0xcbf2_9ce4_8422_2325, 0x0000_0100_0000_01b3);
 
 /// A number that the parts decide, and that says nothing of them.
 pub(super) fn number(parts: &[&[u8]]) -> u64 {
     let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes();
-    let mut hash = FNV.0;
-    for part in parts {
-        for byte in length(part).iter().chain(*part) {
-            hash = (hash ^ u64::from(*byte)).wrapping_mul(FNV.1);
-        }
-    }
+    let framed = |part: &&[u8]| length(part).into_iter().chain(part.to_vec());
+    let mut hash = fnv1a(parts.iter().flat_map(framed));
     hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)

@@ -20,10 +20,10 @@ use std::fmt;
 
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
-pub use proof::{Landing, Pipeline, Tree};
+pub use proof::{Pipeline, Tree};
 pub use reference::branch_of;
 pub use shared::{KINDS, Neighbours, Woken};
-pub use verify::{Signature, trusted_keys};
+pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
 pub const REASONS: [(&str, &str); 17] = [

@@ -1,32 +1,13 @@
 //! The whole proof for one scenario: first by the cluster's objects, then by the branch's tip.
 
-use crate::model::{GroupKind, Subject};
+use crate::model::{GroupKind, Landing, Subject};
 use crate::path::delivery::applier::{self, Applier};
 use crate::path::delivery::kustomization::Files;
 use crate::path::delivery::reference::{self, Kinship, kinship};
-use crate::path::delivery::{Refusal, Signature, ignored, include, sparse, verify};
+use crate::path::delivery::{Refusal, ignored, include, sparse, verify};
 use crate::path::{Role, role};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Where a trigger pushes to, and what it rewrites.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Landing {
-    /// The GitRepository that the trigger names.
-    pub source: Option<Subject>,
-    /// Address of the repository, without credentials.
-    pub url: String,
-    /// The branch.
-    pub branch: String,
-    /// The file, relative to the root.
-    pub path: String,
-    /// Whether the scenario says that others use the source too.
-    pub shared: bool,
-    /// Whether it replaces commits of the branch.
-    pub replaces: bool,
-    /// What it signs its commits with.
-    pub signs_with: Option<Signature>,
-}
 
 /// What a scenario looks at, and the objects of its path.
 #[derive(Clone, Debug)]

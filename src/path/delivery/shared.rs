@@ -1,10 +1,9 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{GroupKind, Subject};
-use crate::path::delivery::proof::Landing;
+use crate::model::{GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
 use crate::path::delivery::{Refusal, verify};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -16,6 +15,9 @@ pub const KINDS: [(&str, &str); 5] = [
     ("notification.toolkit.fluxcd.io", "Alert"),
     ("image.toolkit.fluxcd.io", "ImageUpdateAutomation"),
 ];
+
+/// Parts of a `spec` that may be long, and say nothing of who uses what.
+const LONG: [&str; 5] = ["values", "postRenderers", "patches", "postBuild", "healthChecks"];
 
 /// Everybody in a cluster who could use a source.
 #[derive(Clone, Debug, Default)]
@@ -37,11 +39,18 @@ pub struct Woken {
 // === impl Neighbours ===
 
 impl Neighbours {
-    /// Adds the objects of one of [`KINDS`].
+    /// Adds the objects of one of [`KINDS`]. Only what is asked of them is kept: a release's values
+    /// may be long.
     pub fn add(&mut self, kind: &GroupKind, objects: Vec<Value>) {
-        let named = objects.into_iter().map(|it| {
+        let named = objects.into_iter().map(|mut it| {
             let text = |field: &str| it["metadata"][field].as_str().unwrap_or_default().to_owned();
-            (Subject::local(kind.clone(), &text("namespace"), &text("name")), it)
+            let subject = Subject::local(kind.clone(), &text("namespace"), &text("name"));
+            let mut spec = it["spec"].take();
+            if let Some(spec) = spec.as_object_mut() {
+                spec.retain(|key, _| !LONG.contains(&key.as_str()));
+            }
+            let labels = it["metadata"]["labels"].take();
+            (subject, json!({ "metadata": { "labels": labels }, "spec": spec }))
         });
         self.objects.extend(named);
     }
@@ -238,8 +247,7 @@ fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::delivery::Signature;
-    use serde_json::json;
+    use crate::model::Signature;
 
     fn landing() -> Landing {
         Landing {

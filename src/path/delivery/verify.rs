@@ -2,18 +2,9 @@
 //!
 //! An unsigned head stops all delivery from a repository, not only the canary's.
 
-use crate::model::{GroupKind, ObjectName, Subject};
+use crate::model::{GroupKind, ObjectName, Signature, Subject};
 use crate::path::delivery::Refusal;
 use serde_json::Value;
-
-/// What a trigger signs its commits with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signature {
-    /// A GPG key.
-    Gpg,
-    /// An SSH key.
-    Ssh,
-}
 
 /// Refuses a source with `spec.verify` that what the trigger signs with does not satisfy; whether
 /// its key is one of those that the source knows is not asked here.

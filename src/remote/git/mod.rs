@@ -20,7 +20,7 @@ mod transport;
 mod url;
 
 use crate::model::{Clock, Moment, Survey};
-use crate::remote::client::client;
+use crate::remote::Clients;
 use crate::remote::git::session::Session;
 use crate::remote::git::signing::Signer;
 use crate::remote::git::url::Place;
@@ -63,6 +63,8 @@ pub struct GitRemoteOptions {
     pub cache_dir: PathBuf,
     /// How long one request may take.
     pub timeout: Duration,
+    /// Where clients come from.
+    pub clients: Clients,
 }
 
 /// One branch of a remote repository, with its cache. Clones share both.
@@ -466,7 +468,9 @@ impl Way {
                     (Credentials::None, Some(found)) => found.header()?,
                     (given, _) => given.header()?,
                 };
-                let client = client(USER_AGENT, options.ca.as_deref(), options.timeout)
+                let clients = &options.clients;
+                let client = clients
+                    .get(USER_AGENT, options.ca.as_deref(), options.timeout)
                     .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
                 Ok(Self::Http { client, address: address.clone(), authorization })
             }

@@ -1,6 +1,7 @@
 //! What the tests of the program share: a pipeline in this process, files, and calls of the
 //! binary in an environment that holds nothing of the machine's.
 
+use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::{Key, Part};
 use serde_json::Value;
@@ -44,6 +45,12 @@ pub(crate) struct Told {
 #[derive(Default)]
 pub(crate) struct Page(String);
 
+/// Controllers that do everything in little time.
+pub(crate) fn quick() -> Speeds {
+    let ms = Duration::from_millis;
+    Speeds { start: ms(10), clone: ms(20), build: ms(10), min_retry: ms(100), ..Speeds::default() }
+}
+
 // === impl Stage ===
 
 impl Stage {
@@ -53,7 +60,16 @@ impl Stage {
     }
 
     pub(crate) async fn with(lane: &Lane) -> Self {
-        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        Self::of(lane, SandboxOptions::default()).await
+    }
+
+    /// With controllers that do everything in little time.
+    pub(crate) async fn quick(lane: &Lane) -> Self {
+        Self::of(lane, SandboxOptions { speeds: quick(), ..SandboxOptions::default() }).await
+    }
+
+    async fn of(lane: &Lane, options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(options).await.unwrap();
         let url = sandbox.add_lane(lane).await.unwrap();
         Self { sandbox, url, folder: tempfile::tempdir().unwrap() }
     }
@@ -224,9 +240,10 @@ pub(crate) fn hopclock(folder: &Path, arguments: &[&str]) -> Command {
     call
 }
 
-/// Where the built program is.
+/// Where the built program is; `HOPCLOCK_PROGRAM` names another one, such as an image's.
 pub(crate) fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_hopclock"))
+    let other = std::env::var_os("HOPCLOCK_PROGRAM");
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_hopclock").into()).into()
 }
 
 /// Makes a call, and waits for its end.

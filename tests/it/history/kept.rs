@@ -5,7 +5,7 @@ use hopclock::engine::{Batch, Store};
 use hopclock::history::{Filter, Forgetful, Found, History, Which};
 use hopclock::model::{
     CanaryId, Evidence, FailureRecord, HopRecord, KeptRun, LogLine, ObjectEvent, Outcome, Passage,
-    ProbeError, Push, Revision, RunRecord, Skip, SloRecord, SloVerdict, Span, Via, Webhook,
+    ProbeError, Push, Revision, RunRecord, Sight, Skip, SloRecord, SloVerdict, Span, Via, Webhook,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -107,12 +107,16 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 }
 
 fn runs() -> impl Strategy<Value = KeptRun> {
-    let hop = (words(), words(), words(), passages(), any::<bool>()).prop_map(|it| HopRecord {
+    let sight = (words(), spans()).prop_map(|(subject, at)| Sight { subject, at });
+    let sights = vec(sight, 0..3);
+    let hop = (words(), words(), words(), passages(), any::<bool>(), sights);
+    let hop = hop.prop_map(|it| HopRecord {
         hop: it.0,
         subject: it.1,
         target_cluster: it.2,
         passage: it.3,
         reverted: it.4,
+        sights: it.5,
     });
     let push = (spans(), any::<u32>()).prop_map(|it| Push {
         revisions: vec![Revision::Commit("2db739a384".repeat(4))],
@@ -184,6 +188,24 @@ async fn a_run_that_is_saved_again_is_the_newer_one() {
     let mark = better.record.canary.to_string();
     assert_eq!(history.run(None, Which::Canary(&mark)).unwrap(), Found::One(Box::new(better)));
     assert_eq!(history.runs(&Filter::default()).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn o4_ticks_that_come_again_after_a_clock_was_set_back_are_rows_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.sqlite");
+    let first = timed_out("fleet", minutes_ago(20));
+    let mut again = first.clone();
+    again.record.canary = CanaryId::new("hopclock", first.record.canary.sequence() + 1);
+    write(&path, vec![first.clone(), again.clone()]).await;
+    let history = History::open_read_only(&path).unwrap();
+    assert_eq!(history.runs(&Filter::default()).unwrap().len(), 2);
+    let Found::Several(both) = history.run(None, Which::Due(first.due)).unwrap() else {
+        panic!("two runs were due then")
+    };
+    assert_eq!(both.len(), 2);
+    let mark = again.record.canary.to_string();
+    assert_eq!(history.run(None, Which::Canary(&mark)).unwrap(), Found::One(Box::new(again)));
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@ use crate::replay::{
     Push, Recording, Scene, assert_near, compare_failure, exact, hop, key, passage, plan,
 };
 use hopclock::engine::{Ancestry, Plan};
-use hopclock::hop::{Applied, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived};
+use hopclock::hop::{
+    Annotated, Applied, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
+};
 use hopclock::model::{
     CanaryId, GroupKind, Moment, Passage, Revision, RunRecord, SourceKind, Subject, Via,
 };
@@ -178,7 +180,8 @@ fn scenario(names: &Names, deadline: f64) -> Plan {
     let applier = Subject::local(GroupKind::kustomization(), "flux-system", names.kustomization);
     let (group, kind, name) = names.live;
     let live = Subject::local(GroupKind::new(group, kind), "default", name);
-    let webhook = Arc::new(WebhookReceived::new(Upstream::Shared));
+    let git = Annotated::Source(SourceKind::Git);
+    let webhook = Arc::new(WebhookReceived::new(Upstream::Shared, git));
     let fetched = Arc::new(SourceFetched(SourceKind::Git));
     let hops = vec![
         hop("webhook_received", &source, Place::Request, vec![], webhook),

@@ -6,7 +6,7 @@ use crate::replay::{
 };
 use hopclock::engine::{Ancestry, PlannedHop};
 use hopclock::hop::{
-    Applied, Condition, Detector, Live, LiveConfig, Notified, Place, Released, SourceFetched,
+    Applied, Detector, Live, LiveConfig, Notified, Place, Released, SourceFetched,
 };
 use hopclock::model::{
     CanaryId, GroupKind, Passage, Requirement, Revision, RunRecord, SourceKind, Subject, Via,
@@ -83,9 +83,7 @@ fn replay_helm_failures() {
     let recording = Recording::read("helm-failures");
     for expected in key("helm-failures") {
         let push = recording.pushes().find(|it| it.line["version"] == expected["version"]).unwrap();
-        let version = Condition::new("object.data.version == change.version").unwrap();
-        let live = hop("live", &config_map("demo"), Place::Live, vec![1], Arc::new(version));
-        let record = run(&recording, push, &expected, helm_chart_http(live));
+        let record = run(&recording, push, &expected, helm_chart_http(live("demo")));
         compare("helm-failures", &record, &expected);
         let rolled_back = expected["version"] == "0.1.10";
         let reverted = record.hops.iter().find(|it| it.hop == "live").unwrap().reverted;

@@ -7,6 +7,7 @@
 
 mod git;
 mod helm;
+mod image;
 
 use hopclock::engine::{Ancestry, Effect, Plan, PlannedHop, Run, Start};
 use hopclock::hop::{Detector, Place};
@@ -72,6 +73,23 @@ impl Recording {
             Some((at, Line::parse(line, at, moment)?))
         });
         Self { lines: lines.collect() }
+    }
+
+    /// Adds what was seen by other ways than a watch, such as a poll.
+    pub(crate) fn also_saw(&mut self, at: Moment, subject: &Subject, value: Value) {
+        let state = State { when: When::at(at), arrival: Arrival::Next, value: Arc::new(value) };
+        let event = Line::Event { subject: Arc::new(subject.clone()), state };
+        let index = self.lines.partition_point(|it| it.0 <= at);
+        self.lines.insert(index, (at, event));
+    }
+
+    /// Changes what every state of a subject shows.
+    pub(crate) fn edit(&mut self, change: impl Fn(&Subject, &mut Value)) {
+        for (_, line) in &mut self.lines {
+            if let Line::Event { subject, state } = line {
+                change(subject, Arc::make_mut(&mut state.value));
+            }
+        }
     }
 
     /// Every push, in order.

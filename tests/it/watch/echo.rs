@@ -6,7 +6,7 @@ use crate::watch::script::{Script, line, patched};
 use crate::watch::{Lab, RuntimeClock, patient, revision, source, state};
 use hopclock::cluster::{Cluster, Echo, EchoOptions, EchoState, Following};
 use hopclock::model::{Arrival, Clock, GroupKind, Moment, Subject, When};
-use hopclock_sandbox::api::{Namespaces, Options, Scope};
+use hopclock_sandbox::api::{Answer, Namespaces, Options, Scope};
 use hopclock_sandbox::store::Key;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -201,6 +201,27 @@ async fn t6_a_cluster_whose_watches_fall_silent_is_found_out_and_forgiven() {
     lab.server.faults().lift(hole);
     eventually("it is back", || !cluster.echo_state().overdue).await;
     assert!(times.lock().unwrap().iter().any(|it| *it > Duration::from_secs(2)));
+}
+
+#[tokio::test]
+async fn t6_a_cluster_that_does_not_take_our_write_is_as_uncertain_as_one_that_is_silent() {
+    let lab = Lab::new().await;
+    lab.create("apps");
+    let cluster = lab.cluster_with(patient()).await;
+    let mut following = cluster.follow(&[source("apps")]).await.unwrap();
+    assert_eq!(state(&mut following).await.arrival, Arrival::First);
+    let (_echo, times) = start(&cluster, often());
+    eventually("an echo", || !times.lock().unwrap().is_empty()).await;
+    let writes = Scope::all().kind("ConfigMap").verb("patch");
+    let broken = lab.server.faults().answer(Answer::Unavailable, writes);
+    eventually("an overdue echo", || cluster.echo_state().overdue).await;
+
+    let published = lab.publish("apps", "held up");
+    let (text, when) = shows(&mut following).await;
+    assert_eq!(text, "held up");
+    assert!(!when.is_certain() && when.earliest < published && published <= when.latest);
+    lab.server.faults().lift(broken);
+    eventually("it is back", || !cluster.echo_state().overdue).await;
 }
 
 #[tokio::test]

@@ -1,15 +1,42 @@
 //! Finds a git repository's address and credentials: in the scenario, in files, in the
 //! environment, or in Flux's own objects and Secrets.
 
-use crate::cli::reader::Reader;
-use crate::cluster::Secret;
-use crate::model::{GroupKind, ObjectName, ProbeError, Subject};
-use crate::path::delivery::branch_of;
+use crate::model::{GroupKind, ObjectName, ProbeError, Secret, Subject};
 use crate::remote::git::{Credentials, SshKey};
-use crate::trigger::{GitAuth, GitCommitConfig, SecretSource, is_over_ssh};
-use secrecy::{ExposeSecret, SecretString};
+use crate::trigger::{GitCommitConfig, SecretSource, Site, is_over_ssh};
+use schemars::JsonSchema;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
+
+/// Credentials of a git host: one key, naming the kind. Never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum GitAuth {
+    /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`. Over ssh:
+    /// `identity` and `known_hosts`; `password` is the passphrase.
+    Secret(ObjectName),
+    /// User name and password or token.
+    Basic {
+        /// User name.
+        username: String,
+        /// Where the password or token is.
+        password: SecretSource,
+    },
+    /// A bearer token.
+    Bearer(SecretSource),
+    /// A private key, for an address over ssh.
+    Ssh {
+        /// Where the private key is: ed25519, ECDSA or RSA, as OpenSSH, PEM or PKCS#8.
+        identity: SecretSource,
+        /// Where the keys of hosts are, as in OpenSSH's `known_hosts`. A host that is not in it is
+        /// never trusted.
+        known_hosts: SecretSource,
+        /// Where the passphrase of an encrypted key is.
+        #[serde(default)]
+        passphrase: Option<SecretSource>,
+    },
+}
 
 /// Where to push, and how to get there.
 pub(super) struct Access {
@@ -23,13 +50,27 @@ pub(super) struct Access {
     pub(super) ca: Option<Vec<u8>>,
 }
 
+// === impl GitAuth ===
+
+impl GitAuth {
+    /// Whether it is of use over ssh; none if that is up to what a Secret holds.
+    #[must_use]
+    pub fn is_for_ssh(&self) -> Option<bool> {
+        match self {
+            Self::Secret(_) => None,
+            Self::Basic { .. } | Self::Bearer(_) => Some(false),
+            Self::Ssh { .. } => Some(true),
+        }
+    }
+}
+
 /// Finds out where a scenario pushes to.
 pub(super) async fn resolve(
-    reader: &Reader<'_>,
+    site: &dyn Site,
     config: &GitCommitConfig,
 ) -> Result<Access, ProbeError> {
     let mut access = match &config.source {
-        Some(source) => of_source(reader, source, config).await?,
+        Some(source) => of_source(site, source, config).await?,
         None => Access {
             url: config.url.clone().unwrap_or_default(),
             branch: config.branch.clone().unwrap_or_else(|| "main".to_owned()),
@@ -38,12 +79,12 @@ pub(super) async fn resolve(
         },
     };
     if let Some(auth) = config.push_auth.as_ref().or(config.auth.as_ref()) {
-        let (credentials, ca) = of_auth(reader, auth, is_over_ssh(&access.url)).await?;
+        let (credentials, ca) = of_auth(site, auth, is_over_ssh(&access.url)).await?;
         access.credentials = credentials;
         access.ca = ca.or(access.ca);
     }
     if let Some(file) = &config.ca_file {
-        access.ca = Some(read(file, "certificate authority")?);
+        access.ca = Some(site.file(file, "certificate authority")?);
     }
     Ok(access)
 }
@@ -51,16 +92,16 @@ pub(super) async fn resolve(
 /// What a GitRepository says: Flux's own address, branch and, unless the push has credentials of
 /// its own, Secret.
 async fn of_source(
-    reader: &Reader<'_>,
+    site: &dyn Site,
     source: &ObjectName,
     config: &GitCommitConfig,
 ) -> Result<Access, ProbeError> {
     let subject = Subject::local(GroupKind::git_repository(), &source.namespace, &source.name);
-    let object = reader.get(&subject).await?;
+    let object = site.object(&subject).await?;
     let spec = &object["spec"];
     let branch = match &config.branch {
         Some(branch) => branch.clone(),
-        None => branch_of(&subject, &object)?,
+        None => site.branch_of(&subject, &object)?,
     };
     let url = spec["url"].as_str().unwrap_or_default();
     if !(url.starts_with("http://") || url.starts_with("https://") || is_over_ssh(url)) {
@@ -80,9 +121,9 @@ async fn of_source(
         spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
         Some(secret) if config.push_auth.is_some() => {
-            (Credentials::None, ca_of_secret(reader, secret, config).await)
+            (Credentials::None, ca_of_secret(site, secret, config).await)
         }
-        Some(secret) => of_secret(reader, secret, is_over_ssh(url)).await?,
+        Some(secret) => of_secret(site, secret, is_over_ssh(url)).await?,
         None => (Credentials::None, None),
     };
     Ok(Access { url: url.to_owned(), branch, credentials, ca })
@@ -106,24 +147,24 @@ fn refuse_provider(subject: &Subject, spec: &Value) -> Result<(), ProbeError> {
 }
 
 async fn of_auth(
-    reader: &Reader<'_>,
+    site: &dyn Site,
     auth: &GitAuth,
     over_ssh: bool,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
     match auth {
-        GitAuth::Secret(name) => of_secret(reader, name, over_ssh).await,
+        GitAuth::Secret(name) => of_secret(site, name, over_ssh).await,
         GitAuth::Basic { username, password } => {
-            let password = secret_text(password)?;
+            let password = site.secret_text(password)?;
             Ok((Credentials::basic(username, password.expose_secret()), None))
         }
         GitAuth::Bearer(token) => {
-            Ok((Credentials::bearer(secret_text(token)?.expose_secret()), None))
+            Ok((Credentials::bearer(site.secret_text(token)?.expose_secret()), None))
         }
         GitAuth::Ssh { identity, known_hosts, passphrase } => {
             let key = SshKey {
-                identity: secret_text(identity)?,
-                passphrase: passphrase.as_ref().map(secret_text).transpose()?,
-                known_hosts: secret_text(known_hosts)?.expose_secret().to_owned(),
+                identity: site.secret_text(identity)?,
+                passphrase: passphrase.as_ref().map(|it| site.secret_text(it)).transpose()?,
+                known_hosts: site.secret_text(known_hosts)?.expose_secret().to_owned(),
             };
             Ok((Credentials::Ssh(key), None))
         }
@@ -133,11 +174,11 @@ async fn of_auth(
 /// A Secret in Flux's layout: `bearerToken`, or `username` and `password`; `ca.crt`. Over ssh:
 /// `identity` and `known_hosts`, with the passphrase in `password`.
 async fn of_secret(
-    reader: &Reader<'_>,
+    site: &dyn Site,
     name: &ObjectName,
     over_ssh: bool,
 ) -> Result<(Credentials, Option<Vec<u8>>), ProbeError> {
-    let secret = reader.secret(&name.namespace, &name.name).await?;
+    let secret = site.secret(name).await?;
     if secret.keys().any(|it| it.starts_with("githubApp")) {
         return Err(error(
             "unsupported_github_app",
@@ -156,14 +197,14 @@ async fn of_secret(
 /// The authority of the host, which the push needs as well as Flux does. We may have no right to
 /// read Flux's Secret, and most hosts need none of their own: then there is none.
 async fn ca_of_secret(
-    reader: &Reader<'_>,
+    site: &dyn Site,
     name: &ObjectName,
     config: &GitCommitConfig,
 ) -> Option<Vec<u8>> {
     if config.ca_file.is_some() {
         return None;
     }
-    let secret = reader.secret(&name.namespace, &name.name).await;
+    let secret = site.secret(name).await;
     secret.as_ref().ok().and_then(ca_of)
 }
 
@@ -205,56 +246,11 @@ fn require(
     wanted: &str,
 ) -> Result<(), ProbeError> {
     let Some(missing) = keys.into_iter().find(|it| !secret.has(it)) else { return Ok(()) };
-    let keys: Vec<_> = secret.keys().map(|it| format!("`{it}`")).collect();
-    let keys = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+    let keys = secret.listed_keys();
     Err(error(
         "secret",
         format!("the Secret {name} has no key `{missing}`: give it {wanted}; it has {keys}"),
     ))
-}
-
-/// The text of a secret, without its line end.
-pub(super) fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
-    match source {
-        SecretSource::File(path) => {
-            let bytes = read(path, "secret")?;
-            let text = String::from_utf8(bytes).map_err(|_| {
-                error(
-                    "secret_unreadable",
-                    format!("the secret in `{}` is no text: store it as UTF-8", path.display()),
-                )
-            })?;
-            if text.trim().is_empty() {
-                return Err(error(
-                    "secret_missing",
-                    format!("the file `{}` is empty: it should hold the secret", path.display()),
-                ));
-            }
-            Ok(SecretString::from(text.trim_end().to_owned()))
-        }
-        SecretSource::Env(name) => match std::env::var(name) {
-            Ok(text) if !text.trim().is_empty() => {
-                Ok(SecretString::from(text.trim_end().to_owned()))
-            }
-            _ => Err(error(
-                "secret_missing",
-                format!(
-                    "the environment variable `{name}` is not set or empty: it should hold the secret"
-                ),
-            )),
-        },
-    }
-}
-
-/// The bytes of a file that holds a secret; `what` it is goes into the message.
-pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
-    std::fs::read(path).map_err(|why| {
-        let path = path.display();
-        error(
-            "secret_unreadable",
-            format!("cannot read the {what} in `{path}` ({why}): name a readable file"),
-        )
-    })
 }
 
 /// An address without what may be a password.

@@ -3,140 +3,18 @@
 //! The file's content is the canary; its last one on the branch says where the lane's sequence
 //! stands, so nothing has to be remembered between runs.
 
+mod build;
+mod config;
+
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Signing, Trigger};
-use schemars::JsonSchema;
-use serde::Deserialize;
-use std::path::PathBuf;
+use crate::trigger::{Error, Published, Trigger};
 use tokio::sync::Mutex;
+
+pub use config::{Author, GitCommitConfig, PushMode};
 
 /// What stands for the canary in a template.
 pub const PLACEHOLDER: &str = "${canary}";
-
-/// Pushes a commit that rewrites one file.
-///
-/// Exactly one of `source` and `url`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GitCommitConfig {
-    /// A GitRepository: URL, branch and credentials are taken from it.
-    #[serde(default)]
-    pub source: Option<ObjectName>,
-
-    /// Address of the repository, over HTTPS, HTTP or ssh (`ssh://git@host/path` or
-    /// `git@host:path`). It must hold no password.
-    #[serde(default)]
-    pub url: Option<String>,
-
-    /// Branch to push to; it must already exist. Default: that of `source`, else `main`.
-    #[serde(default)]
-    pub branch: Option<String>,
-
-    /// Credentials for a `url`.
-    #[serde(default)]
-    pub auth: Option<GitAuth>,
-
-    /// File with the certificate authority of the host, in PEM.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-
-    /// Credentials for the push where those of `source` are read-only, as Flux's own often are.
-    #[serde(default)]
-    pub push_auth: Option<GitAuth>,
-
-    /// File to rewrite, relative to the root of the repository. Its whole content is replaced.
-    pub path: String,
-
-    /// Content of the file; `${canary}` stands for the canary id. Default: a ConfigMap of the
-    /// name and namespace of the scenario's `live` hop.
-    #[serde(default)]
-    pub template: Option<String>,
-
-    /// How commits follow each other.
-    #[serde(default)]
-    pub mode: PushMode,
-
-    /// Author and committer. Default: `hopclock <hopclock@localhost>`.
-    #[serde(default)]
-    pub author: Option<Author>,
-
-    /// What commits are signed with; needed where a source verifies signatures (`spec.verify`).
-    #[serde(default)]
-    pub signing: Option<Signing>,
-
-    /// Further lines for the end of the commit message, such as `Skip-CI: true`.
-    #[serde(default)]
-    pub trailers: Vec<String>,
-
-    /// The source is also used by others, and each run wakes them too.
-    #[serde(default)]
-    pub shared: bool,
-}
-
-/// How commits follow each other.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum PushMode {
-    /// Each commit is added to the branch.
-    #[default]
-    Append,
-    /// One canary commit on a base is replaced by the next, with force. Only for a branch that
-    /// holds nothing above the base but canaries of this lane.
-    Replace {
-        /// Branch or commit that the canary commit stands on.
-        base: String,
-    },
-}
-
-/// Who commits.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Author {
-    /// Name.
-    pub name: String,
-    /// E-mail address.
-    pub email: String,
-}
-
-/// Credentials of a git host: one key, naming the kind. Never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum GitAuth {
-    /// A Secret in Flux's layout: `username` and `password`, or `bearerToken`; `ca.crt`. Over ssh:
-    /// `identity` and `known_hosts`; `password` is the passphrase.
-    Secret(ObjectName),
-    /// User name and password or token.
-    Basic {
-        /// User name.
-        username: String,
-        /// Where the password or token is.
-        password: SecretSource,
-    },
-    /// A bearer token.
-    Bearer(SecretSource),
-    /// A private key, for an address over ssh.
-    Ssh {
-        /// Where the private key is: ed25519, ECDSA or RSA, as OpenSSH, PEM or PKCS#8.
-        identity: SecretSource,
-        /// Where the keys of hosts are, as in OpenSSH's `known_hosts`. A host that is not in it is
-        /// never trusted.
-        known_hosts: SecretSource,
-        /// Where the passphrase of an encrypted key is.
-        #[serde(default)]
-        passphrase: Option<SecretSource>,
-    },
-}
-
-/// Where a secret is: one key.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretSource {
-    /// A file that holds it; a line end is cut off.
-    File(PathBuf),
-    /// An environment variable that holds it.
-    Env(String),
-}
 
 /// What the canary file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -352,20 +230,6 @@ impl Trigger for GitCommit {
             Err(_) => None,
         };
         conclude(&canary, &found, || tip)
-    }
-}
-
-// === impl GitAuth ===
-
-impl GitAuth {
-    /// Whether it is of use over ssh; none if that is up to what a Secret holds.
-    #[must_use]
-    pub fn is_for_ssh(&self) -> Option<bool> {
-        match self {
-            Self::Secret(_) => None,
-            Self::Basic { .. } | Self::Bearer(_) => Some(false),
-            Self::Ssh { .. } => Some(true),
-        }
     }
 }
 

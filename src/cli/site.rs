@@ -1,0 +1,132 @@
+//! Where triggers are built: the port [`Site`] on top of the cluster, the environment and files.
+
+use crate::cli::reader::Reader;
+use crate::model::{Clock, ObjectName, ProbeError, Secret, Subject};
+use crate::path::delivery;
+use crate::remote::Clients;
+use crate::trigger::{SecretSource, Site};
+use secrecy::SecretString;
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The site of one scenario's trigger.
+pub(super) struct ScenarioSite<'a> {
+    /// Name of the scenario.
+    pub(super) scenario: &'a str,
+    /// Name of this installation.
+    pub(super) instance: &'a str,
+    /// What becomes live.
+    pub(super) live: Vec<Subject>,
+    /// Whether something on the path is built of what is pushed.
+    pub(super) is_built: bool,
+    /// The only source of time.
+    pub(super) clock: &'a Arc<dyn Clock>,
+    /// Where HTTP clients come from.
+    pub(super) clients: &'a Clients,
+    /// Folder of the caches.
+    pub(super) cache_dir: &'a Path,
+    /// Reads the cluster.
+    pub(super) reader: &'a Reader<'a>,
+}
+
+// === impl ScenarioSite ===
+
+#[async_trait::async_trait]
+impl Site for ScenarioSite<'_> {
+    fn scenario(&self) -> &str {
+        self.scenario
+    }
+
+    fn instance(&self) -> &str {
+        self.instance
+    }
+
+    fn live(&self) -> &[Subject] {
+        &self.live
+    }
+
+    fn is_built(&self) -> bool {
+        self.is_built
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn clients(&self) -> Clients {
+        self.clients.clone()
+    }
+
+    fn cache_dir(&self) -> &Path {
+        self.cache_dir
+    }
+
+    async fn object(&self, subject: &Subject) -> Result<Value, ProbeError> {
+        Ok(self.reader.get(subject).await?)
+    }
+
+    async fn secret(&self, name: &ObjectName) -> Result<Secret, ProbeError> {
+        Ok(self.reader.secret(&name.namespace, &name.name).await?)
+    }
+
+    fn branch_of(&self, source: &Subject, object: &Value) -> Result<String, ProbeError> {
+        Ok(delivery::branch_of(source, object)?)
+    }
+
+    fn secret_text(&self, source: &SecretSource) -> Result<SecretString, ProbeError> {
+        secret_text(source)
+    }
+
+    fn file(&self, path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
+        read(path, what)
+    }
+}
+
+/// The text of a secret, without its line end.
+pub(super) fn secret_text(source: &SecretSource) -> Result<SecretString, ProbeError> {
+    match source {
+        SecretSource::File(path) => {
+            let bytes = read(path, "secret")?;
+            let text = String::from_utf8(bytes).map_err(|_| {
+                error(
+                    "secret_unreadable",
+                    format!("the secret in `{}` is no text: store it as UTF-8", path.display()),
+                )
+            })?;
+            if text.trim().is_empty() {
+                return Err(error(
+                    "secret_missing",
+                    format!("the file `{}` is empty: it should hold the secret", path.display()),
+                ));
+            }
+            Ok(SecretString::from(text.trim_end().to_owned()))
+        }
+        SecretSource::Env(name) => match std::env::var(name) {
+            Ok(text) if !text.trim().is_empty() => {
+                Ok(SecretString::from(text.trim_end().to_owned()))
+            }
+            _ => Err(error(
+                "secret_missing",
+                format!(
+                    "the environment variable `{name}` is not set or empty: it should hold the secret"
+                ),
+            )),
+        },
+    }
+}
+
+/// The bytes of a file that holds a secret; `what` it is goes into the message.
+pub(super) fn read(path: &Path, what: &str) -> Result<Vec<u8>, ProbeError> {
+    std::fs::read(path).map_err(|why| {
+        let path = path.display();
+        error(
+            "secret_unreadable",
+            format!("cannot read the {what} in `{path}` ({why}): name a readable file"),
+        )
+    })
+}
+
+fn error(reason: &str, message: String) -> ProbeError {
+    ProbeError { reason: reason.to_owned(), message }
+}

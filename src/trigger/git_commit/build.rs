@@ -1,0 +1,88 @@
+//! Builds a `git_commit`: finds its repository, its credentials, its key and what it writes.
+
+use crate::model::{GroupKind, Landing, ObjectName, ProbeError, RevisionSort, Subject};
+use crate::remote::git::{GitRemote, GitRemoteOptions};
+use crate::trigger::git_commit::{
+    Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode,
+};
+use crate::trigger::{Built, Destination, Kind, Site, git_access, signing, unusable};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one request to a git host may take.
+const GIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+// === impl GitCommitConfig ===
+
+#[async_trait::async_trait]
+impl Kind for GitCommitConfig {
+    fn announces(&self) -> RevisionSort {
+        RevisionSort::Commit
+    }
+
+    async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
+        let access = git_access::resolve(site, self).await?;
+        let options = GitRemoteOptions {
+            url: access.url,
+            branch: access.branch,
+            credentials: access.credentials,
+            ca: access.ca,
+            cache_dir: site.cache_dir().to_owned(),
+            timeout: GIT_TIMEOUT,
+            clients: site.clients(),
+        };
+        let remote = GitRemote::open(options, site.clock()).await;
+        let remote = remote
+            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
+        let signer = match &self.signing {
+            Some(signing) => Some(signing::signer(site, signing).await?),
+            None => None,
+        };
+        let edit = EditTemplate {
+            instance: site.instance().to_owned(),
+            path: self.path.clone(),
+            builds: if site.is_built() { Builds::Wanted } else { Builds::Skipped },
+            content: self.content(site)?,
+            mode: self.mode.clone(),
+            author: self.author.clone(),
+            trailers: self.trailers.clone(),
+        };
+        let source = self.source.as_ref();
+        let landing = Landing {
+            source: source
+                .map(|it| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)),
+            url: remote.url().to_string(),
+            branch: remote.branch().to_owned(),
+            path: self.path.clone(),
+            shared: self.shared,
+            replaces: self.mode != PushMode::Append,
+            signs_with: self.signing.as_ref().map(signing::Signing::signature),
+        };
+        let remote = match &signer {
+            Some(signer) => remote.signed_by(signer.clone()),
+            None => remote,
+        };
+        Ok(Built {
+            trigger: Arc::new(GitCommit::new(remote, edit)),
+            destination: Destination::Branch(Box::new(landing), signer),
+        })
+    }
+}
+
+impl GitCommitConfig {
+    /// What is written: the template, else the ConfigMap that the scenario waits for.
+    fn content(&self, site: &dyn Site) -> Result<Content, ProbeError> {
+        if let Some(text) = &self.template {
+            return Ok(Content::Template(text.clone()));
+        }
+        let config_map = GroupKind::new("", "ConfigMap");
+        let live = site.live().iter().find(|it| it.kind == config_map);
+        let name = live.map(|it| ObjectName::new(&it.namespace, &it.name)).ok_or_else(|| {
+            unusable(format!(
+                "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
+                site.scenario()
+            ))
+        })?;
+        Ok(Content::ConfigMap(name))
+    }
+}
