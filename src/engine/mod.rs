@@ -20,7 +20,7 @@ pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
 pub use plan::{Plan, PlannedBystander, PlannedHop, Witness};
 pub use polling::{Interest, Poll, Polled};
 pub use service::{
-    Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, LaneError, Lanes, LastRun,
+    Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, Keeper, LaneError, Lanes, LastRun,
     LocalLanes, Refusal, Service, Setting, Status,
 };
 pub use store::{Batch, Stamped, Store, StoreError, Totals};

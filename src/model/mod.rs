@@ -47,5 +47,7 @@ pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
 pub use survey::{Holding, Survey};
-pub use timetable::{Calendar, Due, NotACalendar, Pause, Position, Ticks, Timetable, zone, zones};
+pub use timetable::{
+    Calendar, Due, NotACalendar, Pause, Position, Stretch, Ticks, Timetable, zone, zones,
+};
 pub use underway::{Account, Acknowledged, Publishing, Underway};
