@@ -1,4 +1,6 @@
 //! The service accounts for every tick of a schedule, and says what it does.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{assert_accounted, entry};
 use crate::service_stage::{Inside, MINUTE, Outside, SECOND};

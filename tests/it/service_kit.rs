@@ -75,7 +75,7 @@ pub(crate) struct Counts(Mutex<BTreeMap<String, BTreeMap<String, u64>>>);
 pub(crate) struct Lane {
     pub(crate) name: String,
     /// Where it pushes to.
-    pub(crate) lane: String,
+    pub(crate) remote: String,
     pub(crate) deadline: Duration,
     pub(crate) world: Arc<World>,
     pub(crate) clock: Arc<SimClock>,
@@ -245,12 +245,12 @@ impl Assembly for Lane {
         let (name, world, clock) = (&self.name, &self.world, &self.clock);
         let trigger = Hand {
             name: name.clone(),
-            lane: self.lane.clone(),
+            lane: self.remote.clone(),
             world: world.clone(),
             clock: clock.clone(),
             canary: Mutex::default(),
         };
-        let lane = self.lane.clone();
+        let lane = self.remote.clone();
         let watches = Eyes { lane: lane.clone(), world: world.clone(), clock: clock.clone() };
         let live = GroupKind::new("", "ConfigMap");
         let hop = PlannedHop {

@@ -1,4 +1,6 @@
 //! Whatever is done to a service, each tick is accounted for once.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{START, assert_accounted, entry};
 use crate::service_stage::{Inside, MINUTE, Outside, SECOND};
@@ -100,7 +102,7 @@ fn form(outside: &Outside, it: &Inside, chance: &mut fastrand::Rng) -> Vec<Entry
         let mut lane = outside.lane(name, &it.clock);
         // Two of them push to one place.
         if name < "c" {
-            lane.lane = "shared".to_owned();
+            "shared".clone_into(&mut lane.remote);
         }
         lane.takes = Duration::from_millis(chance.u64(1..8_000));
         let period = [90, 90, 90, 240][chance.usize(0..4)] * SECOND;

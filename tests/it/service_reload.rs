@@ -1,4 +1,6 @@
 //! Scenarios that change, go and come back while the service runs, or while it does not.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{assert_accounted, entry};
 use crate::service_stage::{MINUTE, Outside, SECOND};

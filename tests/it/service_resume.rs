@@ -1,4 +1,6 @@
 //! Runs that a process left behind: resumed with bounds, or ended with what is known of them.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{assert_accounted, entry};
 use crate::service_stage::{Inside, MINUTE, Outside, SECOND};
@@ -215,7 +217,7 @@ fn s5_a_resumed_run_takes_its_lane_and_others_give_way() {
     let outside = Outside::new(60 * SECOND);
     let make = |name: &str, it: &Inside| {
         let mut lane = outside.lane(name, &it.clock);
-        lane.lane = "shared".to_owned();
+        "shared".clone_into(&mut lane.remote);
         let mut entry = entry(lane, 10 * MINUTE, Duration::ZERO);
         entry.timetable = None;
         entry

@@ -1,4 +1,6 @@
 //! Schedules under odd conditions: pauses, slow looks at the path, shared lanes, clocks that jump.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{SimClock, assert_accounted, entry};
 use crate::service_stage::{Inside, MINUTE, Outside, SECOND};
@@ -68,7 +70,7 @@ fn o4_a_slow_look_at_the_path_stops_no_schedule() {
         let first = entry(outside.lane("a", &it.clock), 5 * MINUTE, Duration::ZERO);
         let tick = first_tick(&first, &it.clock) + 10 * MINUTE;
         it.replace(vec![first]);
-        sleep(until(&it.clock, tick) - 20 * SECOND).await;
+        sleep(until(&it.clock, tick - 20 * SECOND)).await;
         let mut lane = outside.lane("a", &it.clock);
         lane.takes = MINUTE;
         let mut edited = entry(lane, 5 * MINUTE, Duration::ZERO);
@@ -132,7 +134,7 @@ fn s5_of_two_scenarios_on_one_lane_the_later_one_gives_way() {
     outside.process(async |it| {
         let make = |name: &str, schedule: bool| {
             let mut lane = outside.lane(name, &it.clock);
-            lane.lane = "shared".to_owned();
+            "shared".clone_into(&mut lane.remote);
             let mut entry = entry(lane, 10 * MINUTE, Duration::ZERO);
             entry.timetable = entry.timetable.filter(|_| schedule);
             entry
@@ -140,7 +142,7 @@ fn s5_of_two_scenarios_on_one_lane_the_later_one_gives_way() {
         let ticking = make("ticking", true);
         let tick = first_tick(&ticking, &it.clock);
         it.replace(vec![ticking, make("asked", false)]);
-        sleep(until(&it.clock, tick) - 5 * SECOND).await;
+        sleep(until(&it.clock, tick - 5 * SECOND)).await;
         let begun = it.process.service.request("asked").await.ok().unwrap();
         sleep(15 * SECOND).await;
         it.settle().await;

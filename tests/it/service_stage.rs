@@ -45,7 +45,7 @@ impl Outside {
     pub(crate) fn lane(&self, name: &str, clock: &Arc<SimClock>) -> Lane {
         Lane {
             name: name.to_owned(),
-            lane: name.to_owned(),
+            remote: name.to_owned(),
             deadline: 2 * MINUTE,
             world: self.world.clone(),
             clock: clock.clone(),

@@ -1,4 +1,6 @@
 //! How a service ends: within its grace, and with nothing lost.
+//!
+//! Every process lives in a runtime that was made with `start_paused(true)`.
 
 use crate::service_kit::{assert_accounted, entry};
 use crate::service_stage::{MINUTE, Outside, SECOND};

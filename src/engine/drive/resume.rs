@@ -48,10 +48,7 @@ pub async fn resume_run(
 /// The error of a run that was cut off, and cannot be taken up again because of `why`.
 #[must_use]
 pub fn interrupted(why: &str) -> ProbeError {
-    ProbeError {
-        reason: "interrupted".to_owned(),
-        message: format!("hopclock was stopped during the run, and {why}"),
-    }
+    ProbeError::interrupted(why)
 }
 
 /// The moment of a wall time, as far as the two clocks agree.
@@ -148,7 +145,10 @@ where
             return Err(interrupted(&why));
         }
         tracing::warn!("a run that was cut off cannot go on yet: {}", error.message);
-        let pause = async { Ok::<_, ProbeError>(tokio::time::sleep(AGAIN).await) };
+        let pause = async {
+            tokio::time::sleep(AGAIN).await;
+            Ok::<_, ProbeError>(())
+        };
         unless_stopped(stop, pause).await?;
     }
 }

@@ -86,7 +86,7 @@ enum Life {
 impl Attendant {
     pub(super) fn new(
         entry: Entry,
-        account: Account,
+        account: &Account,
         setting: Setting,
         board: Board,
         roll: Roll,
@@ -94,7 +94,7 @@ impl Attendant {
     ) -> Self {
         let left = account.ledger.runs().map(|(due, run)| (due, run.clone())).collect();
         Self {
-            schedule: Schedule::from(&account, &entry.scenario, &setting.seed),
+            schedule: Schedule::from(account, &entry.scenario, &setting.seed),
             teller: Teller::new(setting.around.observer.clone()),
             entry,
             setting,

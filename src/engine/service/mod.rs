@@ -162,6 +162,7 @@ impl Service {
     /// Lets all scenarios but these disappear, each with its last run; one that was about to stays
     /// now. Returns those of `scenarios` that are not here: what is known of them can be made ready
     /// before [`Service::replace`], and nobody will take it away meanwhile.
+    #[must_use]
     pub fn keep(&self, scenarios: &BTreeSet<String>) -> BTreeSet<String> {
         self.roll.keep(scenarios)
     }
@@ -173,7 +174,7 @@ impl Service {
         self.roll.keep(&entries.iter().map(|it| it.scenario.clone()).collect());
         let new = Account::default();
         let account = |entry: &Entry| accounts.get(&entry.scenario).unwrap_or(&new);
-        self.roll.take_up(entries, |it| self.attend(account(&it).clone(), it));
+        self.roll.take_up(entries, |it| self.attend(account(&it), it));
     }
 
     /// Begins a run that somebody asks for.
@@ -214,7 +215,7 @@ impl Service {
         }
     }
 
-    fn attend(&self, account: Account, entry: Entry) -> Attended {
+    fn attend(&self, account: &Account, entry: Entry) -> Attended {
         let (commands, inbox) = mpsc::unbounded_channel();
         let fingerprint = entry.fingerprint.clone();
         let (board, roll) = (self.statuses.clone(), self.roll.clone());

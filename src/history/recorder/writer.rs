@@ -1,6 +1,6 @@
 //! The one writer: adds messages to the accounts, has them kept, and then shown.
 
-use crate::engine::{Batch, Stamped, Store, StoreError, Totals, interrupted};
+use crate::engine::{Batch, Stamped, Store, StoreError, Totals};
 use crate::history::recorder::describe::describe;
 use crate::model::{
     Account, Acknowledged, CanaryId, Event, Evidence, KeptRun, LogLine, Moment, Origin, ProbeError,
@@ -100,6 +100,9 @@ pub(super) struct Writer {
     trouble: watch::Sender<Option<StoreError>>,
 }
 
+/// Scenarios that somebody goes on with, and where their accounts go.
+type Adoption = (BTreeSet<String>, oneshot::Sender<BTreeMap<String, Account>>);
+
 /// What comes of a batch of messages once it is kept.
 #[derive(Default)]
 struct Step {
@@ -108,7 +111,7 @@ struct Step {
     flushes: Vec<oneshot::Sender<()>>,
     /// The scenario whose totals go, behind all events of the step.
     gone: Option<String>,
-    adopted: Option<(BTreeSet<String>, oneshot::Sender<BTreeMap<String, Account>>)>,
+    adopted: Option<Adoption>,
     is_heavy: bool,
 }
 
@@ -182,8 +185,10 @@ impl Writer {
                 Message::Forget { scenario, at } => {
                     let left = self.accounts.get(&scenario).map(|it| it.ledger.runs());
                     let left: Vec<_> = left.into_iter().flatten().map(|it| it.0).collect();
-                    let error = interrupted("its scenario is gone");
-                    left.iter().for_each(|it| self.cut_off(&scenario, *it, &error, at, &mut step));
+                    let error = ProbeError::interrupted("its scenario is gone");
+                    for due in left {
+                        self.cut_off(&scenario, due, &error, at, &mut step);
+                    }
                     self.accounts.remove(&scenario);
                     self.evidence.remove(&scenario);
                     self.changed.remove(&scenario);
