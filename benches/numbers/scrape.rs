@@ -135,6 +135,7 @@ fn finished(scenario: &str, number: u32) -> RunRecord {
             carried_by: None,
         },
         reverted: false,
+        sights: Vec::new(),
     });
     RunRecord {
         scenario: scenario.to_owned(),

@@ -6,11 +6,14 @@
 //! - [`store`]: the objects, their versions and the log of every write, in memory;
 //! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
 //! - [`git`]: a git host over smart HTTP, with webhooks;
+//! - [`registry`]: an OCI registry, with webhooks;
 //! - [`flux`]: Flux's controllers, as far as timing can tell;
 //! - [`pipeline`]: all of it together, with lanes that changes can travel.
 
 pub mod api;
 pub mod flux;
 pub mod git;
+mod loopback;
 pub mod pipeline;
+pub mod registry;
 pub mod store;

@@ -85,6 +85,11 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
 
+    /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
+    /// files.
+    #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 

@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::config::{Hop, Scenario};
 use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
 use crate::hop::{Bystander, Objects};
-use crate::model::{Clock, ProbeError, SourceKind, Subject};
+use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Trigger, unusable};
@@ -64,7 +64,7 @@ impl Workshop {
         for hop in &scenario.hops {
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
-        let path = path_of(&reader, &hops).await?;
+        let path = path_of(&reader, scenario, &hops).await?;
         let slo = scenario.slo.as_ref();
         let until = slo.and_then(|it| it.until.as_ref());
         let plan = Plan {
@@ -129,15 +129,22 @@ async fn plan_hop(
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
     let subject = kind.subject().ok_or_else(none)?;
+    if subject.kind == GroupKind::git_branch() {
+        return Err(unusable(format!(
+            "hop `{}` of scenario `{}` looks at a git branch, which this version cannot poll yet",
+            hop.name, scenario.name
+        )));
+    }
     let mut objects = Objects::new();
     for needed in kind.needs() {
         let object = reader.get(&needed).await?;
         objects.insert(needed, object);
     }
-    if !objects.is_empty() {
+    if !objects.is_empty() || path::role(&subject.kind).is_some() {
         let object = reader.get(&subject).await?;
         objects.insert(subject.clone(), object);
     }
+    kind.suits(scenario.trigger.kind().announces(), Some(&objects)).map_err(unusable)?;
     let detector = kind.detector(&objects).map_err(unusable)?;
     let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
     Ok(PlannedHop {
@@ -152,10 +159,15 @@ async fn plan_hop(
     })
 }
 
-/// The sources and appliers that the hops look at, and all that these need.
-async fn path_of(reader: &Reader<'_>, hops: &[PlannedHop]) -> Result<Objects, ProbeError> {
+/// The members of the path that the hops look at or need, and all that these need.
+async fn path_of(
+    reader: &Reader<'_>,
+    scenario: &Scenario,
+    hops: &[PlannedHop],
+) -> Result<Objects, ProbeError> {
     let mut known = Objects::new();
     let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
+    open.extend(scenario.hops.iter().flat_map(|it| it.kind.kind().needs()));
     while let Some(subject) = open.pop() {
         if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
             continue;
@@ -183,8 +195,9 @@ fn bystanders(path: &Objects, hops: &[PlannedHop]) -> Vec<PlannedBystander> {
     rest.filter_map(plan).collect()
 }
 
-/// What the hops need beside their subjects: it has to be there (rule P6).
+/// What the hops need beside their subjects and the path: it has to be there (rule P6).
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
-    subjects.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+    let others = subjects.filter(|it| path::role(&it.kind).is_none());
+    others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
 }

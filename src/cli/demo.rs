@@ -10,7 +10,7 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::length;
 use crate::cli::{Exit, complain, metrics, print};
 use crate::config::{self, Scenario};
-use crate::engine::{Surroundings, SystemClock, Unwritten};
+use crate::engine::{LocalLanes, Surroundings, SystemClock, Unwritten};
 use crate::model::{Clock, Passage, RunRecord, Span};
 use anyhow::{Context, anyhow};
 use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
@@ -76,6 +76,8 @@ async fn play(
         InstanceArguments { instance: INSTANCE.to_owned(), cache_dir: Some(folder.join("cache")) };
     let workshop = workshop(&cluster, &instance, clock.clone()).await;
     let workshop = workshop.map_err(|error| anyhow!(error.message))?;
+    // Nobody else knows the sandbox.
+    let lanes = LocalLanes::default();
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
     let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
@@ -84,7 +86,7 @@ async fn play(
     let mut exit = Exit::Delivered;
     for (number, (scenario, act)) in acts.iter().enumerate() {
         print(&format!("\n{}. {}\n\n", number + 1, act.title))?;
-        let record = run_scenario(&workshop, scenario, &around, stop).await;
+        let record = run_scenario(&workshop, &lanes, scenario, &around, stop).await;
         print(&show(&record, Output::Text)?)?;
         if stop.is_asked() {
             return Ok(Exit::Unmeasured);

@@ -1,11 +1,12 @@
 //! Who may use which lane (rule S5): a Lease in the cluster, a lock file elsewhere.
 
 use crate::cluster::{Cluster, Error, LeaseGrip, lease_name};
-use crate::engine::{Grip, LaneError, Lanes, LocalLanes};
+use crate::engine::{Grip, LaneError, Lanes};
 use crate::model::ProbeError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -32,7 +33,8 @@ pub(super) struct LeaseLanes {
     cluster: Cluster,
     namespace: String,
     holder: String,
-    local: LocalLanes,
+    /// Who of those that bear the holder's name may use which lane.
+    local: Arc<dyn Lanes>,
 }
 
 struct RenewedLease {
@@ -98,10 +100,16 @@ impl Grip for FileGrip {
 // === impl LeaseLanes ===
 
 impl LeaseLanes {
-    /// Leases lie in `namespace`; `holder` names this pod.
-    pub(super) fn new(cluster: Cluster, namespace: &str, holder: &str) -> Self {
+    /// Leases lie in `namespace`; `holder` names this pod, or this machine. A Lease lets in all who
+    /// bear its holder's name, so those of one machine agree through `local` first.
+    pub(super) fn new(
+        cluster: Cluster,
+        namespace: &str,
+        holder: &str,
+        local: Arc<dyn Lanes>,
+    ) -> Self {
         let (namespace, holder) = (namespace.to_owned(), holder.to_owned());
-        Self { cluster, namespace, holder, local: LocalLanes::default() }
+        Self { cluster, namespace, holder, local }
     }
 }
 
@@ -112,7 +120,7 @@ impl Lanes for LeaseLanes {
         let taken = self.cluster.take_lease(&self.namespace, lane, &self.holder, LEASE).await;
         let lease = taken.map_err(|error| match error {
             Error::LeaseHeld { lease, holder, renewed } => {
-                LaneError::Held(format!("`{holder}` (Lease `{lease}`, renewed {renewed})"))
+                LaneError::Held(format!("`{holder}` (Lease {lease}, renewed {renewed})"))
             }
             error => LaneError::Unknown(error.into()),
         })?;

@@ -25,6 +25,7 @@ mod state_dir;
 mod stop;
 mod trigger;
 mod waterfall;
+mod whereabouts;
 
 use crate::cli::args::{Arguments, Command};
 use clap::{CommandFactory, Parser};

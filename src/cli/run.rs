@@ -2,10 +2,10 @@
 
 use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
 use crate::cli::assemble::Workshop;
-use crate::cli::lanes::FileLanes;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
+use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, print, say};
 use crate::cluster::{Cluster, ClusterOptions, Timing};
 use crate::config::{Hop, Scenario};
@@ -47,6 +47,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Unmeasured);
         }
     };
+    let RunArguments { cluster, instance, namespace, .. } = arguments;
+    let lanes = Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(&workshop.cluster);
     let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     if let Some(page) = &page {
@@ -57,7 +59,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut exit = Exit::Delivered;
     for (number, scenario) in scenarios.iter().enumerate() {
-        let record = run_scenario(&workshop, scenario, &around, &stop).await;
+        let record = run_scenario(&workshop, &*lanes, scenario, &around, &stop).await;
         print(&show(&record, arguments.output)?)?;
         exit = exit.max(exit_of(&record.outcome));
         let left = scenarios.len() - number - 1;
@@ -76,6 +78,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
 /// kept it from measuring.
 pub(super) async fn run_scenario(
     workshop: &Workshop,
+    lanes: &dyn Lanes,
     scenario: &Scenario,
     around: &Surroundings,
     stop: &Stop,
@@ -92,7 +95,7 @@ pub(super) async fn run_scenario(
         job = workshop.assemble(scenario) => job,
     };
     let job = match job {
-        Ok(job) => take_lane(workshop, &job, scenario).await.map(|grip| (job, grip)),
+        Ok(job) => take_lane(lanes, &job, scenario).await.map(|grip| (job, grip)),
         Err(error) => Err(error),
     };
     let record = match job {
@@ -114,13 +117,12 @@ pub(super) async fn run_scenario(
     record
 }
 
-/// Takes the lane for a run: nobody else on this machine may push to it meanwhile (rule S5).
+/// Takes the lane for a run: nobody else may push to it meanwhile (rule S5).
 async fn take_lane(
-    workshop: &Workshop,
+    lanes: &dyn Lanes,
     job: &Job,
     scenario: &Scenario,
 ) -> Result<Box<dyn Grip>, ProbeError> {
-    let lanes = FileLanes::new(workshop.cache_dir.join("lanes"));
     let lane = job.trigger.lane();
     lanes.take(&lane, &scenario.name).await.map_err(|error| match error {
         LaneError::Unknown(error) => error,
@@ -225,6 +227,7 @@ fn unreached(hop: &Hop) -> HopRecord {
         target_cluster: hop.cluster.0.clone(),
         passage: Passage::Unreached,
         reverted: false,
+        sights: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::{Clock, GroupKind, Moment};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use kube::client::Body;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
@@ -34,6 +35,16 @@ pub(super) struct Api {
     stale: AtomicBool,
     requests: AtomicU64,
     restarts: Mutex<BTreeMap<(GroupKind, &'static str), u64>>,
+    silence: Mutex<Option<Silence>>,
+}
+
+/// That the API server gives no answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// When a request was left without an answer for the first time.
+    pub since: Timestamp,
+    /// What the latest one came to.
+    pub problem: String,
 }
 
 /// A request to the API server.
@@ -94,7 +105,13 @@ impl Api {
             stale: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             restarts: Mutex::default(),
+            silence: Mutex::default(),
         }
+    }
+
+    /// That the latest request got no answer; none if it got one, whatever it said.
+    pub(super) fn silence(&self) -> Option<Silence> {
+        self.silence.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Requests sent so far.
@@ -156,7 +173,8 @@ impl Api {
             let answer = Answer { body: body.to_bytes(), sent, at: self.clock.now() };
             Ok(Reply { status, answer })
         };
-        timeout(self.timing.answer, whole).await.unwrap_or_else(|_| Err(self.timed_out(ask)))
+        let reply = timeout(self.timing.answer, whole).await;
+        self.hear(reply.unwrap_or_else(|_| Err(self.timed_out(ask))))
     }
 
     /// Opens a stream; the head of the answer, and when it was asked for.
@@ -171,7 +189,20 @@ impl Api {
                 body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             Err(refusal::refused(&self.server, &ask.target, status, &body))
         };
-        timeout(self.timing.answer, head).await.unwrap_or_else(|_| Err(self.timed_out(ask)))
+        let head = timeout(self.timing.answer, head).await;
+        self.hear(head.unwrap_or_else(|_| Err(self.timed_out(ask))))
+    }
+
+    /// Takes in whether there was an answer.
+    fn hear<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        let problem = result.as_ref().err().filter(|it| it.is_silence()).map(ToString::to_string);
+        let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *silence = problem.map(|problem| {
+            let since = silence.as_ref().map_or_else(|| self.clock.wall(), |it| it.since);
+            Silence { since, problem }
+        });
+        drop(silence);
+        result
     }
 
     /// Reads an answer as JSON.

@@ -349,6 +349,11 @@ impl Error {
         !matches!(self.reason(), "unreachable" | "timeout" | "api_server" | "lease" | "conflict")
     }
 
+    /// Whether the API server gave no answer at all.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self.reason(), "unreachable" | "timeout")
+    }
+
     /// The HTTP status, where that is all there is to say.
     pub(super) fn status(&self) -> Option<u16> {
         if let Self::Answered { status, .. } = self { Some(*status) } else { None }

@@ -44,6 +44,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::ClusterOptions;
+pub use api::Silence;
 pub use config_map::ConfigMap;
 pub use echo::{Echo, EchoOptions, EchoState};
 pub use error::{Error, Target};
@@ -175,6 +176,13 @@ impl Cluster {
     #[must_use]
     pub fn server(&self) -> &str {
         &self.hub.api.server
+    }
+
+    /// That the latest request got no answer; none if it got one, whatever it said. Somebody has
+    /// to ask for this to change: see [`Self::server_version`].
+    #[must_use]
+    pub fn silence(&self) -> Option<Silence> {
+        self.hub.api.silence()
     }
 
     /// Requests sent to the API server so far.

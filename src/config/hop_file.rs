@@ -270,7 +270,17 @@ mod tests {
 
     #[test]
     fn the_kinds_are_those_of_the_config() {
-        assert_eq!(kinds(), ["webhook_received", "source_fetched", "applied", "live"]);
+        let expected = [
+            "webhook_received",
+            "image_scanned",
+            "policy_updated",
+            "automation_committed",
+            "merged",
+            "source_fetched",
+            "applied",
+            "live",
+        ];
+        assert_eq!(kinds(), expected);
     }
 
     #[test]

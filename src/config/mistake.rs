@@ -207,15 +207,29 @@ pub(crate) enum Mistake {
     #[error("`{key}` must not be empty{}", if *.key == "field" { ", nor any part of it" } else { "" })]
     EmptyPlace { key: &'static str },
     #[error(
-        "nothing says which GitRepository the Receiver annotates: add `git_repository`, or one \
+        "nothing says which object the Receiver annotates: add `git_repository`, or one \
          `source_fetched` hop"
     )]
-    NoRepository,
+    NoneAnnotated,
     #[error(
-        "the `source_fetched` hops name several GitRepositories: say by `git_repository` which one \
-         the Receiver annotates"
+        "the hops look at several objects that the Receiver may annotate: say which one it is, by \
+         `git_repository`, `image_repository` or another key"
     )]
-    ManyRepositories,
+    ManyAnnotated,
+    #[error("a hop looks at one annotated object, not at `{first}` and `{second}`: make two of it")]
+    TwoAnnotated { first: &'static str, second: &'static str },
+    #[error(
+        "nothing says whose choice the automation commits: add `image_policy`, or one \
+         `policy_updated` hop"
+    )]
+    NoPolicy,
+    #[error(
+        "the `policy_updated` hops name several policies: say by `image_policy` whose choice the \
+         automation commits"
+    )]
+    ManyPolicies,
+    #[error("an automation commits the choices of its own namespace only: name a policy of it")]
+    PolicyElsewhere,
 }
 
 /// What to write instead of a word that is not `known`.

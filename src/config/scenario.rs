@@ -2,8 +2,10 @@
 
 use super::file::{ScenarioFile, SloFile};
 use super::hop_file::HopFile;
-use crate::hop::{HopConfig, SourceFetchedConfig};
-use crate::model::{ClusterName, ObjectName, Requirement, Timetable};
+use crate::hop::{
+    AutomationCommittedConfig, HopConfig, PolicyUpdatedConfig, WebhookReceivedConfig,
+};
+use crate::model::{ClusterName, ObjectName, Requirement, Subject, Timetable};
 use crate::trigger::TriggerConfig;
 use std::collections::BTreeSet;
 use std::time;
@@ -110,9 +112,10 @@ impl HopFile {
 
 /// The hops with all defaults.
 pub(crate) fn resolve(hops: &[HopFile]) -> Vec<Hop> {
+    let hops = &with_all_defaults(hops);
     let resolved = hops.iter().map(|hop| Hop {
         name: hop.name().to_owned(),
-        kind: with_repository(&hop.config, hops),
+        kind: hop.config.clone(),
         after: match &hop.shared.after {
             Some(names) => names.0.clone(),
             None => upstream(hop, hops).map(|it| it.name().to_owned()).into_iter().collect(),
@@ -124,24 +127,46 @@ pub(crate) fn resolve(hops: &[HopFile]) -> Vec<Hop> {
     resolved.collect()
 }
 
-/// The repositories that the hops fetch.
-pub(crate) fn repositories(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
-    let fetched = hops.iter().filter_map(|it| match &it.config {
-        HopConfig::SourceFetched(SourceFetchedConfig::GitRepository(name)) => Some(name),
-        _ => None,
-    });
-    fetched.collect()
+/// The hops, each with its kind's defaults: where a webhook stands depends on what it annotates.
+fn with_all_defaults(hops: &[HopFile]) -> Vec<HopFile> {
+    let full = |it: &HopFile| HopFile { config: with_defaults(&it.config, hops), ..it.clone() };
+    hops.iter().map(full).collect()
 }
 
-/// The config; a webhook without a repository is for the one that the scenario fetches.
-fn with_repository(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
-    let mut config = config.clone();
-    if let HopConfig::WebhookReceived(webhook) = &mut config
-        && webhook.git_repository.is_none()
-    {
-        webhook.git_repository = repositories(hops).first().map(|it| (*it).clone());
+/// The objects that the hops fetch from or scan, and that a Receiver can annotate.
+pub(crate) fn annotated(webhook: &WebhookReceivedConfig, hops: &[HopFile]) -> BTreeSet<Subject> {
+    let found = hops.iter().filter_map(|it| match &it.config {
+        HopConfig::SourceFetched(_) | HopConfig::ImageScanned(_) => it.config.kind().subject(),
+        _ => None,
+    });
+    found.filter(|it| webhook.of(it).is_some()).collect()
+}
+
+/// The policies whose updates the hops wait for.
+pub(crate) fn policies(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
+    let policies = hops.iter().filter_map(|it| match &it.config {
+        HopConfig::PolicyUpdated(PolicyUpdatedConfig::ImagePolicy(name)) => Some(name),
+        _ => None,
+    });
+    policies.collect()
+}
+
+/// The config; a webhook that does not say what it annotates is for what the scenario fetches from
+/// or scans, and an automation commits the choice of the policy that the scenario waits for.
+fn with_defaults(config: &HopConfig, hops: &[HopFile]) -> HopConfig {
+    match config {
+        HopConfig::WebhookReceived(webhook) if webhook.annotated().is_empty() => {
+            let first = annotated(webhook, hops).into_iter().next();
+            let of = first.and_then(|it| webhook.of(&it)).map(Box::new);
+            of.map_or_else(|| config.clone(), HopConfig::WebhookReceived)
+        }
+        HopConfig::AutomationCommitted(automation) if automation.image_policy.is_none() => {
+            let image_policy = policies(hops).first().map(|it| (*it).clone());
+            let automation = AutomationCommittedConfig { image_policy, ..automation.clone() };
+            HopConfig::AutomationCommitted(automation)
+        }
+        _ => config.clone(),
     }
-    config
 }
 
 /// The nearest hop that is upstream of this one by kind (rule P1); `None` stands for the push.
@@ -158,6 +183,12 @@ mod tests {
     use super::*;
     use crate::config::load_text;
     use Requirement::{Optional, Required, Waited};
+
+    /// The hops of a file whose trigger does not matter.
+    fn resolved(text: &str) -> Vec<Hop> {
+        let hops: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+        resolve(&serde_json::from_value::<Vec<HopFile>>(hops).unwrap())
+    }
 
     fn hops(text: &str) -> Vec<Hop> {
         let head = "name: a\ndeadline: 5m\ntrigger: { git_commit: { url: 'https://h/x', path: a, \
@@ -211,6 +242,33 @@ mod tests {
                     - source_fetched: { git_repository: a/c }\n";
         let HopConfig::WebhookReceived(webhook) = &hops(text)[0].kind else { panic!("a webhook") };
         assert_eq!(webhook.git_repository, Some(ObjectName::new("a", "c")));
+    }
+
+    #[test]
+    fn p1_a_chain_of_images_follows_itself_up_to_the_fetch() {
+        let text = "- { name: registry, webhook_received: { receiver: a/b, image_repository: a/i } }\n\
+                    - image_scanned: { image_repository: a/i }\n\
+                    - policy_updated: { image_policy: a/p }\n\
+                    - automation_committed: { image_update_automation: a/u }\n\
+                    - merged: { git_repository: a/c }\n\
+                    - { name: git, webhook_received: { receiver: a/d, git_repository: a/c } }\n\
+                    - source_fetched: { git_repository: a/c }\n\
+                    - live: { config_map: a/b }\n";
+        let hops = resolved(text);
+        let afters: Vec<_> = hops.iter().map(|it| it.after.join("+")).collect();
+        let expected = [
+            "",
+            "",
+            "image_scanned",
+            "policy_updated",
+            "automation_committed",
+            "merged",
+            "merged",
+            "source_fetched",
+        ];
+        assert_eq!(afters, expected);
+        let HopConfig::AutomationCommitted(automation) = &hops[3].kind else { panic!("a commit") };
+        assert_eq!(automation.image_policy, Some(ObjectName::new("a", "p")));
     }
 
     #[test]

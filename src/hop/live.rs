@@ -1,10 +1,14 @@
 //! An object in the cluster carries the change.
 //!
 //! Looked for as a whole token of spec, data, labels or annotations; never as a substring, and
-//! never in status, which says what was asked for and not what is there.
+//! never in status, which says what was asked for and not what is there. Canary ids are unmistakable;
+//! which words are our tag, digest or chart version is decided in [`token`](super::token).
 
+use crate::hop::token::{Aim, is_in};
 use crate::hop::{self, Detector, Kind, Objects, Traits};
-use crate::model::{CanaryId, Change, GroupKind, ObjectName, Reached, Sighting, State, Subject};
+use crate::model::{
+    CanaryId, Carried, Change, GroupKind, ObjectName, Reached, Revision, Sighting, State, Subject,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -133,28 +137,48 @@ impl Live {
         Self { place }
     }
 
+    /// Where in an object to look, each with the key that it stands under.
+    fn roots<'a>(&'a self, object: &'a Value) -> Vec<(&'a str, &'a Value)> {
+        let metadata = &object["metadata"];
+        let (labels, annotations) = (&metadata["labels"], &metadata["annotations"]);
+        match &self.place {
+            Place::Anywhere => {
+                let all = [&object["spec"], &object["data"], labels, annotations];
+                all.into_iter().map(|it| ("", it)).collect()
+            }
+            Place::Annotation(key) => vec![(key, &annotations[key])],
+            Place::Label(key) => vec![(key, &labels[key])],
+            Place::Field(path) => {
+                let field = path.iter().fold(object, |it, key| &it[key.as_str()]);
+                vec![(path.last().map_or("", String::as_str), field)]
+            }
+            Place::Image(container) => {
+                images(object, container).into_iter().map(|it| ("image", it)).collect()
+            }
+        }
+    }
+
     /// The canary ids that stand as whole tokens where we look.
     fn canaries(&self, object: &Value) -> Vec<CanaryId> {
-        let metadata = &object["metadata"];
-        let roots: Vec<&Value> = match &self.place {
-            Place::Anywhere => {
-                vec![
-                    &object["spec"],
-                    &object["data"],
-                    &metadata["labels"],
-                    &metadata["annotations"],
-                ]
-            }
-            Place::Annotation(key) => vec![&metadata["annotations"][key]],
-            Place::Label(key) => vec![&metadata["labels"][key]],
-            Place::Field(path) => vec![path.iter().fold(object, |it, key| &it[key.as_str()])],
-            Place::Image(container) => images(object, container),
-        };
         let mut found = Vec::new();
-        for root in roots {
-            collect(root, &mut found);
+        for (key, root) in self.roots(object) {
+            each_text(key, root, &mut |_, text| found.extend(CanaryId::find_in(text)));
         }
         found
+    }
+
+    /// Whose tag, digest or chart version stands where we look, if it carries the change.
+    fn bearer(&self, object: &Value, change: &Change) -> Option<Carried> {
+        let aim = if self.place == Place::Anywhere { Aim::Anywhere } else { Aim::Named };
+        let stands = |it: &Revision| {
+            let mut stands = false;
+            for (key, root) in self.roots(object) {
+                each_text(key, root, &mut |key, text| stands |= is_in(it, key, text, aim));
+            }
+            stands
+        };
+        let mut bearers = change.bearers().filter(|it| !matches!(it, Revision::Commit(_)));
+        bearers.find(|it| stands(it)).and_then(|it| change.carried(it))
     }
 }
 
@@ -163,6 +187,9 @@ impl Detector for Live {
         let canaries = self.canaries(&now.value);
         if canaries.contains(change.canary()) {
             return Sighting::Reached(Reached::at(now.when));
+        }
+        if let Some(carried) = self.bearer(&now.value, change) {
+            return Sighting::Reached(Reached { carried, ..Reached::at(now.when) });
         }
         match canaries.into_iter().find(|it| change.is_carried_by_canary(it)) {
             Some(later) => Sighting::Reached(Reached {
@@ -176,6 +203,7 @@ impl Detector for Live {
     fn has_lost(&self, now: &State, change: &Change) -> bool {
         let canaries = self.canaries(&now.value);
         !canaries.iter().any(|it| it == change.canary() || change.is_later_canary(it))
+            && self.bearer(&now.value, change).is_none()
     }
 }
 
@@ -187,12 +215,12 @@ fn images<'a>(object: &'a Value, container: &str) -> Vec<&'a Value> {
     all.filter(|it| it["name"] == container).map(|it| &it["image"]).collect()
 }
 
-/// Collects the canary ids in a tree of values.
-fn collect(value: &Value, found: &mut Vec<CanaryId>) {
+/// Shows every text in a tree of values, with the nearest key above it.
+fn each_text(key: &str, value: &Value, show: &mut impl FnMut(&str, &str)) {
     match value {
-        Value::String(text) => found.extend(CanaryId::find_in(text)),
-        Value::Array(items) => items.iter().for_each(|it| collect(it, found)),
-        Value::Object(fields) => fields.values().for_each(|it| collect(it, found)),
+        Value::String(text) => show(key, text),
+        Value::Array(items) => items.iter().for_each(|it| each_text(key, it, show)),
+        Value::Object(fields) => fields.iter().for_each(|(key, it)| each_text(key, it, show)),
         Value::Null | Value::Bool(_) | Value::Number(_) => (),
     }
 }

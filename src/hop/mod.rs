@@ -5,17 +5,22 @@
 //! to [`HopConfig`] and its arm to [`HopConfig::kind`]. Nothing else knows the kinds.
 
 mod applied;
+mod automation_committed;
 mod bystander;
+mod image_scanned;
 mod live;
+mod merged;
 mod place;
+mod policy_updated;
 mod request;
 mod source_fetched;
+mod token;
 mod webhook_received;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::model::{Change, Revision, Sighting, State, Subject};
+use crate::model::{Change, Revision, RevisionSort, Sighting, State, Subject, When};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,17 +29,27 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use applied::{Applied, AppliedConfig};
+pub use automation_committed::{AutomationCommitted, AutomationCommittedConfig, BranchCommitted};
 pub use bystander::Bystander;
+pub use image_scanned::{ImageScanned, ImageScannedConfig};
 pub use live::{Live, LiveConfig, ObjectConfig};
+pub use merged::{Merged, MergedConfig};
 pub use place::Place;
+pub use policy_updated::{PolicyUpdated, PolicyUpdatedConfig};
 pub use source_fetched::{SourceFetched, SourceFetchedConfig};
-pub use webhook_received::{Upstream, WebhookReceived, WebhookReceivedConfig};
+pub use webhook_received::{Annotated, Upstream, WebhookReceived, WebhookReceivedConfig};
 
 /// Recognises the change in the states of one subject.
 pub trait Detector: Send + Sync + fmt::Debug {
     /// Says what `now` shows, in the light of the states before it. Pure: the same states and the
     /// same change always give the same sighting.
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting;
+
+    /// What the states so far tell once a hop directly behind this one was reached, at `next`, and
+    /// this one was not seen.
+    fn look_back(&self, _states: &[State], _next: When, _change: &Change) -> Sighting {
+        Sighting::NotYet
+    }
 
     /// What can still be said when the run is over, from all states that were shown.
     fn finish(&self, _past: &[State], _change: &Change) -> Sighting {
@@ -71,7 +86,23 @@ pub trait Kind: Send + Sync {
         Vec::new()
     }
 
-    /// Builds the detector. `objects` holds the needs and, if there are any, the subject.
+    /// Where else the hop may be seen, and earlier; `objects` are those of
+    /// [`Kind::detector`].
+    fn witnesses(&self, _objects: &Objects) -> Vec<(Subject, Arc<dyn Detector>)> {
+        Vec::new()
+    }
+
+    /// Whether a change that is recognised by revisions of this sort ever passes here, as far as
+    /// the scenario tells and, where they are given, the objects of [`Kind::detector`].
+    ///
+    /// # Errors
+    /// One sentence that says why not, and what would mend that.
+    fn suits(&self, _sort: RevisionSort, _objects: Option<&Objects>) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Builds the detector. `objects` holds the needs and, where it is one of Flux's or there are
+    /// needs, the subject.
     ///
     /// # Errors
     /// One sentence that says why the change could never be seen, and what would mend that.
@@ -85,8 +116,16 @@ pub type Objects = BTreeMap<Subject, Value>;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HopConfig {
-    /// Flux's Receiver annotated the source: the webhook arrived.
-    WebhookReceived(WebhookReceivedConfig),
+    /// Flux's Receiver annotated an object: the webhook arrived.
+    WebhookReceived(Box<WebhookReceivedConfig>),
+    /// The registry was scanned, and shows our tag.
+    ImageScanned(ImageScannedConfig),
+    /// The image policy has chosen our tag, or our digest.
+    PolicyUpdated(PolicyUpdatedConfig),
+    /// The automation has committed the policy's choice.
+    AutomationCommitted(AutomationCommittedConfig),
+    /// The automation's commit is on the branch that is fetched.
+    Merged(MergedConfig),
     /// The source's artifact carries the change.
     SourceFetched(SourceFetchedConfig),
     /// The applier reports the change as applied.
@@ -113,7 +152,11 @@ impl HopConfig {
     #[must_use]
     pub fn kind(&self) -> &dyn Kind {
         match self {
-            Self::WebhookReceived(config) => config,
+            Self::WebhookReceived(config) => &**config,
+            Self::ImageScanned(config) => config,
+            Self::PolicyUpdated(config) => config,
+            Self::AutomationCommitted(config) => config,
+            Self::Merged(config) => config,
             Self::SourceFetched(config) => config,
             Self::Applied(config) => config,
             Self::Live(config) => &**config,

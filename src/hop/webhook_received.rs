@@ -1,35 +1,59 @@
-//! A Flux Receiver annotated the source: the webhook of the change arrived.
+//! A Flux Receiver annotated an object: the webhook of the change arrived.
 //!
-//! Which of several requests was ours is known only from the fetch, which echoes the one that it
-//! answered. So the detector watches the annotated source, and looks back when that has fetched.
+//! Which of several requests was ours is known only from the fetch or scan, which echoes the one
+//! that it answered. So the detector watches the annotated object, and looks back when that has
+//! moved on to the change.
 
-use crate::hop::{Detector, Kind, Objects, Place, Traits, request, source_fetched};
+use crate::hop::{
+    Detector, Kind, Objects, Place, Traits, image_scanned, policy_updated, request, source_fetched,
+};
 use crate::model::{
-    Carried, Change, GroupKind, ObjectName, Reached, Sighting, SourceKind, State, Subject, Webhook,
-    flux,
+    Change, GroupKind, ObjectName, Reached, Sighting, SourceKind, State, Subject, Webhook, flux,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// The Receiver that is called when the change is pushed.
+/// The Receiver that is called when the change is pushed, and what it annotates.
+///
+/// At most one of `git_repository`, `oci_repository`, `bucket`, `helm_repository`, `helm_chart`,
+/// `image_repository` and `image_policy`. Default: the one object that the scenario's
+/// `source_fetched` and `image_scanned` look at.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookReceivedConfig {
     /// The Receiver.
     pub receiver: ObjectName,
 
-    /// The GitRepository that the Receiver annotates. Default: the one that the scenario's
-    /// `source_fetched` waits for.
+    /// The GitRepository that it annotates.
     #[serde(default)]
     pub git_repository: Option<ObjectName>,
+    /// The OCIRepository that it annotates.
+    #[serde(default)]
+    pub oci_repository: Option<ObjectName>,
+    /// The Bucket that it annotates.
+    #[serde(default)]
+    pub bucket: Option<ObjectName>,
+    /// The HelmRepository that it annotates; not one of type `oci`, which Flux never reconciles.
+    #[serde(default)]
+    pub helm_repository: Option<ObjectName>,
+    /// The HelmChart that it annotates.
+    #[serde(default)]
+    pub helm_chart: Option<ObjectName>,
+    /// The ImageRepository that it annotates.
+    #[serde(default)]
+    pub image_repository: Option<ObjectName>,
+    /// The ImagePolicy that it annotates.
+    #[serde(default)]
+    pub image_policy: Option<ObjectName>,
 }
 
-/// See [`WebhookReceivedConfig`]. Its subject is the annotated source, not the Receiver.
+/// See [`WebhookReceivedConfig`]. Its subject is the annotated object, not the Receiver.
 #[derive(Debug)]
 pub struct WebhookReceived {
     upstream: Upstream,
+    annotated: Annotated,
 }
 
 /// How many repositories can be behind a Receiver's request (rule T12).
@@ -39,6 +63,17 @@ pub enum Upstream {
     Single,
     /// Several, or nobody knows.
     Shared,
+}
+
+/// What sort of object is annotated: which of its fields moves on when it has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Annotated {
+    /// A source: its artifact.
+    Source(SourceKind),
+    /// An ImageRepository: its last scan.
+    ImageRepository,
+    /// An ImagePolicy: its choice.
+    ImagePolicy,
 }
 
 /// Whether a Receiver annotates an object.
@@ -55,6 +90,45 @@ enum Reach {
 // === impl WebhookReceivedConfig ===
 
 impl WebhookReceivedConfig {
+    /// The objects that it says the Receiver annotates, each by its key.
+    #[must_use]
+    pub fn annotated(&self) -> Vec<(&'static str, Subject)> {
+        let source = GroupKind::source;
+        let named = [
+            ("git_repository", GroupKind::git_repository(), &self.git_repository),
+            ("oci_repository", source("OCIRepository"), &self.oci_repository),
+            ("bucket", source("Bucket"), &self.bucket),
+            ("helm_repository", source("HelmRepository"), &self.helm_repository),
+            ("helm_chart", source("HelmChart"), &self.helm_chart),
+            ("image_repository", GroupKind::image("ImageRepository"), &self.image_repository),
+            ("image_policy", GroupKind::image("ImagePolicy"), &self.image_policy),
+        ];
+        let subjects = named.into_iter().filter_map(|(key, kind, name)| {
+            let name = name.as_ref()?;
+            Some((key, Subject::local(kind, &name.namespace, &name.name)))
+        });
+        subjects.collect()
+    }
+
+    /// The same Receiver, annotating this object; none if no Receiver's request does anything to an
+    /// object of that kind.
+    #[must_use]
+    pub fn of(&self, annotated: &Subject) -> Option<Self> {
+        let mut config = self.clone();
+        let slot = match annotated.kind.kind.as_str() {
+            "GitRepository" => &mut config.git_repository,
+            "OCIRepository" => &mut config.oci_repository,
+            "Bucket" => &mut config.bucket,
+            "HelmRepository" => &mut config.helm_repository,
+            "HelmChart" => &mut config.helm_chart,
+            "ImageRepository" => &mut config.image_repository,
+            "ImagePolicy" => &mut config.image_policy,
+            _ => return None,
+        };
+        *slot = Some(ObjectName::new(&annotated.namespace, &annotated.name));
+        Some(config)
+    }
+
     /// The Receiver, which has to be there but is not what is looked at.
     fn receiver_subject(&self) -> Subject {
         Subject::local(GroupKind::receiver(), &self.receiver.namespace, &self.receiver.name)
@@ -63,48 +137,68 @@ impl WebhookReceivedConfig {
 
 impl Kind for WebhookReceivedConfig {
     fn traits(&self) -> Traits {
-        Traits { kind: "webhook_received", place: Place::Request, required: false }
+        let images = self.image_repository.is_some() || self.image_policy.is_some();
+        let place = if images { Place::ScanRequest } else { Place::Request };
+        Traits { kind: "webhook_received", place, required: false }
     }
 
     fn subject(&self) -> Option<Subject> {
-        let it = self.git_repository.as_ref()?;
-        Some(Subject::local(GroupKind::git_repository(), &it.namespace, &it.name))
+        self.annotated().into_iter().next().map(|it| it.1)
     }
 
     fn needs(&self) -> Vec<Subject> {
         vec![self.receiver_subject()]
     }
 
-    /// A Receiver that does not annotate the source would never be seen.
+    /// A Receiver that does not annotate the object would never be seen, nor one that annotates
+    /// what Flux never looks at.
     fn detector(&self, objects: &Objects) -> Result<Arc<dyn Detector>, String> {
         let none = Value::Null;
         let object = |it: &Subject| objects.get(it).unwrap_or(&none);
         let receiver = object(&self.receiver_subject());
-        let Some(source) = self.subject() else {
+        let Some(subject) = self.subject() else {
             return Err(format!(
-                "nothing says what Receiver {} annotates: give the hop a `git_repository`",
+                "nothing says what Receiver {} annotates: give the hop a `git_repository`, or \
+                 what else it is",
                 self.receiver
             ));
         };
-        match reach(receiver, &self.receiver.namespace, &source, object(&source)) {
-            Reach::Only => Ok(Arc::new(WebhookReceived::new(Upstream::Single))),
-            Reach::Among => Ok(Arc::new(WebhookReceived::new(Upstream::Shared))),
-            Reach::Misses => Err(format!(
-                "Receiver {} does not annotate {source}: add it to the Receiver's \
-                 `spec.resources`, or name the right Receiver",
+        let annotated = match SourceKind::of(&subject.kind.kind) {
+            Some(kind) => Annotated::Source(kind),
+            None if self.image_policy.is_some() => Annotated::ImagePolicy,
+            None => Annotated::ImageRepository,
+        };
+        if self.helm_repository.is_some() && object(&subject)["spec"]["type"] == "oci" {
+            return Err(format!(
+                "{subject} is of type `oci`: Flux never reconciles it, so a Receiver's request has \
+                 no effect on it: point Receiver {} at the HelmChart, or use an OCIRepository with \
+                 `chartRef`",
                 self.receiver
-            )),
+            ));
         }
+        let upstream = match reach(receiver, &self.receiver.namespace, &subject, object(&subject)) {
+            Reach::Only => Upstream::Single,
+            Reach::Among => Upstream::Shared,
+            Reach::Misses => {
+                return Err(format!(
+                    "Receiver {} does not annotate {subject}: add it to the Receiver's \
+                     `spec.resources`, or name the right Receiver",
+                    self.receiver
+                ));
+            }
+        };
+        Ok(Arc::new(WebhookReceived { upstream, annotated }))
     }
 }
 
 // === impl WebhookReceived ===
 
 impl WebhookReceived {
-    /// Looks for requests of a Receiver behind which there are so many repositories.
+    /// Looks at an object of this sort for requests of a Receiver behind which there are so many
+    /// repositories.
     #[must_use]
-    pub fn new(upstream: Upstream) -> Self {
-        Self { upstream }
+    pub fn new(upstream: Upstream, annotated: Annotated) -> Self {
+        Self { upstream, annotated }
     }
 
     fn received(&self, state: &State) -> Sighting {
@@ -114,17 +208,27 @@ impl WebhookReceived {
         };
         Sighting::Reached(Reached { webhook: Some(webhook), ..Reached::at(state.when) })
     }
+
+    /// Whether a request can still be ours: nothing without our change has echoed it.
+    fn is_open(&self, past: &[State], now: &State, change: &Change, request: &str) -> bool {
+        let states: Vec<&State> = past.iter().chain([now]).collect();
+        !states.windows(2).any(|pair| {
+            self.annotated.moved(pair[0], pair[1])
+                && self.annotated.lacks_ours(pair[1], change)
+                && request::echo(pair[0], pair[1]) == Some(request)
+        })
+    }
 }
 
 impl Detector for WebhookReceived {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
-        if carried(change, now).is_none() {
+        if !self.annotated.shows_ours(now, change) {
             return Sighting::NotYet;
         }
         let since = arrivals_since(past, now, change);
         let echoed = past.last().map_or(flux::handled(&now.value), |it| request::echo(it, now));
         let answered = echoed.and_then(|it| since.iter().find(|(request, _)| *request == it));
-        let first = || since.iter().find(|(request, _)| is_open(past, now, change, request));
+        let first = || since.iter().find(|(request, _)| self.is_open(past, now, change, request));
         match answered.or_else(first) {
             Some((_, state)) => self.received(state),
             None => Sighting::Passed,
@@ -134,16 +238,44 @@ impl Detector for WebhookReceived {
     fn finish(&self, past: &[State], change: &Change) -> Sighting {
         let Some((now, past)) = past.split_last() else { return Sighting::NotYet };
         let since = arrivals_since(past, now, change);
-        match since.iter().find(|(request, _)| is_open(past, now, change, request)) {
+        match since.iter().find(|(request, _)| self.is_open(past, now, change, request)) {
             Some((_, state)) => self.received(state),
             None => Sighting::NotYet,
         }
     }
 }
 
-/// Whose revision the source holds, if it carries the change.
-fn carried(change: &Change, state: &State) -> Option<Carried> {
-    change.carried_in(source_fetched::artifact_revision(state), SourceKind::Git)
+// === impl Annotated ===
+
+impl Annotated {
+    /// Whether what the object holds is another thing now.
+    fn moved(self, before: &State, now: &State) -> bool {
+        let held = |it| match self {
+            Self::Source(_) => source_fetched::artifact_revision(it),
+            Self::ImageRepository => &image_scanned::scan(it)["revision"],
+            Self::ImagePolicy => policy_updated::latest(it),
+        };
+        held(before) != held(now)
+    }
+
+    /// Whether what the object holds is the change.
+    fn shows_ours(self, state: &State, change: &Change) -> bool {
+        match self {
+            Self::Source(kind) => {
+                change.carried_in(source_fetched::artifact_revision(state), kind).is_some()
+            }
+            Self::ImageRepository => image_scanned::shows_ours(state, change),
+            Self::ImagePolicy => policy_updated::carries(policy_updated::latest(state), change),
+        }
+    }
+
+    /// Whether what the object holds is known not to be the change. A scan lists but ten tags.
+    fn lacks_ours(self, state: &State, change: &Change) -> bool {
+        match self {
+            Self::Source(_) | Self::ImagePolicy => !self.shows_ours(state, change),
+            Self::ImageRepository => image_scanned::lacks_ours(state, change),
+        }
+    }
 }
 
 /// The Receiver's requests that came since publish began, each with the state that first shows it.
@@ -169,18 +301,6 @@ fn arrivals_since<'a>(
         }
     }
     found
-}
-
-/// Whether a request can still be ours: no fetch of a revision without our change has echoed it.
-fn is_open(past: &[State], now: &State, change: &Change, request: &str) -> bool {
-    let states: Vec<&State> = past.iter().chain([now]).collect();
-    !states.windows(2).any(|pair| {
-        let revision = source_fetched::artifact_revision(pair[1]);
-        let moved = source_fetched::artifact_revision(pair[0]) != revision;
-        moved
-            && carried(change, pair[1]).is_none()
-            && request::echo(pair[0], pair[1]) == Some(request)
-    })
 }
 
 /// Whether a Receiver annotates an object, by the `spec.resources` that it lists.

@@ -4,7 +4,7 @@
 //! on its way, such as the commit of an automation (rule T8), or a later commit that brings ours
 //! along (rule T9). Both count as ours from there on.
 
-use crate::model::{CanaryId, Moment, Revision, SourceKind};
+use crate::model::{CanaryId, Moment, Revision, RevisionSort, SourceKind, tokens};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -103,6 +103,17 @@ impl Change {
         self.known().any(|it| it.is_of_sort(revision))
     }
 
+    /// Whether it is a tag that is followed; else an image is followed by its digest.
+    #[must_use]
+    pub fn knows_a_tag(&self) -> bool {
+        self.known().any(|it| it.sort() == RevisionSort::Tag)
+    }
+
+    /// Every revision that carries the change.
+    pub fn bearers(&self) -> impl Iterator<Item = &Revision> {
+        self.known().chain(self.carriers.iter().map(|it| &it.revision))
+    }
+
     /// Says that a revision was learned to bring the change along.
     pub fn learn(&mut self, carrier: Carrier) {
         if !self.carriers.contains(&carrier) {
@@ -150,11 +161,16 @@ impl Change {
         revision.is_some_and(|it| self.is_stranger(&it))
     }
 
-    /// Whether text names a revision that carries the change.
+    /// Whether text names a revision that carries the change. Tags and versions are short, and
+    /// have to stand there as whole tokens.
     #[must_use]
     pub fn is_named_in(&self, text: &str) -> bool {
-        let carriers = self.carriers.iter().map(|it| &it.revision);
-        self.known().chain(carriers).any(|it| text.contains(it.id()))
+        self.bearers().any(|it| match it {
+            Revision::Commit(id) | Revision::Digest(id) => text.contains(id),
+            Revision::Tag(id) | Revision::Version(id) => {
+                tokens(text).any(|it| it.trim_end_matches('.') == id)
+            }
+        })
     }
 
     /// Whether an object that holds `canary` holds our change: it is ours, or a later one of the
@@ -195,6 +211,16 @@ mod tests {
         assert!(!change.is_carried_by_canary(&id(103)));
         assert!(!change.is_carried_by_canary(&id(99)));
         assert!(!change.is_carried_by_canary(&CanaryId::new("b", 101)));
+    }
+
+    #[test]
+    fn a_tag_is_named_only_by_a_whole_token() {
+        let mut change = Change::new(CanaryId::new("", 1));
+        change.announce(vec![Revision::Tag("4".to_owned()), Revision::Version("0.1.1".to_owned())]);
+        assert!(!change.is_named_in("Fetching revision main@sha1:a4 with a timeout of 4m30s"));
+        assert!(change.is_named_in("tag 4 of the image"));
+        assert!(change.is_named_in("release x with chart x@0.1.1+beef."));
+        assert!(!change.is_named_in("chart 0.1.10"));
     }
 
     #[test]

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::mem;
 
 /// A version of something that can carry the change.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -19,6 +18,19 @@ pub enum Revision {
     Digest(String),
     /// The version of a Helm chart, without its build part.
     Version(String),
+}
+
+/// What sort of version a revision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RevisionSort {
+    /// A git commit.
+    Commit,
+    /// A tag of an image repository.
+    Tag,
+    /// A content.
+    Digest,
+    /// A version of a Helm chart.
+    Version,
 }
 
 /// A kind of Flux source, by how it writes its revisions.
@@ -49,10 +61,28 @@ impl Revision {
         }
     }
 
+    /// What sort of version it is.
+    #[must_use]
+    pub fn sort(&self) -> RevisionSort {
+        match self {
+            Self::Commit(_) => RevisionSort::Commit,
+            Self::Tag(_) => RevisionSort::Tag,
+            Self::Digest(_) => RevisionSort::Digest,
+            Self::Version(_) => RevisionSort::Version,
+        }
+    }
+
     /// Whether both are commits, tags, digests or versions.
     #[must_use]
     pub fn is_of_sort(&self, other: &Self) -> bool {
-        mem::discriminant(self) == mem::discriminant(other)
+        self.sort() == other.sort()
+    }
+
+    /// A commit by its bare id; none for any other text.
+    #[must_use]
+    pub fn commit(id: &str) -> Option<Self> {
+        let hex = id.chars().all(|it| it.is_ascii_hexdigit());
+        (hex && matches!(id.len(), 40 | 64)).then(|| Self::Commit(id.to_owned()))
     }
 }
 

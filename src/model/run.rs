@@ -79,6 +79,19 @@ pub struct HopRecord {
     pub passage: Passage,
     /// The subject lost the change again before the run ended (rule P11).
     pub reverted: bool,
+    /// Every sight of the change, where more than one subject could show the hop; the first one is
+    /// its passage.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sights: Vec<Sight>,
+}
+
+/// Where and when a change was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight {
+    /// What showed it.
+    pub subject: String,
+    /// From zero.
+    pub at: Span,
 }
 
 /// What came of a hop.

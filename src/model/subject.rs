@@ -45,6 +45,24 @@ impl GroupKind {
         Self::new("source.toolkit.fluxcd.io", "GitRepository")
     }
 
+    /// A kind of Flux source, such as `OCIRepository`.
+    #[must_use]
+    pub fn source(kind: &str) -> Self {
+        Self::new("source.toolkit.fluxcd.io", kind)
+    }
+
+    /// A kind of Flux's image group, such as `ImagePolicy`.
+    #[must_use]
+    pub fn image(kind: &str) -> Self {
+        Self::new("image.toolkit.fluxcd.io", kind)
+    }
+
+    /// A branch of a git repository, which no API server has: it is polled.
+    #[must_use]
+    pub fn git_branch() -> Self {
+        Self::new("remote.hopclock.dev", "GitBranch")
+    }
+
     /// Flux's `Kustomization`.
     #[must_use]
     pub fn kustomization() -> Self {

@@ -99,6 +99,7 @@ impl Underway {
                     target_cluster: String::new(),
                     passage: passage.clone(),
                     reverted: false,
+                    sights: Vec::new(),
                 }),
             }
         }

@@ -2,6 +2,7 @@
 
 mod client;
 pub mod git;
+pub mod registry;
 pub mod server;
 
 pub use client::Clients;

@@ -9,7 +9,9 @@ mod git_commit;
 mod signing;
 mod site;
 
-use crate::model::{Ancestry, CanaryId, Landing, Moment, ProbeError, Revision, Survey, When};
+use crate::model::{
+    Ancestry, CanaryId, Landing, Moment, ProbeError, Revision, RevisionSort, Survey, When,
+};
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -25,6 +27,10 @@ pub use site::{SecretSource, Site, unusable};
 /// A kind of trigger, as a scenario asks for it.
 #[async_trait::async_trait]
 pub trait Kind: Send + Sync {
+    /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
+    /// `image_digest` a digest and no tag.
+    fn announces(&self) -> RevisionSort;
+
     /// Builds the trigger. Nothing is pushed.
     ///
     /// # Errors
@@ -85,7 +91,9 @@ pub trait Trigger: Send + Sync {
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error>;
 
-    /// What another's revision means for the change that was published (rule T9).
+    /// What another's revision means for the change that was published (rule T9). A commit carries
+    /// an image if its tree holds our tag; a tag or digest that a policy chose instead means that
+    /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
 }
 

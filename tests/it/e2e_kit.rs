@@ -11,7 +11,8 @@ use hopclock::engine::{
     Job, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten, run_once,
 };
 use hopclock::hop::{
-    Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
+    Annotated, Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream,
+    WebhookReceived,
 };
 use hopclock::model::{
     Ancestry, CanaryId, Clock, Event, GroupKind, ObjectName, Observer, Outcome, Passage,
@@ -96,7 +97,11 @@ impl Bench {
     /// The same with a git host that speaks TLS.
     pub(crate) async fn with_tls() -> Self {
         let git = GitHostOptions { tls: true, ..GitHostOptions::default() };
-        Self::of(SandboxOptions { speeds: quick(), git }, Timing::default()).await
+        Self::of(
+            SandboxOptions { speeds: quick(), git, ..SandboxOptions::default() },
+            Timing::default(),
+        )
+        .await
     }
 
     async fn of(options: SandboxOptions, timing: Timing) -> Self {
@@ -466,7 +471,8 @@ pub(crate) fn plan(name: &str) -> Plan {
             witnesses: Vec::new(),
         }
     };
-    let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
+    let git = Annotated::Source(SourceKind::Git);
+    let webhook = Arc::new(WebhookReceived::new(Upstream::Single, git));
     let applier = flux(GroupKind::kustomization());
     let receiver = Arc::new(flux(GroupKind::receiver()));
     Plan {

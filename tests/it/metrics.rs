@@ -85,6 +85,7 @@ pub(crate) fn run(number: u64, length: f64) -> RunRecord {
         target_cluster: "prod".to_owned(),
         passage,
         reverted: false,
+        sights: Vec::new(),
     });
     RunRecord {
         scenario: "fleet".to_owned(),

@@ -115,6 +115,11 @@ impl SimClock {
         Arc::new(Self { origin: Instant::now(), base, set: AtomicI64::new(0) })
     }
 
+    /// The time that the rest of the world has, whatever our clock is set to.
+    fn truth(&self) -> Timestamp {
+        self.base + SignedDuration::try_from(self.origin.elapsed()).unwrap()
+    }
+
     /// Sets the wall clock forward, or back.
     pub(crate) fn set(&self, by: SignedDuration) {
         self.set.fetch_add(by.as_millis().try_into().unwrap(), Ordering::SeqCst);
@@ -128,7 +133,7 @@ impl Clock for SimClock {
 
     fn wall(&self) -> Timestamp {
         let set = SignedDuration::from_millis(self.set.load(Ordering::SeqCst));
-        self.base + SignedDuration::try_from(self.origin.elapsed()).unwrap() + set
+        self.truth() + set
     }
 }
 
@@ -292,6 +297,7 @@ impl Assembly for Lane {
                 target_cluster: String::new(),
                 passage: Passage::Unreached,
                 reverted: false,
+                sights: Vec::new(),
             }],
             outcome: Outcome::ProbeError(error),
             push_to_apply: None,
@@ -325,7 +331,7 @@ impl Trigger for Hand {
         assert!(!self.world.faulty.load(Ordering::SeqCst), "a fault that the test asks for");
         let canary = self.canary.lock().unwrap().clone().unwrap();
         let delay = *self.world.delay.lock().unwrap();
-        let live_from = self.clock.wall() + delay;
+        let live_from = self.clock.truth() + delay;
         self.world.pushes.lock().unwrap().push((self.name.clone(), canary.clone()));
         let pushed = Pushed { canary, live_from };
         self.world.lanes.lock().unwrap().insert(self.lane.clone(), pushed);
@@ -358,7 +364,7 @@ impl Trigger for Hand {
 #[async_trait::async_trait]
 impl Watches for Eyes {
     async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError> {
-        let shown = self.world.live(&self.lane, self.clock.wall());
+        let shown = self.world.live(&self.lane, self.clock.truth());
         let eyes =
             Eyes { lane: self.lane.clone(), world: self.world.clone(), clock: self.clock.clone() };
         let mut looking =
@@ -388,7 +394,7 @@ impl Watching for Looking {
             if let Some(seen) = self.first.pop_front() {
                 return Ok(seen);
             }
-            let live = self.eyes.world.live(&self.eyes.lane, self.eyes.clock.wall());
+            let live = self.eyes.world.live(&self.eyes.lane, self.eyes.clock.truth());
             if live == self.shown {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             } else {

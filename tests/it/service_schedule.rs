@@ -148,6 +148,9 @@ fn s5_of_two_scenarios_on_one_lane_the_later_one_gives_way() {
         it.settle().await;
         assert_eq!(outside.account("ticking").ledger.missed(Missed::Overlap), 1);
         assert_eq!(begun.record.await.unwrap().outcome.as_str(), "ok");
+        let problem = it.process.service.statuses()["ticking"].problem.clone();
+        assert_eq!(problem.unwrap(), "its lane is in use by scenario `asked` of this process");
+        sleep(2 * MINUTE).await;
         assert_eq!(it.process.service.statuses()["ticking"].problem, None, "that is over");
         sleep(until(&it.clock, tick + 10 * MINUTE) + 5 * SECOND).await;
         let refused = it.process.service.request("asked").await.err().unwrap();

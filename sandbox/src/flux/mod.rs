@@ -6,16 +6,18 @@
 //!
 //! Not here, and refused or reported where somebody asks for it: tags by semver, CEL (filters of
 //! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`. Not here at all: providers
-//! other than the generic ones, Kubernetes Events of the controllers, finalizers, the delays of a
-//! stale cache. A signature is looked for on a commit, not verified.
+//! other than the generic ones, finalizers, the delays of a stale cache, signed commits of an
+//! automation.
 
 mod artifacts;
+mod automation;
 mod context;
 mod draft;
 mod gotime;
 mod kustomize;
 mod notification;
 mod queue;
+mod reflector;
 mod runtime;
 mod secrets;
 mod source;
@@ -30,6 +32,9 @@ use tokio::sync::Mutex;
 
 pub use artifacts::Artifacts;
 pub use artifacts::Files;
+pub use automation::PushOrder;
+pub use automation::SourcePusher;
+pub use automation::Workspace;
 pub use notification::Event;
 pub use notification::EventCounts;
 pub use notification::InvolvedObject;
@@ -43,10 +48,14 @@ pub use source::SignedText;
 pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
+use self::automation::ImageUpdateAutomations;
 use self::context::Context;
 use self::kustomize::Kustomizations;
 use self::notification::Addresses;
 use self::notification::Notifications;
+use self::reflector::Database;
+use self::reflector::ImagePolicies;
+use self::reflector::ImageRepositories;
 use self::runtime::Running;
 use self::source::GitRepositories;
 use crate::store::Store;
@@ -60,6 +69,10 @@ pub enum Controller {
     Kustomize,
     /// Takes webhooks in and lets events out.
     Notification,
+    /// Scans images and chooses tags.
+    Reflector,
+    /// Commits what was chosen.
+    Automation,
 }
 
 /// All controllers of one cluster. Clones are the same Flux; the last one dropped kills it.
@@ -68,7 +81,7 @@ pub struct Flux(Arc<Inner>);
 
 struct Inner {
     context: Arc<Context>,
-    git: Arc<dyn SourceFetcher>,
+    git: Arc<dyn SourcePusher>,
     receivers: SocketAddr,
     events: SocketAddr,
     running: Mutex<Processes>,
@@ -79,12 +92,15 @@ struct Processes {
     source: Option<Running>,
     kustomize: Option<Running>,
     notification: Option<Notifications>,
+    reflector: Vec<Running>,
+    automation: Option<Running>,
     addresses: Addresses,
 }
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 3] = [Self::Notification, Self::Source, Self::Kustomize];
+    pub const ALL: [Self; 5] =
+        [Self::Notification, Self::Source, Self::Kustomize, Self::Reflector, Self::Automation];
 }
 
 impl Flux {
@@ -96,7 +112,7 @@ impl Flux {
     /// When no port on loopback can be listened on.
     pub async fn start(
         store: Store,
-        git: Arc<dyn SourceFetcher>,
+        git: Arc<dyn SourcePusher>,
         speeds: Speeds,
     ) -> io::Result<Self> {
         let context = Arc::new(Context::new(store, speeds));
@@ -145,6 +161,8 @@ impl Flux {
         match controller {
             Controller::Source => stop(running.source.take()).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
+            Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
+            Controller::Automation => stop(running.automation.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -160,6 +178,8 @@ impl Flux {
         match controller {
             Controller::Source => kill(running.source.take()).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
+            Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
+            Controller::Automation => kill(running.automation.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -213,7 +233,7 @@ impl Processes {
     async fn start(
         &mut self,
         context: &Arc<Context>,
-        git: &Arc<dyn SourceFetcher>,
+        git: &Arc<dyn SourcePusher>,
         controller: Controller,
     ) -> io::Result<()> {
         let speeds = context.speeds();
@@ -227,6 +247,18 @@ impl Processes {
                 self.kustomize =
                     Some(Running::start(context, reconciler, speeds.kustomize_workers));
             }
+            Controller::Reflector if self.reflector.is_empty() => {
+                let (database, workers) = (Arc::<Database>::default(), speeds.reflector_workers);
+                let repositories = ImageRepositories::new(context.clone(), database.clone());
+                let policies = ImagePolicies::new(context.clone(), database);
+                self.reflector.push(Running::start(context, repositories, workers));
+                self.reflector.push(Running::start(context, policies, workers));
+            }
+            Controller::Automation if self.automation.is_none() => {
+                let reconciler = ImageUpdateAutomations::new(context.clone(), git.clone());
+                self.automation =
+                    Some(Running::start(context, reconciler, speeds.automation_workers));
+            }
             Controller::Notification if self.notification.is_none() => {
                 let started = Notifications::start(context, &mut self.addresses).await?;
                 self.notification = Some(started);
@@ -237,14 +269,14 @@ impl Processes {
     }
 }
 
-async fn stop(running: Option<Running>) {
-    if let Some(running) = running {
+async fn stop(all: impl IntoIterator<Item = Running>) {
+    for running in all {
         running.stop().await;
     }
 }
 
-async fn kill(running: Option<Running>) {
-    if let Some(running) = running {
+async fn kill(all: impl IntoIterator<Item = Running>) {
+    for running in all {
         running.kill().await;
     }
 }

@@ -40,6 +40,18 @@ pub struct Speeds {
     pub health_look: Duration,
     /// The time between two such looks.
     pub health_poll: Duration,
+    /// Asking a registry for the tags of an image, or for one digest.
+    pub scan: Duration,
+    /// Choosing a tag.
+    pub choose: Duration,
+    /// Waits between looks at the tags of an image that has not been scanned yet.
+    pub no_tags_retries: Vec<Duration>,
+    /// The clone that image-automation-controller makes, if the git host is not slower.
+    pub automation_clone: Duration,
+    /// Setting values, committing, and the push up to the moment at which the host moves the ref.
+    pub automation_push: Duration,
+    /// From there to the end of the push, if the git host is not slower.
+    pub automation_answer: Duration,
     /// Wait after a dependency was not ready, or an artifact not there.
     pub dependency_requeue: Duration,
     /// First wait after a failure; doubles with each further one.
@@ -54,6 +66,10 @@ pub struct Speeds {
     pub source_workers: usize,
     /// Reconciliations of kustomize-controller at a time.
     pub kustomize_workers: usize,
+    /// Reconciliations of image-reflector-controller at a time, for each kind.
+    pub reflector_workers: usize,
+    /// Reconciliations of image-automation-controller at a time.
+    pub automation_workers: usize,
     /// Reconciliations of notification-controller at a time.
     pub notification_workers: usize,
     /// How long the event server swallows repetitions of an event.
@@ -85,6 +101,12 @@ impl Default for Speeds {
             apply: ms(8),
             health_look: ms(9),
             health_poll: s(5),
+            scan: ms(6),
+            choose: ms(2),
+            no_tags_retries: vec![s(1), s(1), s(2), s(3)],
+            automation_clone: ms(68),
+            automation_push: ms(100),
+            automation_answer: ms(62),
             dependency_requeue: s(30),
             min_retry: ms(750),
             max_retry: s(15 * 60),
@@ -92,6 +114,8 @@ impl Default for Speeds {
             jitter_seed: None,
             source_workers: 2,
             kustomize_workers: 4,
+            reflector_workers: 4,
+            automation_workers: 4,
             notification_workers: 4,
             event_window: s(5 * 60),
             provider_retries: vec![s(2), s(4), s(8)],

@@ -13,16 +13,16 @@ use super::fault::{Fault, RequestKind, RequestRecord};
 use super::history::UpdatedBy;
 use super::refusal::RefusedBy;
 use super::{Repository, Shared, access, backend, fault, pkt, webhook};
+use crate::loopback::{Answer, Cut, Service};
 
-/// The connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection was cut on purpose")]
-pub(super) struct Cut;
-
-type Answer = Response<Full<Bytes>>;
+impl Service for Shared {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Cut> {
+        answer(self, request).await
+    }
+}
 
 /// Answers one request.
-pub(super) async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Cut> {
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Cut> {
     let (parts, body) = request.into_parts();
     let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
     let kind = RequestKind::of(path, query);
@@ -105,7 +105,7 @@ async fn after_push(shared: &Arc<Shared>, name: &str, push: &pkt::Push, served: 
     let at = served.reported.unwrap_or_else(Instant::now);
     for command in &push.commands {
         if pkt::reports_ok(&served.body, &command.reference) {
-            let update = shared.stamp(name, command, at, UpdatedBy::Push);
+            let update = shared.stamp(name, command, at, UpdatedBy::Push, &push.options);
             webhook::send(shared, &update).await;
         }
     }

@@ -114,7 +114,7 @@ fn resolve<'r>(repository: &'r Repository, reference: &GitRef) -> Result<Commit<
     }
 }
 
-fn read(repository: &Repository, commit: &Commit<'_>) -> Result<Fetched, git2::Error> {
+pub(super) fn read(repository: &Repository, commit: &Commit<'_>) -> Result<Fetched, git2::Error> {
     let mut files = BTreeMap::new();
     commit.tree()?.walk(TreeWalkMode::PreOrder, |folder, entry| {
         if entry.kind() == Some(ObjectType::Blob)

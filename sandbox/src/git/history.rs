@@ -40,6 +40,8 @@ pub struct RefUpdate {
     pub wall: Timestamp,
     /// Who moved it.
     pub by: UpdatedBy,
+    /// The options of the push, each `key` or `key=value`.
+    pub options: Vec<String>,
 }
 
 /// A commit to make on the host.
@@ -168,7 +170,7 @@ impl GitHost {
             Ok(Command { old: old.to_string(), new: new.to_string(), reference })
         };
         let command = write().map_err(git(what))?;
-        let update = shared.stamp(&name, &command, Instant::now(), UpdatedBy::Host);
+        let update = shared.stamp(&name, &command, Instant::now(), UpdatedBy::Host, &[]);
         shared.runtime.spawn(webhook::send(shared, &update));
         Ok(command.new)
     }
@@ -182,6 +184,7 @@ impl Shared {
         command: &Command,
         at: Instant,
         by: UpdatedBy,
+        options: &[String],
     ) -> RefUpdate {
         let wall = Timestamp::now();
         let update = RefUpdate {
@@ -192,6 +195,7 @@ impl Shared {
             at,
             wall: wall.checked_sub(at.elapsed()).unwrap_or(wall),
             by,
+            options: options.to_vec(),
         };
         self.lock().updates.push(update.clone());
         // Nobody listening is no loss: the list has it.
@@ -210,6 +214,7 @@ pub(super) fn create(shared: &Shared, name: &str, branch: &str) -> Result<(), Er
         config.set_bool("http.receivepack", true)?;
         config.set_bool("uploadpack.allowAnySHA1InWant", true)?;
         config.set_bool("receive.autogc", false)?;
+        config.set_bool("receive.advertisePushOptions", true)?;
         config.set_str("core.hooksPath", "/dev/null")
     };
     create().map_err(git("create a repository"))

@@ -7,13 +7,12 @@
 mod access;
 mod answer;
 mod backend;
+mod clone;
 mod fault;
 mod fetch;
 mod history;
 mod pkt;
 mod refusal;
-mod serve;
-mod tls;
 mod webhook;
 
 #[cfg(test)]
@@ -28,12 +27,14 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
+use crate::loopback::{self, Server, tls};
+
 pub use access::{Account, Credentials, Rights};
+pub use clone::{CloneError, WorkingClone};
 pub use fault::{Fault, FaultRule, RequestKind, RequestRecord};
 pub use fetch::{FetchError, Fetched, GitRef};
 pub use history::{NewCommit, RefUpdate, UpdatedBy};
 pub use refusal::{Refusal, RefusedBy};
-pub use tls::unrelated_authority;
 pub use webhook::{Delivery, Webhook, WebhookFault, WebhookFormat, WebhookMoment};
 
 /// How a git host is started; the default is plain HTTP on a free port.
@@ -53,7 +54,7 @@ pub struct GitHost {
 
 struct Inner {
     shared: Arc<Shared>,
-    server: serve::Server,
+    server: Server<Shared>,
 }
 
 /// What every connection of one host sees.
@@ -133,23 +134,26 @@ impl GitHost {
     /// Without git or its HTTP server, when the port is taken, when the folder cannot be written.
     pub async fn start(options: GitHostOptions) -> Result<Self, Error> {
         let backend = backend::find().await?;
-        let authority = options.tls.then(tls::Authority::new).transpose()?;
-        let acceptor = authority.as_ref().map(tls::Authority::acceptor).transpose()?;
+        let authority = options.tls.then(tls::Authority::new).transpose();
+        let authority = authority.map_err(Error::Certificate)?;
+        let acceptor = authority.as_ref().map(tls::Authority::acceptor).transpose();
+        let acceptor = acceptor.map_err(Error::Certificate)?;
         let root = tempfile::Builder::new().prefix("sandbox-git-").tempdir()?;
         refusal::write_hooks(root.path())?;
-        let (listener, address) = serve::bind(options.port)?;
+        let failed = |source| Error::Listen { port: options.port, source };
+        let bound = loopback::bind(options.port).map_err(failed)?;
         let scheme = if options.tls { "https" } else { "http" };
         let shared = Arc::new(Shared {
             root,
             backend,
-            base_url: format!("{scheme}://{address}"),
+            base_url: format!("{scheme}://{}", bound.address),
             authority,
             client: webhook::client(),
             runtime: Handle::current(),
             moved: broadcast::channel(1024).0,
             state: Mutex::default(),
         });
-        let server = serve::Server::start(listener, address, acceptor, shared.clone());
+        let server = Server::start(bound, acceptor, shared.clone());
         Ok(Self { inner: Arc::new(Inner { shared, server }) })
     }
 
@@ -243,7 +247,8 @@ impl GitHost {
     /// # Errors
     /// When the port cannot be listened on any more.
     pub fn come_back(&self) -> Result<(), Error> {
-        self.inner.server.resume(&self.inner.shared)?;
+        let server = &self.inner.server;
+        server.resume().map_err(|source| Error::Listen { port: server.port(), source })?;
         self.inner.shared.lock().down = false;
         Ok(())
     }
@@ -277,6 +282,15 @@ impl GitHost {
     pub fn watch_updates(&self) -> broadcast::Receiver<RefUpdate> {
         self.inner.shared.moved.subscribe()
     }
+}
+
+/// An authority that signed nothing, as PEM: what a client with the wrong CA holds.
+///
+/// # Errors
+/// When no key can be made.
+pub fn unrelated_authority() -> Result<String, Error> {
+    let authority = tls::Authority::new().map_err(Error::Certificate)?;
+    Ok(authority.pem().to_owned())
 }
 
 impl Shared {

@@ -8,11 +8,12 @@ pub(super) struct Command {
     pub(super) reference: String,
 }
 
-/// The commands of a push and the capabilities that the client chose.
+/// The commands of a push, the capabilities that the client chose, and its options.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Push {
     pub(super) commands: Vec<Command>,
     pub(super) capabilities: String,
+    pub(super) options: Vec<String>,
 }
 
 /// Reads the head of a push's body, up to the flush that precedes the pack.
@@ -27,6 +28,13 @@ pub(super) fn read_push(mut body: &[u8]) -> Push {
         if let (Some(old), Some(new), Some(reference)) = (words.next(), words.next(), words.next())
         {
             push.commands.push(Command { old, new, reference });
+        }
+    }
+    let has_options = push.capabilities.split(' ').any(|it| it == "push-options");
+    if has_options && body.starts_with(b"0000") {
+        body = &body[4..];
+        while let Some(line) = next_line(&mut body) {
+            push.options.push(line.trim_end().to_owned());
         }
     }
     push
@@ -91,6 +99,16 @@ mod tests {
         assert_eq!(push.commands.len(), 1);
         assert_eq!(push.commands[0].reference, "refs/heads/main");
         assert_eq!(push.capabilities, "report-status side-band-64k");
+    }
+
+    #[test]
+    fn options_stand_between_the_commands_and_the_pack() {
+        let command =
+            format!("{} {} refs/heads/main\0push-options", "0".repeat(40), "1".repeat(40));
+        let parts = [line(command.as_bytes()), b"0000".to_vec(), line(b"ci.skip"), line(b"a=b\n")];
+        let body = [parts.concat(), b"0000PACK".to_vec()].concat();
+        assert_eq!(read_push(&body).options, ["ci.skip", "a=b"]);
+        assert!(push("report-status").options.is_empty());
     }
 
     #[test]

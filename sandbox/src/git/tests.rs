@@ -267,3 +267,40 @@ async fn a_lost_webhook_is_in_the_log_and_nowhere_else() {
     let nobody = tokio::time::timeout(Duration::ZERO, receiver.accept()).await;
     assert!(nobody.is_err(), "nobody may have connected");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_robot_clones_commits_and_pushes_over_tls_with_a_password_and_options() {
+    let options = GitHostOptions { tls: true, ..GitHostOptions::default() };
+    let host = GitHost::start(options).await.unwrap();
+    let url = host.create_repository("fleet", &[("a.yaml", "x: 1\n")], "main").unwrap();
+    let credentials = Credentials::basic("robot", "pw");
+    host.set_accounts(&url, vec![Account { credentials, rights: Rights::Write }]).unwrap();
+    let clone = |password: &'static str, reference: &'static str, trusted: bool| {
+        let (url, host) = (url.clone(), host.clone());
+        let work = move || {
+            let authority = host.authority().filter(|_| trusted);
+            WorkingClone::new(&url, Some(("robot", password)), reference, authority)
+        };
+        async move { tokio::task::spawn_blocking(work).await.unwrap() }
+    };
+    assert!(matches!(clone("no", "refs/heads/main", true).await, Err(CloneError::Unauthorized)));
+    assert!(matches!(clone("pw", "refs/heads/x", true).await, Err(CloneError::MissingRef)));
+    assert!(matches!(clone("pw", "refs/heads/main", false).await, Err(CloneError::Other(_))));
+    let work = clone("pw", "refs/heads/main", true).await.unwrap();
+    assert_eq!(work.id(), host.tip(&url, "main").unwrap());
+    assert_eq!(work.content()["a.yaml"], b"x: 1\n");
+    let push = move || {
+        let files = [("b/c.yaml".to_owned(), b"y: 2\n".to_vec())].into();
+        let id = work.commit_files(&files, "A robot's change", ("Robot", "r@example.com")).unwrap();
+        let options = ["ci.skip".to_owned(), "a=b".to_owned()];
+        work.push_commit(&id, "refs/heads/robot", false, &options).unwrap();
+        id
+    };
+    let id = tokio::task::spawn_blocking(push).await.unwrap();
+    let reference = GitRef::Branch("robot".to_owned());
+    let fetched = host.fetch(&url, Some(("robot", "pw")), &reference).unwrap();
+    assert_eq!((fetched.commit.as_str(), fetched.files.len()), (id.as_str(), 2));
+    let update = host.ref_updates().pop().unwrap();
+    assert_eq!((update.reference.as_str(), update.by), ("refs/heads/robot", UpdatedBy::Push));
+    assert_eq!(update.options, ["ci.skip", "a=b"]);
+}

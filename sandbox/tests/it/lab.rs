@@ -12,11 +12,14 @@ use hopclock_sandbox::flux::FetchFailure;
 use hopclock_sandbox::flux::FetchedCommit;
 use hopclock_sandbox::flux::Files;
 use hopclock_sandbox::flux::Flux;
+use hopclock_sandbox::flux::PushOrder;
 use hopclock_sandbox::flux::Reference;
 use hopclock_sandbox::flux::SignedText;
 use hopclock_sandbox::flux::SourceFetcher;
+use hopclock_sandbox::flux::SourcePusher;
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::flux::WebhookCall;
+use hopclock_sandbox::flux::Workspace;
 use hopclock_sandbox::store::Change;
 use hopclock_sandbox::store::Key;
 use hopclock_sandbox::store::Part;
@@ -24,6 +27,7 @@ use hopclock_sandbox::store::Store;
 use http::HeaderMap;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// The repository of the lab.
@@ -32,7 +36,7 @@ pub(crate) const URL: &str = "http://git.example/fleet.git";
 /// The token in the lab's Secret.
 pub(crate) const TOKEN: &str = "lab-token";
 
-/// A git host with one repository and one branch, `main`.
+/// A git host with one repository, whose branch `main` is there from the start.
 #[derive(Clone, Default)]
 pub(crate) struct Git(Arc<Mutex<Repository>>);
 
@@ -40,9 +44,19 @@ pub(crate) struct Git(Arc<Mutex<Repository>>);
 struct Repository {
     commits: u64,
     head: Option<FetchedCommit>,
+    /// Branches other than `main`.
+    others: HashMap<String, FetchedCommit>,
+    /// Told of every ref that somebody else's push moves.
+    moved: Option<mpsc::UnboundedSender<String>>,
     down: bool,
     fetches: Vec<Instant>,
     accounts: HashMap<String, String>,
+}
+
+/// A clone in memory.
+struct Clone {
+    git: Git,
+    base: FetchedCommit,
 }
 
 /// A cluster with Flux in it.
@@ -73,6 +87,29 @@ impl Git {
             subject: subject.to_owned(),
         });
         commit
+    }
+
+    /// Makes `main` what another branch is, in a commit of its own.
+    pub(crate) fn merge(&self, branch: &str) {
+        let files = self.0.lock().unwrap().others[branch].files.clone();
+        let texts: Vec<_> = files
+            .iter()
+            .map(|(path, text)| (path.as_str(), Some(std::str::from_utf8(text).unwrap())))
+            .collect();
+        self.commit("Merge image updates", &texts);
+    }
+
+    /// The text of a file of `main`.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let repository = self.0.lock().unwrap();
+        String::from_utf8(repository.head.as_ref().unwrap().files[path].clone()).unwrap()
+    }
+
+    /// The refs that pushes of others move, as they move.
+    pub(crate) fn watch(&self) -> mpsc::UnboundedReceiver<String> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.0.lock().unwrap().moved = Some(sender);
+        receiver
     }
 
     pub(crate) fn sign_head(&self, signature: &str, text: &[u8]) {
@@ -116,6 +153,11 @@ impl SourceFetcher for Git {
             return Err(FetchFailure::Unauthorized);
         }
         let head = repository.head.clone().ok_or(FetchFailure::MissingRef)?;
+        if let Reference::Branch(name) = reference
+            && let Some(other) = repository.others.get(name)
+        {
+            return Ok(other.clone());
+        }
         let fits = match reference {
             Reference::Branch(name) => name == "main",
             Reference::Name(name) => name == "refs/heads/main",
@@ -123,6 +165,48 @@ impl SourceFetcher for Git {
             Reference::Tag(_) => false,
         };
         if fits { Ok(head) } else { Err(FetchFailure::MissingRef) }
+    }
+}
+
+impl SourcePusher for Git {
+    fn clone_at(
+        &self,
+        url: &str,
+        credentials: Option<(&str, &str)>,
+        reference: &Reference,
+    ) -> Result<Box<dyn Workspace>, FetchFailure> {
+        let base = self.fetch(url, credentials, reference)?;
+        Ok(Box::new(Clone { git: self.clone(), base }))
+    }
+}
+
+impl Workspace for Clone {
+    fn commit(&self) -> &str {
+        &self.base.commit
+    }
+
+    fn files(&self) -> &Files {
+        &self.base.files
+    }
+
+    fn push(&mut self, order: &PushOrder) -> Result<String, String> {
+        let repository = &mut *self.git.0.lock().unwrap();
+        repository.commits += 1;
+        let mut commit = self.base.clone();
+        commit.commit = format!("{:040x}", repository.commits);
+        commit.files.extend(order.files.clone());
+        order.message.lines().next().unwrap_or_default().clone_into(&mut commit.subject);
+        let id = commit.commit.clone();
+        for (reference, _) in &order.to {
+            match reference.strip_prefix("refs/heads/").unwrap() {
+                "main" => repository.head = Some(commit.clone()),
+                other => drop(repository.others.insert(other.to_owned(), commit.clone())),
+            }
+            if let Some(moved) = &repository.moved {
+                moved.send(reference.clone()).unwrap();
+            }
+        }
+        Ok(id)
     }
 }
 
@@ -164,14 +248,16 @@ impl Lab {
 
     /// Calls the receiver `fleet` as a code host would; answers the status code.
     pub(crate) async fn webhook(&self, token: &str) -> u16 {
-        let receiver = self.get("Receiver", "fleet");
-        let body = br#"{"ref":"refs/heads/main"}"#;
+        call_fleet(&self.flux, &self.store, token).await
+    }
+
+    /// Calls a receiver of type generic-hmac; answers the status code.
+    pub(crate) async fn signed_webhook(&self, receiver: &str) -> u16 {
+        let receiver = self.get("Receiver", receiver);
         let mut headers = HeaderMap::new();
-        headers.insert("content-type", "application/json".parse().unwrap());
-        headers.insert("x-github-event", "push".parse().unwrap());
-        headers.insert("x-hub-signature-256", signature(token, body).parse().unwrap());
+        headers.insert("x-signature", signature(TOKEN, b"{}").parse().unwrap());
         let uri = receiver["status"]["webhookPath"].as_str().unwrap();
-        let call = WebhookCall { uri, headers, body };
+        let call = WebhookCall { uri, headers, body: b"{}" };
         self.flux.call_webhook(&call).await.expect("notification-controller runs").as_u16()
     }
 
@@ -227,6 +313,19 @@ impl Lab {
         })
         .await;
     }
+}
+
+/// Calls the receiver `fleet` of type github.
+pub(crate) async fn call_fleet(flux: &Flux, store: &Store, token: &str) -> u16 {
+    let receiver = store.get(&key("Receiver", "fleet")).unwrap();
+    let body = br#"{"ref":"refs/heads/main"}"#;
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "application/json".parse().unwrap());
+    headers.insert("x-github-event", "push".parse().unwrap());
+    headers.insert("x-hub-signature-256", signature(token, body).parse().unwrap());
+    let uri = receiver["status"]["webhookPath"].as_str().unwrap();
+    let call = WebhookCall { uri, headers, body };
+    flux.call_webhook(&call).await.expect("notification-controller runs").as_u16()
 }
 
 pub(crate) fn key(kind: &str, name: &str) -> Key {

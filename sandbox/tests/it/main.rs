@@ -6,6 +6,9 @@
 
 mod api;
 mod flux_facts;
+mod image_facts;
+mod image_lanes;
+mod image_stories;
 mod lab;
 mod normal;
 mod pipeline;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use hopclock_sandbox::flux::TakenEvent;
 use hopclock_sandbox::store::Change;
+use regex::Regex;
 use serde_json::Value;
 
 use crate::lab::URL;
@@ -62,17 +63,22 @@ pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
 
 /// Leaves out kinds and what is then empty, and names values anew from 1.
 fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
-    let (mut revisions, mut requests) = (HashMap::new(), HashMap::new());
+    let mut names: HashMap<&str, HashMap<String, usize>> = HashMap::new();
     let mut tidied = Vec::new();
     for (label, mut objects) in chapters {
         objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
         for (field, value) in objects.values_mut().flatten().flat_map(|(_, moved)| moved) {
             let Some(text) = value.as_str() else { continue };
-            let names = match field.as_str() {
-                "requestedAt" | "lastHandledReconcileAt" => &mut requests,
-                name if name.to_lowercase().ends_with("revision") => &mut revisions,
+            let sort = match field.as_str() {
+                "requestedAt" | "lastHandledReconcileAt" => "request",
+                "lastScanResult.revision" => "scan",
+                "latestRef" => "ref",
+                "observedPolicies" => "policies",
+                "lastPushCommit" => "commit",
+                name if name.to_lowercase().ends_with("revision") => "revision",
                 _ => continue,
             };
+            let names = names.entry(sort).or_default();
             let (author, text) =
                 text.split_once('#').map_or(("", text), |(author, text)| (author, text));
             let next = names.len() + 1;
@@ -111,6 +117,17 @@ fn fields(object: &Value) -> Moved {
     ] {
         keep(field, &status[field]);
     }
+    keep("lastPushCommit", &status["lastPushCommit"]);
+    if status["latestRef"].is_object() {
+        keep("latestRef", &status["latestRef"].to_string().into());
+    }
+    // The recordings tell policies apart by their tags.
+    if let Some(policies) = status["observedPolicies"].as_object() {
+        let tags: Vec<_> =
+            policies.iter().map(|(name, it)| format!("{name}:{}", it["tag"])).collect();
+        keep("observedPolicies", &tags.join(" ").into());
+    }
+    keep("lastScanResult.revision", &status["lastScanResult"]["revision"]);
     keep("artifact.revision", &status["artifact"]["revision"]);
     for condition in status["conditions"].as_array().into_iter().flatten() {
         let text = |field: &str| condition[field].as_str().unwrap().to_owned();
@@ -128,7 +145,11 @@ fn difference(before: &Moved, now: &Moved) -> Moved {
 }
 
 /// The events of each object, as `severity reason metadata message`, without what never repeats.
-pub(crate) fn posted(events: impl Iterator<Item = TakenEvent>) -> BTreeMap<String, Vec<String>> {
+/// `registry` is the address of the registry, where there is one.
+pub(crate) fn posted(
+    events: impl Iterator<Item = TakenEvent>,
+    registry: &str,
+) -> BTreeMap<String, Vec<String>> {
     let mut objects: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for TakenEvent { event, .. } in events {
         let wire = serde_json::to_value(&event).unwrap();
@@ -137,7 +158,8 @@ pub(crate) fn posted(events: impl Iterator<Item = TakenEvent>) -> BTreeMap<Strin
         names.sort_unstable();
         let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
         let severity = wire["severity"].as_str().unwrap();
-        let line = format!("{severity} {} {names} {}", event.reason, general(&event.message));
+        let line =
+            format!("{severity} {} {names} {}", event.reason, general(&event.message, registry));
         let object = format!("{}/{}", event.involved_object.kind, event.involved_object.name);
         objects.entry(object).or_default().push(line);
     }
@@ -145,8 +167,12 @@ pub(crate) fn posted(events: impl Iterator<Item = TakenEvent>) -> BTreeMap<Strin
 }
 
 /// A message without commits, durations, addresses and other people's words.
-fn general(message: &str) -> String {
+fn general(message: &str, registry: &str) -> String {
     let mut text = message.replace(URL, "<url>").replace("tcp git.example", "tcp <host>");
+    if !registry.is_empty() {
+        text = text.replace(registry, "<registry>");
+    }
+    text = Regex::new("sha256:[0-9a-f]{64}").unwrap().replace_all(&text, "<digest>").into_owned();
     for (start, end, name) in [
         ("Reconciliation finished in ", ",", "<took>"),
         ("Health check passed in ", "", "<took>"),
@@ -155,6 +181,7 @@ fn general(message: &str) -> String {
         ("MalformedYAMLError: ", "", "<problem>"),
         ("@sha1:", "'", "<commit>"),
         ("signature verification of commit '", "'", "<commit>"),
+        ("pushed commit '", "'", "<commit>"),
     ] {
         text = between(&text, start, end, name);
     }

@@ -5,6 +5,9 @@ use crate::model::{Event, Observer, Outcome, RunRecord};
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Reasons of runs that ended because we did.
+const CUT_OFF: [&str; 2] = ["interrupted", "stopped"];
+
 /// Hands events on, and logs the ends of runs.
 pub(super) struct Ends {
     to: Arc<dyn Observer>,
@@ -33,6 +36,10 @@ fn log(record: &RunRecord) {
     let (scenario, canary, text) = (&record.scenario, &record.canary, in_words(record));
     match &record.outcome {
         Outcome::Ok => tracing::info!(scenario, %canary, "{text}"),
+        // To be stopped is no fault of ours.
+        Outcome::ProbeError(it) if CUT_OFF.contains(&it.reason.as_str()) => {
+            tracing::warn!(scenario, %canary, "{text}");
+        }
         Outcome::ProbeError(_) => tracing::error!(scenario, %canary, "{text}"),
         _ => tracing::warn!(scenario, %canary, "{text}"),
     }
@@ -75,6 +82,7 @@ mod tests {
                 carried_by: None,
             },
             reverted: false,
+            sights: Vec::new(),
         }
     }
 

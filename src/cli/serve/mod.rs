@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How long to wait before what failed at the start is tried again.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs the scenarios of a folder until it is stopped.
 pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {

@@ -1,17 +1,13 @@
-//! Where a service is: in a pod or not, and what follows from that.
+//! Where a service is, and where it keeps its state.
 
 use crate::cli::args::ServeArguments;
-use crate::cli::lanes::{FileLanes, LeaseLanes};
-use crate::cli::run::default_cache_dir;
 use crate::cli::state::StatePlace;
 use crate::cli::state_dir;
+use crate::cli::whereabouts::Whereabouts;
 use crate::cluster::Cluster;
 use crate::engine::Lanes;
 use crate::model::ObjectName;
 use std::sync::Arc;
-
-/// Where Kubernetes says in which namespace a pod is.
-const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// The ConfigMap in which a pod keeps its state.
 const STATE: &str = "hopclock-state";
@@ -24,7 +20,7 @@ pub(super) struct Place {
     pub(super) state: StatePlace,
     /// What it calls itself towards other processes.
     pub(super) name: String,
-    lanes: std::path::PathBuf,
+    whereabouts: Whereabouts,
 }
 
 // === impl Place ===
@@ -32,31 +28,90 @@ pub(super) struct Place {
 impl Place {
     /// Finds out where this is.
     pub(super) fn of(arguments: &ServeArguments) -> Self {
-        let pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
-            && arguments.cluster.kubeconfig.is_none();
-        let pod = pod.then(|| std::fs::read_to_string(POD_NAMESPACE).ok()).flatten();
-        let pod = pod.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
-        let state = arguments.state.clone().unwrap_or_else(|| match &pod {
+        let (cluster, instance) = (&arguments.cluster, &arguments.instance);
+        Self::at(arguments, Whereabouts::of(cluster, instance, arguments.namespace.as_deref()))
+    }
+
+    fn at(arguments: &ServeArguments, whereabouts: Whereabouts) -> Self {
+        let state = arguments.state.clone().unwrap_or_else(|| match &whereabouts.pod {
             Some(namespace) => StatePlace::ConfigMap(ObjectName::new(namespace, STATE)),
             None => StatePlace::File(state_dir::history(None)),
         });
-        let instance = &arguments.instance.instance;
-        let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
-        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| host.trim().to_owned());
-        let cache = arguments.instance.cache_dir.clone().unwrap_or_else(default_cache_dir);
         Self {
-            namespace: arguments.namespace.clone().or(pod),
+            namespace: whereabouts.namespace.clone(),
             state,
-            name: format!("{instance}@{host}"),
-            lanes: cache.join("lanes"),
+            name: whereabouts.name.clone(),
+            whereabouts,
         }
     }
 
-    /// Who may use which lane: a Lease says so in the cluster, a lock file elsewhere (rule S5).
+    /// Who may use which lane.
     pub(super) fn lanes(&self, cluster: &Cluster) -> Arc<dyn Lanes> {
-        match &self.namespace {
-            Some(namespace) => Arc::new(LeaseLanes::new(cluster.clone(), namespace, &self.name)),
-            None => Arc::new(FileLanes::new(self.lanes.clone())),
+        self.whereabouts.lanes(cluster)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{Arguments, Command};
+    use crate::cli::whereabouts::{HOST_NAME, POD_NAMESPACE};
+    use clap::Parser;
+
+    /// Where a service finds itself with these arguments and variables, beside these files.
+    fn place(arguments: &[&str], variables: &[(&str, &str)], files: &[(&str, &str)]) -> Place {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let line = [&["hopclock", "serve", "scenarios"], arguments].concat();
+        let Command::Serve(arguments) = Arguments::parse_from(line).command else { panic!() };
+        let variable = |name: &str| {
+            let found = variables.iter().find(|it| it.0 == name);
+            found.map(|it| it.1.to_owned())
+        };
+        let ServeArguments { cluster, instance, namespace, .. } = &arguments;
+        let seen =
+            Whereabouts::seen(root.path(), variable, cluster, instance, namespace.as_deref());
+        Place::at(&arguments, seen)
+    }
+
+    const SERVICE: (&str, &str) = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+    const NAMESPACE: (&str, &str) = (POD_NAMESPACE, "watching\n");
+
+    #[test]
+    fn a_pod_keeps_its_state_and_its_lanes_in_its_own_namespace() {
+        let place = place(&[], &[SERVICE, ("HOSTNAME", "hopclock-0")], &[NAMESPACE]);
+        assert_eq!(place.namespace.as_deref(), Some("watching"));
+        let state = ObjectName::new("watching", STATE);
+        assert_eq!(place.state, StatePlace::ConfigMap(state));
+        assert_eq!(place.name, "hopclock@hopclock-0");
+        assert!(place.whereabouts.pod.is_some());
+    }
+
+    #[test]
+    fn what_is_said_goes_before_what_a_pod_sees() {
+        let arguments = ["--namespace", "other", "--state", "none", "--instance", "second"];
+        let place = place(&arguments, &[SERVICE], &[NAMESPACE, (HOST_NAME, "node\n")]);
+        assert_eq!(place.namespace.as_deref(), Some("other"));
+        assert_eq!((place.state, place.name.as_str()), (StatePlace::Nowhere, "second@node"));
+    }
+
+    #[test]
+    fn only_who_talks_to_the_pods_cluster_is_in_a_pod() {
+        let kubeconfig = ["--kubeconfig", "config"];
+        for (arguments, variables, files) in [
+            (&[][..], &[][..], &[NAMESPACE][..]),
+            (&[], &[SERVICE], &[]),
+            (&[], &[SERVICE], &[(POD_NAMESPACE, "\n")]),
+            (&kubeconfig, &[SERVICE], &[NAMESPACE]),
+            (&[], &[SERVICE, ("KUBECONFIG", "config")], &[NAMESPACE]),
+        ] {
+            let place = place(arguments, variables, files);
+            assert_eq!(place.namespace, None, "{arguments:?} {variables:?} {files:?}");
+            assert!(matches!(place.state, StatePlace::File(_)) && place.whereabouts.pod.is_none());
         }
     }
 }

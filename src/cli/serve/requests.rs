@@ -1,6 +1,7 @@
 //! Hands requests for runs to the service, once it is there.
 
 use crate::engine::{Begun, Refusal, Service};
+use crate::history::Recorder;
 use crate::model::RunRecord;
 use crate::web::{Refused, Requested, Runs, Wait};
 use std::sync::{Arc, OnceLock};
@@ -8,15 +9,15 @@ use std::sync::{Arc, OnceLock};
 /// Hands requests for runs to the service.
 #[derive(Default)]
 pub(super) struct Requests {
-    service: OnceLock<Arc<Service>>,
+    behind: OnceLock<(Arc<Service>, Recorder)>,
 }
 
 // === impl Requests ===
 
 impl Requests {
-    /// From now on there is a service.
-    pub(super) fn open(&self, service: &Arc<Service>) {
-        self.service.get_or_init(|| service.clone());
+    /// From now on there is a service, and who keeps what its runs come to.
+    pub(super) fn open(&self, service: &Arc<Service>, recorder: &Recorder) {
+        self.behind.get_or_init(|| (service.clone(), recorder.clone()));
     }
 }
 
@@ -24,12 +25,17 @@ impl Requests {
 impl Runs for Requests {
     async fn request(&self, scenario: &str, wait: Wait) -> Result<Requested, Refused> {
         let starting = || Refused::Unavailable("hopclock is starting: see /readyz".to_owned());
-        let service = self.service.get().ok_or_else(starting)?;
+        let (service, recorder) = self.behind.get().ok_or_else(starting)?;
         let Begun { due, record } =
             service.request(scenario).await.map_err(|it| refused(it, service))?;
         let record: Option<Box<RunRecord>> = match wait {
             Wait::Accepted => None,
-            Wait::Ended => Some(Box::new(record.await.map_err(|_| Refused::Stopping)?)),
+            Wait::Ended => {
+                let record = record.await.map_err(|_| Refused::Stopping)?;
+                // Whoever hears of the end finds it counted and in history.
+                recorder.flush().await;
+                Some(Box::new(record))
+            }
         };
         Ok(Requested { run: due.to_string(), record })
     }

@@ -2,7 +2,7 @@
 
 use crate::cli::serve::folder::Look;
 use crate::cli::state::StatePlace;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Silence};
 use crate::engine::{Activity, Service, Status};
 use crate::history::Recorder;
 use crate::web::{Check, CheckState, Readiness, Ready};
@@ -71,9 +71,15 @@ impl Standing {
 
     fn of_cluster(&self, now: &Now) -> Vec<Check> {
         let server = self.cluster.get().map(|it| format!("connected to {}", it.server()));
-        let mut checks = vec![match &now.hindrance {
-            Some(why) => check("service", CheckState::Failing, why.clone()),
-            None => check("service", CheckState::Ok, server.unwrap_or_default()),
+        let silence = self.cluster.get().and_then(Cluster::silence);
+        let mut checks = vec![match (&now.hindrance, silence) {
+            (Some(why), _) => check("service", CheckState::Failing, why.clone()),
+            (None, Some(silence)) => {
+                let Silence { since, problem } = silence;
+                let text = format!("since {since:.0} {problem}; what is seen now is uncertain");
+                check("service", CheckState::Warning, text)
+            }
+            (None, None) => check("service", CheckState::Ok, server.unwrap_or_default()),
         }];
         if let Some(cluster) = self.cluster.get().filter(|_| now.has_echo) {
             let echo = cluster.echo_state();

@@ -18,6 +18,7 @@ use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
 use crate::model::{Account, Clock};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -26,6 +27,13 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// How often our own write is timed.
 const ECHO: Duration = Duration::from_secs(60);
+
+/// After how many looks at the folder the API server is asked whether it is there, if nobody else
+/// has learned that it is not.
+const ASK: u32 = 15;
+
+/// What keeps a history from being opened, and goes by by itself.
+const PASSING: [&str; 2] = ["history_locked", "history_disk_full"];
 
 /// The ConfigMap of the echo.
 const ECHO_NAME: &str = "hopclock-echo";
@@ -74,10 +82,14 @@ impl Work<'_> {
             }
         };
         self.standing.open(&crew.service, &crew.recorder, crew.echo.is_some());
-        self.requests.open(&crew.service);
+        self.requests.open(&crew.service, &crew.recorder);
         self.take_up(&mut crew, &first).await;
         self.standing.hinder(None);
-        let exit = self.follow(&mut crew, folder, stop).await;
+        let cluster = crew.workshop.cluster.clone();
+        let exit = tokio::select! {
+            exit = self.follow(&mut crew, folder, stop) => exit,
+            never = keep_asking(&cluster) => match never {},
+        };
         self.standing.hinder(Some("it is stopping".to_owned()));
         let lasting = self.place.state.is_lasting() && exit == Exit::Delivered;
         let rest = if lasting { Ending::Leave } else { Ending::Stop };
@@ -131,8 +143,12 @@ impl Work<'_> {
         let (store, accounts) = loop {
             match self.open_store(&workshop.cluster).await {
                 Ok(opened) => break opened,
-                // A file does not mend itself.
-                Err(error) if error.reason.starts_with("history") => return Err(error),
+                // A file does not mend itself, but a lock goes, and so may what fills a disk.
+                Err(error)
+                    if error.reason.starts_with("history") && !PASSING.contains(&error.reason) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => self.wait(error.message).await,
             }
         };
@@ -235,6 +251,27 @@ impl Work<'_> {
         };
         self.metrics.set_reload(if whole { Reload::Whole } else { Reload::Partial }, counts);
         tracing::info!("{} scenarios run", look.scenarios.len());
+    }
+}
+
+/// Asks the API server from time to time whether it is there, and more often while it is not, so
+/// that `/readyz` knows although nothing runs.
+async fn keep_asking(cluster: &Cluster) -> Infallible {
+    let (mut was_silent, mut looks) = (false, 0_u32);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(ASK) || cluster.silence().is_some() {
+            // What it says is of no interest, only whether it says anything.
+            let _ = cluster.server_version().await;
+        }
+        let silence = cluster.silence();
+        match &silence {
+            Some(silence) if !was_silent => tracing::warn!("{}", silence.problem),
+            None if was_silent => tracing::info!("{} answers again", cluster.server()),
+            _ => (),
+        }
+        was_silent = silence.is_some();
     }
 }
 

@@ -4,30 +4,34 @@ use super::Findings;
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{Item, Key};
-use crate::config::scenario::repositories;
-use crate::hop::{HopConfig, LiveConfig, ObjectConfig, WebhookReceivedConfig};
-use crate::model::ObjectName;
-use std::collections::BTreeSet;
+use crate::config::scenario::{annotated, policies};
+use crate::hop::{
+    AutomationCommittedConfig, HopConfig, LiveConfig, ObjectConfig, WebhookReceivedConfig,
+};
+use crate::model::RevisionSort;
 
 /// The keys by which `live` names its object.
 const OBJECTS: [&str; 6] =
     ["config_map", "secret", "deployment", "stateful_set", "daemon_set", "object"];
 
-/// Looks at each hop by itself.
-pub(super) fn check(hops: &[HopFile], findings: &mut Findings<'_>) {
+/// Looks at each hop by itself; the trigger announces revisions of this sort.
+pub(super) fn check(hops: &[HopFile], sort: RevisionSort, findings: &mut Findings<'_>) {
     if hops.is_empty() {
         findings.key(&[Key("hops")], Mistake::NoHops);
     }
-    let repositories = repositories(hops);
     for (index, hop) in hops.iter().enumerate() {
         if hop.shared.cluster.as_deref().is_some_and(|it| !is_word(it)) {
             let way = [Key("hops"), Item(index), Key("cluster")];
             findings.value(&way, Mistake::BadClusterName);
         }
+        if let Err(why) = hop.config.kind().suits(sort, None) {
+            findings.key(&[Key("hops"), Item(index), Key(&hop.kind)], Mistake::Unfit(why));
+        }
         match &hop.config {
-            HopConfig::WebhookReceived(config) => webhook(index, config, &repositories, findings),
+            HopConfig::WebhookReceived(config) => webhook(index, config, hops, findings),
+            HopConfig::AutomationCommitted(config) => automation(index, config, hops, findings),
             HopConfig::Live(config) => live(index, config, findings),
-            HopConfig::SourceFetched(_) | HopConfig::Applied(_) => {}
+            _ => {}
         }
     }
 }
@@ -41,14 +45,36 @@ fn is_word(text: &str) -> bool {
 fn webhook(
     index: usize,
     config: &WebhookReceivedConfig,
-    repositories: &BTreeSet<&ObjectName>,
+    hops: &[HopFile],
     findings: &mut Findings<'_>,
 ) {
-    let way = [Key("hops"), Item(index), Key("webhook_received")];
-    match (&config.git_repository, repositories.len()) {
+    let (hop, item, kind) = (Key("hops"), Item(index), Key("webhook_received"));
+    match (config.annotated().as_slice(), annotated(config, hops).len()) {
+        ([(first, _), (second, _), ..], _) => {
+            let mistake = Mistake::TwoAnnotated { first, second };
+            findings.key(&[hop, item, kind, Key(second)], mistake);
+        }
+        ([_], _) | ([], 1) => {}
+        ([], 0) => findings.key(&[hop, item, kind], Mistake::NoneAnnotated),
+        ([], _) => findings.key(&[hop, item, kind], Mistake::ManyAnnotated),
+    }
+}
+
+fn automation(
+    index: usize,
+    config: &AutomationCommittedConfig,
+    hops: &[HopFile],
+    findings: &mut Findings<'_>,
+) {
+    let (hop, item, kind) = (Key("hops"), Item(index), Key("automation_committed"));
+    match (&config.image_policy, policies(hops).len()) {
+        (Some(policy), _) if policy.namespace != config.image_update_automation.namespace => {
+            let way = [hop, item, kind, Key("image_policy")];
+            findings.value(&way, Mistake::PolicyElsewhere);
+        }
         (Some(_), _) | (None, 1) => {}
-        (None, 0) => findings.key(&way, Mistake::NoRepository),
-        (None, _) => findings.key(&way, Mistake::ManyRepositories),
+        (None, 0) => findings.key(&[hop, item, kind], Mistake::NoPolicy),
+        (None, _) => findings.key(&[hop, item, kind], Mistake::ManyPolicies),
     }
 }
 

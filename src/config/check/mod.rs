@@ -45,7 +45,7 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
     times::check(file, &mut findings);
     let TriggerConfig::GitCommit(trigger) = &file.trigger;
     git_commit::check(trigger, &file.hops, &mut findings);
-    hops::check(&file.hops, &mut findings);
+    hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);
     findings.found

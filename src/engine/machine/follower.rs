@@ -124,6 +124,25 @@ impl Follower {
         }
     }
 
+    /// What can be said now that a hop behind this one was reached; whether that is something.
+    pub(super) fn look_back(
+        &mut self,
+        detector: &dyn Detector,
+        states: &[State],
+        next: When,
+        change: &Change,
+    ) -> bool {
+        if self.reached.is_none()
+            && !self.passed
+            && let Sighting::Reached(reached) = detector.look_back(states, next, change)
+        {
+            self.reached = Some(reached);
+            self.standing = None;
+            return true;
+        }
+        false
+    }
+
     /// What can still be said now that the run is over.
     pub(super) fn finish(&mut self, detector: &dyn Detector, states: &[State], change: &Change) {
         if self.reached.is_none()

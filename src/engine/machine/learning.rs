@@ -41,6 +41,21 @@ impl Run {
             .any(|end| !learned(&*hop.detector, &states[..end], &self.change).is_empty())
     }
 
+    /// Lets hops that were not seen tell what they can, now that a hop directly behind them was
+    /// reached; says whether one did.
+    pub(super) fn look_back(&mut self) -> bool {
+        let plan = Arc::clone(&self.plan);
+        let mut told = false;
+        for (index, hop) in plan.hops.iter().enumerate() {
+            let direct = (0..plan.hops.len()).filter(|&it| plan.hops[it].after.contains(&index));
+            let next = direct.filter_map(|it| self.taken[it]).min_by_key(|it| it.latest);
+            let Some(next) = next.filter(|_| self.taken[index].is_none()) else { continue };
+            let states = &self.subjects[&hop.subject];
+            told |= self.followers[index].look_back(&*hop.detector, states, next, &self.change);
+        }
+        told
+    }
+
     /// Notes what was shown since publish began, and could not be asked for then.
     fn note_again(&mut self) {
         let Some(began) = self.change.began() else { return };

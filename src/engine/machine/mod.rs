@@ -333,6 +333,13 @@ impl Run {
 
     /// Takes the instants of the hops that have just been reached, each once.
     fn take_instants(&mut self) {
+        self.take_reached();
+        if self.look_back() {
+            self.take_reached();
+        }
+    }
+
+    fn take_reached(&mut self) {
         for hop in 0..self.plan.hops.len() {
             if self.taken[hop].is_none()
                 && let Some(reached) = self.reached(hop)

@@ -4,9 +4,10 @@
 use crate::engine::machine::follower::Hold;
 use crate::engine::machine::objectives::Standing;
 use crate::engine::machine::{Effect, Run};
+use crate::engine::plan::Part;
 use crate::model::{
-    Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord, Span,
-    Subject, When,
+    Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord,
+    Sight, Span, Subject, When,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -91,7 +92,20 @@ impl Run {
                 None => Passage::Unreached,
             },
             reverted: self.followers[index].hold != Hold::Kept,
+            sights: if hop.witnesses.is_empty() { Vec::new() } else { self.sights(index) },
         }
+    }
+
+    /// Every sight of a hop: by its own subject, then by its witnesses.
+    fn sights(&self, hop: usize) -> Vec<Sight> {
+        let members = self.plan.members().zip(&self.followers);
+        let of_hop =
+            members.filter(|it| matches!(it.0.of, Part::Hop(of) | Part::Witness(of) if of == hop));
+        let seen = of_hop.filter_map(|(member, follower)| {
+            let at = self.since_zero(follower.reached.as_ref()?.when)?;
+            Some(Sight { subject: member.subject.to_string(), at })
+        });
+        seen.collect()
     }
 
     /// How a hop was reached, by its index; none if it was not, or nothing is pushed yet.

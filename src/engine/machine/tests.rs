@@ -1,6 +1,7 @@
 //! Rules of the design that a run obeys, each by its number.
 
 mod failures;
+mod learning;
 mod objectives;
 mod others;
 mod path;

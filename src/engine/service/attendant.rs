@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+/// How long it is said that a lane is in use, of which nobody knows when it is free again.
+const PASSING: Duration = Duration::from_secs(60);
+
 /// How long the first tick waits for the path to be looked at, which may change its delay.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,8 @@ pub(super) struct Attendant {
     running: Option<Running>,
     longest_poll: Option<Duration>,
     warned: bool,
+    /// Since when a problem is said that passes by itself.
+    passing: Option<Moment>,
 }
 
 /// A look at the path, and when it began.
@@ -106,6 +111,7 @@ impl Attendant {
             running: None,
             longest_poll: None,
             warned: false,
+            passing: None,
         }
     }
 
@@ -322,6 +328,8 @@ impl Attendant {
         let Some(Outcome { record, longest_poll, problem }) = outcome else {
             return self.broken_off(due);
         };
+        let passes = problem.is_some() && record.is_none();
+        self.passing = passes.then(|| self.setting.around.clock.now());
         self.know(longest_poll, problem);
         if let Some(record) = record {
             let ended = self.setting.around.clock.wall();
@@ -343,7 +351,11 @@ impl Attendant {
     }
 
     /// Says what the scenario is at.
-    fn note(&self) {
+    fn note(&mut self) {
+        let now = self.setting.around.clock.now();
+        if self.passing.take_if(|it| now.since(*it) >= PASSING).is_some() {
+            self.board.note(&self.entry.scenario, |it| it.problem = None);
+        }
         let wall = self.setting.around.clock.wall();
         let paused = self.entry.timetable.as_ref().and_then(|it| it.is_paused(wall));
         let activity = match (&self.running, &self.looking, paused) {

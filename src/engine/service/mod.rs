@@ -185,6 +185,10 @@ impl Service {
     pub async fn request(&self, scenario: &str) -> Result<Begun, Refusal> {
         let (answer, answered) = oneshot::channel();
         if !self.roll.tell(scenario, Command::Request(answer)) {
+            if *self.ending.borrow() != Ending::No {
+                // Its attendants are let go, so nobody can tell which scenarios there were.
+                return Err(Refusal::Stopping);
+            }
             return Err(Refusal::Unknown { scenario: scenario.to_owned() });
         }
         answered.await.unwrap_or(Err(Refusal::Stopping))

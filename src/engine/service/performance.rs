@@ -5,12 +5,15 @@ use crate::engine::service::lanes::{Grip, LaneError};
 use crate::engine::service::teller::Teller;
 use crate::engine::service::{Assembled, Begun, Ending, Entry, Refusal, Setting};
 use crate::model::{Event, Missed, Origin, ProbeError, RunRecord, Underway};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// How long to wait before what failed is tried again for a run that was cut off.
 const AGAIN: Duration = Duration::from_secs(3);
+
+/// How far a clock may go back without having been set: synchronisation does that.
+const SLEW: SignedDuration = SignedDuration::from_secs(2);
 
 /// Whoever asked for a run, and waits to hear whether it begins.
 pub(super) type Asker = oneshot::Sender<Result<Begun, Refusal>>;
@@ -135,6 +138,16 @@ impl Performance {
         }
         let end = underway.gives_up(self.entry.deadline);
         let end = end.ok_or_else(|| interrupted("nothing had been pushed yet"))?;
+        let last = underway
+            .log
+            .last()
+            .map(|it| it.at)
+            .max(underway.publishing.as_ref().map(|it| it.since));
+        let back = last.map(|it| self.setting.around.clock.wall().duration_until(it));
+        if back.is_some_and(|it| it > SLEW) {
+            // How long ago anything was, nobody knows now.
+            return Err(interrupted("the wall clock was set back meanwhile"));
+        }
         let is_over = || self.setting.around.clock.wall() >= end;
         if is_over() {
             return Err(interrupted("its deadline had passed before hopclock was back"));
@@ -193,11 +206,12 @@ impl Performance {
         if let Some(asker) = asker {
             // An asker that went away needs no answer.
             let _ = asker.send(Err(Refusal::LaneHeld { scenario, by }));
-        } else {
-            let (reason, due) = (Missed::Overlap, self.due);
-            self.teller.account(&Event::Missed { scenario, reason, count: 1, due });
+            return Outcome { record: None, longest_poll, problem: None };
         }
-        Outcome { record: None, longest_poll, problem: None }
+        let problem = Some(format!("its lane is in use by {by}"));
+        let (reason, due) = (Missed::Overlap, self.due);
+        self.teller.account(&Event::Missed { scenario, reason, count: 1, due });
+        Outcome { record: None, longest_poll, problem }
     }
 
     /// Accounts for the run, and tells the asker that it has begun.

@@ -92,6 +92,7 @@ fn hop(name: &str, passage: Passage) -> HopRecord {
         target_cluster: "prod".to_owned(),
         passage,
         reverted: false,
+        sights: Vec::new(),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Rules that the detector of `live` obeys.
 
-use crate::hop::tests::objects::{canary, change, commit, config_map, next, nothing, reached};
+use crate::hop::tests::images::{DIGEST, digest_change, tag_change};
+use crate::hop::tests::objects::{
+    Object, canary, change, commit, config_map, next, nothing, reached,
+};
 use crate::hop::{Detector, Live, LiveConfig};
-use crate::model::{Carried, Carrier, Change, Sighting};
+use crate::model::{Carried, Carrier, Change, Revision, Sighting};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -89,4 +92,45 @@ fn p11_an_object_has_lost_the_change_unless_a_later_canary_replaced_it() {
     assert!(lost(nothing()));
     assert!(!lost(config_map(100)));
     assert!(!lost(config_map(101)));
+}
+
+#[test]
+fn t5_a_tag_is_live_as_a_whole_word_and_never_in_status() {
+    let change = tag_change();
+    let at = |object: Value| look(&LiveConfig::default(), &object, &change) != Sighting::NotYet;
+    assert!(at(json!({"data": {"image": "127.0.0.1:5001/team/app:0.5.1"}})));
+    assert!(at(json!({"spec": {"values": {"image": {"tag": "0.5.1"}}}})));
+    assert!(!at(json!({"data": {"image": "127.0.0.1:5001/team/app:0.5.10"}})));
+    assert!(!at(json!({"status": {"image": "app:0.5.1"}})));
+    assert!(!at(json!({"metadata": {"name": "0.5.1"}})));
+}
+
+#[test]
+fn the_image_of_one_container_is_not_that_of_another() {
+    let pod = json!([{"name": "app", "image": "a:0.5.0"}, {"name": "proxy", "image": "b:0.5.1"}]);
+    let object = json!({"spec": {"template": {"spec": {"containers": pod}}}});
+    let image = |it: &str| LiveConfig { image: Some(it.to_owned()), ..LiveConfig::default() };
+    assert_eq!(look(&image("app"), &object, &tag_change()), Sighting::NotYet);
+    assert_ne!(look(&image("proxy"), &object, &tag_change()), Sighting::NotYet);
+}
+
+#[test]
+fn a_digest_or_a_charts_version_is_live_as_well() {
+    let object =
+        json!({"data": {"image": format!("app:latest@{DIGEST}"), "version": "0.1.2+88a1"}});
+    let anywhere = LiveConfig::default();
+    assert_ne!(look(&anywhere, &object, &digest_change()), Sighting::NotYet);
+    let mut change = Change::new(canary(100));
+    change.announce(vec![Revision::Version("0.1.2".to_owned())]);
+    assert_ne!(look(&anywhere, &object, &change), Sighting::NotYet);
+    change.announce(vec![Revision::Version("0.1.3".to_owned())]);
+    assert_eq!(look(&anywhere, &object, &change), Sighting::NotYet);
+}
+
+#[test]
+fn p11_an_object_that_names_another_tag_again_has_lost_the_change() {
+    let live = Live::new(&LiveConfig::default());
+    let named = |tag: &str| next(14.0, Object::of(json!({"data": {"tag": tag}})));
+    assert!(live.has_lost(&named("0.5.0"), &tag_change()));
+    assert!(!live.has_lost(&named("0.5.1"), &tag_change()));
 }

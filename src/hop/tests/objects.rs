@@ -15,6 +15,11 @@ pub(crate) struct Object(Value);
 // === impl Object ===
 
 impl Object {
+    /// What was made elsewhere.
+    pub(crate) fn of(value: Value) -> Self {
+        Self(value)
+    }
+
     /// The request that stands in its annotations.
     pub(crate) fn requested(mut self, request: &str) -> Self {
         self.0["metadata"]["annotations"][flux::REQUESTED_AT] = json!(request);
@@ -95,6 +100,13 @@ impl Object {
 
     pub(crate) fn suspended(mut self) -> Self {
         self.0["spec"]["suspend"] = json!(true);
+        self
+    }
+
+    /// Sets what only some kinds have, by the path to it.
+    pub(crate) fn with(mut self, pointer: &str, value: Value) -> Self {
+        let parts = pointer.split('/').skip(1);
+        *parts.fold(&mut self.0, |it, key| &mut it[key]) = value;
         self
     }
 
@@ -192,7 +204,8 @@ pub(crate) fn split(states: &[State]) -> (&[State], &State) {
     (past, now)
 }
 
-fn ready(kind: &str) -> Object {
+/// An object of Flux that is ready.
+pub(crate) fn ready(kind: &str) -> Object {
     let object = json!({"kind": kind, "metadata": {"generation": 1, "annotations": {}}, "spec": {},
         "status": {"observedGeneration": 1, "conditions": []}});
     Object(object).ready("True", "Succeeded")

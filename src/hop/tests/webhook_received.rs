@@ -1,16 +1,22 @@
 //! Rules that the detector of `webhook_received` obeys.
 
+use crate::hop::tests::images::{TAG, scanned, tag_change};
 use crate::hop::tests::objects::{change, first, gap, next, reached, source, split, webhook};
-use crate::hop::{Detector, Upstream, WebhookReceived};
-use crate::model::{Sighting, State, Webhook};
+use crate::hop::{
+    Annotated, Detector, Kind, Objects, Place, Upstream, WebhookReceived, WebhookReceivedConfig,
+};
+use crate::model::{GroupKind, ObjectName, Sighting, SourceKind, State, Subject, Webhook};
+use serde_json::{Value, json};
+
+const GIT: Annotated = Annotated::Source(SourceKind::Git);
 
 fn look(states: &[State]) -> Sighting {
     let (past, now) = split(states);
-    WebhookReceived::new(Upstream::Shared).look(past, now, &change())
+    WebhookReceived::new(Upstream::Shared, GIT).look(past, now, &change())
 }
 
 fn finish(states: &[State]) -> Sighting {
-    WebhookReceived::new(Upstream::Shared).finish(states, &change())
+    WebhookReceived::new(Upstream::Shared, GIT).finish(states, &change())
 }
 
 #[test]
@@ -134,7 +140,85 @@ fn t12_a_webhook_is_ours_only_where_one_repository_is_behind_the_receiver() {
     ];
     let (past, now) = split(&states);
     let webhook =
-        |upstream| reached(WebhookReceived::new(upstream).look(past, now, &change())).webhook;
+        |upstream| reached(WebhookReceived::new(upstream, GIT).look(past, now, &change())).webhook;
     assert_eq!(webhook(Upstream::Single), Some(Webhook::Ours));
     assert_eq!(webhook(Upstream::Shared), Some(Webhook::Shared));
+}
+
+#[test]
+fn t12_the_webhook_of_a_registry_is_the_one_that_the_scan_echoed() {
+    let (one, two) = (webhook(11), webhook(12));
+    let old = || scanned("1", &["0.5.0"], 1);
+    let states = [
+        first(1.0, old()),
+        next(11.0, old().requested(&one)),
+        next(11.5, old().requested(&one).handled(&one)),
+        next(12.0, old().requested(&two).handled(&one)),
+        next(13.0, scanned("2", &[TAG, "0.5.0"], 2).requested(&two).handled(&two)),
+    ];
+    let images = WebhookReceived::new(Upstream::Single, Annotated::ImageRepository);
+    let (past, now) = split(&states);
+    assert_eq!(reached(images.look(past, now, &tag_change())).when, states[3].when);
+    let found = reached(images.finish(&states[..3], &tag_change()));
+    assert_eq!(found.when, states[1].when, "the scan moved nothing on");
+}
+
+#[test]
+fn t12_a_scan_that_lists_all_tags_without_ours_did_not_answer_our_webhook() {
+    let request = webhook(11);
+    let finish = |tags: usize| {
+        let scan = scanned("2", &["0.4.0", "0.3.0"], tags).requested(&request).handled(&request);
+        let asked = scanned("1", &["0.3.0"], 1).requested(&request);
+        let states = [first(1.0, scanned("1", &["0.3.0"], 1)), next(11.0, asked), next(12.0, scan)];
+        let images = WebhookReceived::new(Upstream::Single, Annotated::ImageRepository);
+        images.finish(&states, &tag_change())
+    };
+    assert_eq!(finish(2), Sighting::NotYet);
+    assert_ne!(finish(11), Sighting::NotYet, "ours may be among those that are not listed");
+}
+
+/// What a Receiver of these kinds annotates, by the key that names it.
+fn built(config: &WebhookReceivedConfig, object: Value) -> Result<(), String> {
+    let subject = config.subject().unwrap();
+    let resource = json!({"kind": subject.kind.kind, "name": subject.name});
+    let receiver = json!({"spec": {"resources": [resource]}});
+    let objects: Objects = [(config.needs().remove(0), receiver), (subject, object)].into();
+    config.detector(&objects).map(|_| ())
+}
+
+#[test]
+fn a_receiver_can_annotate_every_kind_of_source_and_what_scans_images() {
+    let none = config();
+    let places = ["GitRepository", "OCIRepository", "Bucket", "HelmRepository", "HelmChart"]
+        .map(|kind| (kind, Place::Request))
+        .into_iter()
+        .chain(["ImageRepository", "ImagePolicy"].map(|kind| (kind, Place::ScanRequest)));
+    for (kind, place) in places {
+        let named = none.of(&annotated(kind)).unwrap();
+        assert_eq!(named.subject().unwrap().kind.kind, kind);
+        assert_eq!((named.traits().place, named.traits().required), (place, false), "{kind}");
+        assert_eq!(built(&named, json!({})), Ok(()), "{kind}");
+    }
+    assert_eq!(none.of(&annotated("ExternalArtifact")), None);
+    assert!(none.detector(&Objects::new()).unwrap_err().contains("give the hop"));
+}
+
+#[test]
+fn a_helm_repository_of_type_oci_never_answers_a_receiver() {
+    let config = config().of(&annotated("HelmRepository")).unwrap();
+    assert_eq!(built(&config, json!({"spec": {"type": "default"}})), Ok(()));
+    let why = built(&config, json!({"spec": {"type": "oci"}})).unwrap_err();
+    let expected = "HelmRepository flux-system/x is of type `oci`: Flux never reconciles it, so a \
+                    Receiver's request has no effect on it: point Receiver flux-system/r at the \
+                    HelmChart, or use an OCIRepository with `chartRef`";
+    assert_eq!(why, expected);
+}
+
+fn annotated(kind: &str) -> Subject {
+    let group = if kind.starts_with("Image") { GroupKind::image } else { GroupKind::source };
+    Subject::local(group(kind), "flux-system", "x")
+}
+
+fn config() -> WebhookReceivedConfig {
+    serde_json::from_value(json!({"receiver": ObjectName::new("flux-system", "r")})).unwrap()
 }

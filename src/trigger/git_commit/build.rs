@@ -1,6 +1,6 @@
 //! Builds a `git_commit`: finds its repository, its credentials, its key and what it writes.
 
-use crate::model::{GroupKind, Landing, ObjectName, ProbeError, Subject};
+use crate::model::{GroupKind, Landing, ObjectName, ProbeError, RevisionSort, Subject};
 use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::git_commit::{Content, EditTemplate, GitCommit, GitCommitConfig, PushMode};
 use crate::trigger::{Built, Destination, Kind, Site, git_access, signing, unusable};
@@ -14,6 +14,10 @@ const GIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[async_trait::async_trait]
 impl Kind for GitCommitConfig {
+    fn announces(&self) -> RevisionSort {
+        RevisionSort::Commit
+    }
+
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
         let access = git_access::resolve(site, self).await?;
         let options = GitRemoteOptions {

@@ -1,6 +1,7 @@
 //! What the tests of the program share: a pipeline in this process, files, and calls of the
 //! binary in an environment that holds nothing of the machine's.
 
+use crate::e2e_kit::quick;
 use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::{Key, Part};
 use serde_json::Value;
@@ -53,7 +54,16 @@ impl Stage {
     }
 
     pub(crate) async fn with(lane: &Lane) -> Self {
-        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        Self::of(lane, SandboxOptions::default()).await
+    }
+
+    /// With controllers that do everything in little time.
+    pub(crate) async fn quick(lane: &Lane) -> Self {
+        Self::of(lane, SandboxOptions { speeds: quick(), ..SandboxOptions::default() }).await
+    }
+
+    async fn of(lane: &Lane, options: SandboxOptions) -> Self {
+        let sandbox = Sandbox::start(options).await.unwrap();
         let url = sandbox.add_lane(lane).await.unwrap();
         Self { sandbox, url, folder: tempfile::tempdir().unwrap() }
     }

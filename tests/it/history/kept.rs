@@ -5,7 +5,7 @@ use hopclock::engine::{Batch, Store};
 use hopclock::history::{Filter, Forgetful, Found, History, Which};
 use hopclock::model::{
     CanaryId, Evidence, FailureRecord, HopRecord, KeptRun, LogLine, ObjectEvent, Outcome, Passage,
-    ProbeError, Push, Revision, RunRecord, Skip, SloRecord, SloVerdict, Span, Via, Webhook,
+    ProbeError, Push, Revision, RunRecord, Sight, Skip, SloRecord, SloVerdict, Span, Via, Webhook,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -107,12 +107,16 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 }
 
 fn runs() -> impl Strategy<Value = KeptRun> {
-    let hop = (words(), words(), words(), passages(), any::<bool>()).prop_map(|it| HopRecord {
+    let sight = (words(), spans()).prop_map(|(subject, at)| Sight { subject, at });
+    let sights = vec(sight, 0..3);
+    let hop = (words(), words(), words(), passages(), any::<bool>(), sights);
+    let hop = hop.prop_map(|it| HopRecord {
         hop: it.0,
         subject: it.1,
         target_cluster: it.2,
         passage: it.3,
         reverted: it.4,
+        sights: it.5,
     });
     let push = (spans(), any::<u32>()).prop_map(|it| Push {
         revisions: vec![Revision::Commit("2db739a384".repeat(4))],

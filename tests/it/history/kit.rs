@@ -121,6 +121,7 @@ pub(crate) fn hop(name: &str, passage: Passage) -> HopRecord {
         target_cluster: String::new(),
         passage,
         reverted: false,
+        sights: Vec::new(),
     }
 }
 

@@ -4,5 +4,5 @@ mod files;
 mod kept;
 mod killed;
 pub(crate) mod kit;
-mod mounts;
+pub(crate) mod mounts;
 mod reports;

@@ -8,12 +8,12 @@ use std::process::Command;
 use std::sync::Arc;
 
 /// A folder that is a file system of its own while this lives.
-struct Disk<'a>(&'a Path);
+pub(crate) struct Disk<'a>(pub(crate) &'a Path);
 
 // === impl Disk ===
 
 impl<'a> Disk<'a> {
-    fn mount(folder: &'a Path, options: &str) -> Option<Self> {
+    pub(crate) fn mount(folder: &'a Path, options: &str) -> Option<Self> {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "history"]).arg(folder);
         let mounted = mount.output().is_ok_and(|it| it.status.success());

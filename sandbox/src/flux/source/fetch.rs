@@ -81,7 +81,7 @@ impl Reference {
 
 impl FetchFailure {
     /// The message that source-controller reports for it.
-    pub(super) fn message(&self, url: &str, reference: &Reference) -> String {
+    pub(crate) fn message(&self, url: &str, reference: &Reference) -> String {
         let why = match self {
             Self::Down => {
                 let host = host_of(url);

@@ -10,7 +10,8 @@ use crate::hop::tests::objects::{
     Object, at, canary, commit, config_map, first, gap, kustomization, next, source,
 };
 use crate::hop::{
-    Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream, WebhookReceived,
+    Annotated, Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream,
+    WebhookReceived,
 };
 use crate::model::{
     GroupKind, Outcome, Passage, Requirement, RunRecord, Seen, SloVerdict, SourceKind, Span, State,
@@ -210,7 +211,8 @@ pub(super) fn plan() -> Plan {
             detector,
             witnesses: Vec::new(),
         };
-    let webhook = Arc::new(WebhookReceived::new(Upstream::Single));
+    let git = Annotated::Source(SourceKind::Git);
+    let webhook = Arc::new(WebhookReceived::new(Upstream::Single, git));
     let live = Arc::new(Live::new(&LiveConfig::default()));
     Plan {
         scenario: "script".to_owned(),

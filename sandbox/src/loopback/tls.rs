@@ -12,16 +12,14 @@ use rcgen::{
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use super::Error;
-
 /// A certificate authority and its key.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, String> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -31,12 +29,12 @@ impl Authority {
         Ok(Self { pem: certificate.pem(), issuer: Issuer::new(params, key) })
     }
 
-    pub(super) fn pem(&self) -> &str {
+    pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
 
     /// Accepts TLS with a fresh certificate for `localhost` and `127.0.0.1`.
-    pub(super) fn acceptor(&self) -> Result<TlsAcceptor, Error> {
+    pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, String> {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).map_err(error)?;
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let key = KeyPair::generate().map_err(error)?;
@@ -53,15 +51,7 @@ impl Authority {
     }
 }
 
-/// An authority that signed nothing, as PEM: what a client with the wrong CA holds.
-///
-/// # Errors
-/// When no key can be made.
-pub fn unrelated_authority() -> Result<String, Error> {
-    Authority::new().map(|authority| authority.pem)
-}
-
 #[allow(clippy::needless_pass_by_value)]
-fn error(error: impl ToString) -> Error {
-    Error::Certificate(error.to_string())
+fn error(error: impl ToString) -> String {
+    error.to_string()
 }

@@ -1,11 +1,15 @@
-//! Everything together: a cluster, a git host and Flux, with lanes that changes can travel.
+//! Everything together: a cluster, a git host, a registry and Flux, with lanes that changes travel.
 //!
 //! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
-//! what a platform team would set aside for a synthetic change.
+//! what a platform team would set aside for a synthetic change. An image lane begins one step
+//! earlier, with a tag in the registry.
+
+mod image;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
+use crate::registry::{self, Registry, RegistryOptions};
 use crate::store::{Key, Part, Store, StoreError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +19,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+
+pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
 
 /// Namespace of all Flux objects.
 pub const FLUX_NAMESPACE: &str = "flux-system";
@@ -36,6 +42,7 @@ pub struct Sandbox {
     store: Store,
     api: ApiServer,
     git: GitHost,
+    registry: Registry,
     flux: Flux,
     folder: TempDir,
 }
@@ -47,6 +54,8 @@ pub struct SandboxOptions {
     pub speeds: Speeds,
     /// How the git host is to be.
     pub git: GitHostOptions,
+    /// How the registry is to be.
+    pub registry: RegistryOptions,
 }
 
 /// A way for changes from a repository into the cluster.
@@ -94,6 +103,9 @@ pub enum SandboxError {
     /// The git host could not be started.
     #[error(transparent)]
     Git(#[from] crate::git::Error),
+    /// The registry could not be started.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
     /// Flux could not be started.
     #[error("the sandbox's Flux cannot listen on loopback: {0}")]
     Flux(io::Error),
@@ -104,14 +116,14 @@ pub enum SandboxError {
     #[error("the sandbox refuses one of its own objects: {0}")]
     Store(#[from] StoreError),
     /// A lane delivered nothing.
-    #[error("the sandbox's lane `{0}` delivered nothing in time: its Kustomization says {1}")]
+    #[error("the sandbox's lane `{0}` delivered nothing in time: {1}")]
     Stuck(String, String),
 }
 
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts a cluster, a git host and Flux, without any lane.
+    /// Starts a cluster, a git host, a registry and Flux, without any lane.
     ///
     /// # Errors
     /// Without git, or if loopback or the temporary folder cannot be used.
@@ -122,6 +134,7 @@ impl Sandbox {
         let api = api::serve(store.clone(), api::Options { tls, ..Default::default() }).await?;
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
         let git = GitHost::start(options.git).await?;
+        let registry = Registry::start(options.registry).await?;
         let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
@@ -129,7 +142,7 @@ impl Sandbox {
                 "metadata": {"name": namespace}});
             store.create(object, "sandbox")?;
         }
-        Ok(Self { store, api, git, flux, folder })
+        Ok(Self { store, api, git, registry, flux, folder })
     }
 
     /// Adds a lane, and returns the address of its repository once its first canary is applied.
@@ -143,26 +156,29 @@ impl Sandbox {
         let url = self.git.create_repository(&lane.name, &files, "main")?;
         let password = secret();
         if lane.door == Door::Locked {
-            let credentials = Credentials::basic("hopclock", &password);
-            self.git.set_accounts(&url, vec![Account { credentials, rights: Rights::Write }])?;
+            self.lock_repository(&url, &password)?;
         }
         let token = secret();
-        for object in objects(lane, &url, &password, &token) {
+        for object in git_objects(&lane.name, &lane.interval, &url, [&password, &token]) {
             self.store.create(object, "sandbox")?;
         }
-        self.applied(lane).await?;
-        self.hook_up(lane, &url, &token).await?;
+        self.applied(&lane.name).await?;
+        self.hook_up(&lane.name, lane.hook, &url, &token).await?;
         Ok(url)
     }
 
     /// Has a lane consent to the changes of another installation than the usual one, or to
-    /// nobody's.
+    /// nobody's: its source, and its image policy if it has one.
     ///
     /// # Errors
     /// If there is no such lane.
     pub fn consent(&self, lane: &str, guest: Option<&str>) -> Result<(), SandboxError> {
-        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
         let patch = json!({"metadata": {"annotations": {CONSENT: guest}}});
+        let policy = Key::new("ImagePolicy", FLUX_NAMESPACE, lane);
+        if self.store.get(&policy).is_some() {
+            self.store.merge(&policy, &patch, Part::Whole, "sandbox")?;
+        }
+        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
         self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
         Ok(())
     }
@@ -185,6 +201,12 @@ impl Sandbox {
         &self.git
     }
 
+    /// The registry.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The controllers.
     #[must_use]
     pub fn flux(&self) -> &Flux {
@@ -197,29 +219,59 @@ impl Sandbox {
         self.folder.path().join("kubeconfig")
     }
 
-    async fn applied(&self, lane: &Lane) -> Result<(), SandboxError> {
-        let key = Key::new("Kustomization", FLUX_NAMESPACE, &lane.name);
+    /// Lets only the owner of a password into a repository.
+    fn lock_repository(&self, url: &str, password: &str) -> Result<(), SandboxError> {
+        let credentials = Credentials::basic(GUEST, password);
+        self.git.set_accounts(url, vec![Account { credentials, rights: Rights::Write }])?;
+        Ok(())
+    }
+
+    async fn applied(&self, lane: &str) -> Result<(), SandboxError> {
         let is_applied = |it: &Value| it["status"]["lastAppliedRevision"].is_string();
-        if self.until(&key, is_applied).await {
+        self.reached(lane, "Kustomization", is_applied).await
+    }
+
+    /// Waits until an object of a lane is as it should be.
+    async fn reached(
+        &self,
+        lane: &str,
+        kind: &str,
+        is: impl Fn(&Value) -> bool,
+    ) -> Result<(), SandboxError> {
+        let key = Key::new(kind, FLUX_NAMESPACE, lane);
+        if self.until(&key, is).await {
             return Ok(());
         }
         let object = self.store.get(&key).unwrap_or_default();
-        Err(SandboxError::Stuck(lane.name.clone(), object["status"].to_string()))
+        let says = format!("its {kind} says {}", object["status"]);
+        Err(SandboxError::Stuck(lane.to_owned(), says))
     }
 
-    async fn hook_up(&self, lane: &Lane, url: &str, token: &str) -> Result<(), SandboxError> {
-        let key = Key::new("Receiver", FLUX_NAMESPACE, &lane.name);
-        let ready = self.until(&key, |it| it["status"]["webhookPath"].is_string()).await;
-        let object = self.store.get(&key).filter(|_| ready).unwrap_or_default();
-        let path = object["status"]["webhookPath"].as_str().unwrap_or_default();
-        let hook = format!("{}{path}", self.flux.receiver_url());
+    /// Has a repository call its receiver.
+    async fn hook_up(
+        &self,
+        lane: &str,
+        hook: Hook,
+        url: &str,
+        token: &str,
+    ) -> Result<(), SandboxError> {
+        let hook_url = self.receiver_of(lane).await;
         let old = secret();
-        let token = match lane.hook {
+        let token = match hook {
             Hook::Silent => return Ok(()),
             Hook::Right => token,
             Hook::WrongSecret => &old,
         };
-        Ok(self.git.add_webhook(url, Webhook::new(&hook, token, WebhookFormat::GitHub))?)
+        Ok(self.git.add_webhook(url, Webhook::new(&hook_url, token, WebhookFormat::GitHub))?)
+    }
+
+    /// Where a receiver is called.
+    async fn receiver_of(&self, name: &str) -> String {
+        let key = Key::new("Receiver", FLUX_NAMESPACE, name);
+        let ready = self.until(&key, |it| it["status"]["webhookPath"].is_string()).await;
+        let object = self.store.get(&key).filter(|_| ready).unwrap_or_default();
+        let path = object["status"]["webhookPath"].as_str().unwrap_or_default();
+        format!("{}{path}", self.flux.receiver_url())
     }
 
     /// Waits until an object is as it should be; false if it takes too long.
@@ -236,10 +288,9 @@ impl Sandbox {
     }
 }
 
-/// The Flux objects of a lane, and the Secrets that they need.
-fn objects(lane: &Lane, url: &str, password: &str, token: &str) -> Vec<Value> {
+/// Source, applier and receiver of a repository, with the password and the token that they know.
+fn git_objects(name: &str, interval: &str, url: &str, [password, token]: [&str; 2]) -> Vec<Value> {
     let metadata = |name: String| json!({"name": name, "namespace": FLUX_NAMESPACE});
-    let Lane { name, interval, .. } = lane;
     vec![
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(format!("{name}-git")),
             "data": {"username": STANDARD.encode("hopclock"), "password": STANDARD.encode(password)}}),
@@ -250,11 +301,11 @@ fn objects(lane: &Lane, url: &str, password: &str, token: &str) -> Vec<Value> {
             "spec": {"interval": interval, "url": url, "ref": {"branch": "main"},
                 "timeout": "60s", "secretRef": {"name": format!("{name}-git")}}}),
         json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-            "metadata": metadata(name.clone()),
+            "metadata": metadata(name.to_owned()),
             "spec": {"interval": "10m", "path": "./canary", "prune": true, "wait": true,
                 "force": false, "sourceRef": {"kind": "GitRepository", "name": name}}}),
         json!({"apiVersion": "notification.toolkit.fluxcd.io/v1", "kind": "Receiver",
-            "metadata": metadata(name.clone()),
+            "metadata": metadata(name.to_owned()),
             "spec": {"type": "github", "events": ["ping", "push"], "interval": "10m",
                 "secretRef": {"name": format!("{name}-hook")},
                 "resources": [{"kind": "GitRepository", "name": name}]}}),
