@@ -3,6 +3,7 @@
 //! Everything that hopclock reports of a run is compared with the stamps of the writes and of the
 //! moved branches: never with how long something should take.
 
+pub(crate) use crate::cli::kit::quick;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
@@ -75,12 +76,6 @@ pub(crate) struct Meddled {
 struct Notes<F> {
     events: Mutex<Vec<Event>>,
     then: F,
-}
-
-/// Controllers that do everything in little time.
-pub(crate) fn quick() -> Speeds {
-    let ms = Duration::from_millis;
-    Speeds { start: ms(10), clone: ms(20), build: ms(10), min_retry: ms(100), ..Speeds::default() }
 }
 
 // === impl Bench ===

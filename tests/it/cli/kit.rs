@@ -1,7 +1,7 @@
 //! What the tests of the program share: a pipeline in this process, files, and calls of the
 //! binary in an environment that holds nothing of the machine's.
 
-use crate::e2e_kit::quick;
+use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::{Key, Part};
 use serde_json::Value;
@@ -44,6 +44,12 @@ pub(crate) struct Told {
 /// What many calls came to, for one snapshot that reads like a page.
 #[derive(Default)]
 pub(crate) struct Page(String);
+
+/// Controllers that do everything in little time.
+pub(crate) fn quick() -> Speeds {
+    let ms = Duration::from_millis;
+    Speeds { start: ms(10), clone: ms(20), build: ms(10), min_retry: ms(100), ..Speeds::default() }
+}
 
 // === impl Stage ===
 
