@@ -4,6 +4,7 @@ use crate::cli::kit::Stage;
 use crate::cli::serve_kit::{QUIET, Running, Scene, canary, patient, silent, write};
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::time::timeout;
 
 const STATE: [&str; 4] = ["--state", "file:state.sqlite", "--token-file", "token"];
@@ -25,7 +26,7 @@ async fn under_way() -> Scene {
     let scene = Scene::on(stage, &STATE[..2]).await;
     let mut updates = scene.stage.sandbox.git().watch_updates();
     assert_eq!(scene.trigger(&[]).await.code, Some(0));
-    timeout(crate::eventually::LIMIT, updates.recv()).await.unwrap().unwrap();
+    timeout(Duration::from_secs(60), updates.recv()).await.unwrap().unwrap();
     scene.service.eventually("/metrics", "runs_in_flight{scenario=\"canary\"} 1").await;
     scene
 }
