@@ -23,6 +23,7 @@ pub(crate) mod serve_kit;
 mod serve_lanes;
 mod serve_outcomes;
 mod serve_pod;
+mod serve_resume;
 mod serve_stop;
 mod signed;
 mod stop;
