@@ -140,3 +140,39 @@ impl Acknowledged {
         Push { revisions: self.revisions.clone(), took, attempts: self.attempts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SloVerdict;
+
+    #[test]
+    fn o4_what_is_known_of_a_run_that_is_cut_off_stands_in_its_record() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let reached = Passage::Bypassed;
+        let run = Underway {
+            canary: Some(CanaryId::new("a", 7)),
+            started: Some(at(1)),
+            publishing: Some(Publishing { since: at(2), revisions: Vec::new() }),
+            published: Some(Acknowledged {
+                sent: at(3),
+                earliest: at(4),
+                latest: at(5),
+                attempts: 2,
+                revisions: Vec::new(),
+            }),
+            reached: vec![("applied".to_owned(), reached.clone())],
+            decided: vec![SloRecord { slo: "total".to_owned(), verdict: SloVerdict::Good }],
+            ..Underway::default()
+        };
+        let record = run.cut_off("fleet", at(0), ProbeError::interrupted("it is a test"));
+        assert_eq!((&record.canary, record.started), (&CanaryId::new("a", 7), at(1)));
+        let push = record.push.unwrap();
+        let took = Span { least: Duration::from_secs(1), most: Duration::from_secs(2) };
+        assert_eq!((push.took, push.attempts), (took, 2));
+        assert_eq!((record.hops[0].hop.as_str(), &record.hops[0].passage), ("applied", &reached));
+        assert_eq!(record.slo, run.decided);
+        assert_eq!(run.gives_up(Duration::from_secs(60)), Some(at(65)));
+        assert_eq!(Underway::default().gives_up(Duration::from_secs(60)), None);
+    }
+}

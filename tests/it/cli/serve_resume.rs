@@ -77,7 +77,7 @@ async fn o4_an_api_server_that_is_away_at_the_restart_ends_no_run() {
     let service = Running::start(&stage, &STATE).await;
     service.eventually("/readyz", "HTTP/1.1 503").await;
     stage.sandbox.api().come_back().await.unwrap();
-    let scene = Scene { service, stage };
+    let scene = Scene { stage, service };
     scene.fetch();
     let ok = "hopclock_runs_total{scenario=\"canary\",outcome=\"ok\"} 1";
     scene.service.eventually("/metrics", ok).await;
