@@ -87,6 +87,24 @@ fn o4_a_slow_look_at_the_path_stops_no_schedule() {
 }
 
 #[test]
+fn o4_a_slow_first_look_at_the_path_stops_no_schedule() {
+    let outside = Outside::new(10 * SECOND);
+    outside.process(async |it| {
+        let mut lane = outside.lane("a", &it.clock);
+        lane.takes = 10 * MINUTE;
+        let mut entry = entry(lane, 5 * MINUTE, Duration::ZERO);
+        entry.timetable.as_mut().unwrap().jitter = None;
+        it.replace(vec![entry]);
+        sleep(30 * MINUTE).await;
+        it.settle().await;
+    });
+    let account = outside.account("a");
+    assert_eq!(account.ledger.missed(Missed::Down), 0, "it was up all the time");
+    assert!(account.ledger.missed(Missed::Overlap) > 0 && account.ledger.finished() > 0);
+    assert_accounted(&account, &outside.counts.of("a"));
+}
+
+#[test]
 fn o5_the_first_tick_waits_a_moment_for_the_path_that_says_its_delay() {
     let begun = |takes: Duration| {
         let outside = Outside::new(10 * SECOND);
