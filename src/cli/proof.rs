@@ -11,8 +11,13 @@ use crate::cli::say;
 use crate::cluster::Cluster;
 use crate::config::Scenario;
 use crate::hop::{Objects, Place};
-use crate::model::{Ancestry, CanaryId, GroupKind, Landing, Moment, ProbeError, Revision, Survey};
-use crate::path::delivery::{Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree};
+use crate::model::{
+    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
+    Subject, Survey,
+};
+use crate::path::delivery::{
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
+};
 use crate::trigger::{self, Published, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -37,11 +42,19 @@ struct Census {
 /// How long a census is believed.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// A trigger that pushes only what the tip of its branch lets arrive.
+/// A trigger that pushes only what the tip of a branch lets arrive.
 pub(super) struct Proven {
     inner: Arc<dyn Trigger>,
-    tree: Tree,
+    tip: Tip,
     consent: Consent,
+}
+
+/// What has to be true of the tip.
+enum Tip {
+    /// It delivers the file that is pushed.
+    Delivers(Tree),
+    /// The policy's choice is written to nothing but these.
+    MarksOnly(ObjectName, Vec<Subject>),
 }
 
 // === impl Proofs ===
@@ -74,7 +87,27 @@ impl Proofs {
                 say(&format!("scenario `{}`: {woken}", scenario.name));
             }
         }
-        Ok(Proven { inner: trigger, tree, consent })
+        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
+    }
+
+    /// Proves by the policy that an image tag may be pushed; the trigger that it gives proves the
+    /// rest.
+    pub(super) fn prove_image(
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ImageLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = pipeline_of(scenario, objects);
+        let ImageLanding { policy, repository } = landing;
+        let consenting: Vec<_> = objects.get_key_value(policy).into_iter().collect();
+        let place = format!("the image repository `{repository}`");
+        let consent = Consent::of(&workshop.instance, place, &consenting)?;
+        let releases = pipeline.appliers.into_iter().filter(|it| it.kind.kind == "HelmRelease");
+        let own = pipeline.live.into_iter().chain(releases).collect();
+        let name = ObjectName::new(&policy.namespace, &policy.name);
+        Ok(Proven { inner: trigger, tip: Tip::MarksOnly(name, own), consent })
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -114,18 +147,27 @@ impl Proofs {
 impl Proven {
     /// Looks at the tip that the trigger has fetched.
     async fn look(&self) -> Result<(), trigger::Error> {
-        let (mut read, mut wanted) = (BTreeMap::new(), self.tree.wanted());
+        let tree = match &self.tip {
+            Tip::Delivers(tree) => tree,
+            Tip::MarksOnly(policy, own) => {
+                let survey = self.inner.survey(&[]).await?;
+                self.consent.judge(survey.as_ref()).map_err(refused)?;
+                let files = survey.map(|it| it.files).unwrap_or_default();
+                return check_markers(policy, own, &files).map_err(refused);
+            }
+        };
+        let (mut read, mut wanted) = (BTreeMap::new(), tree.wanted());
         for _ in 0..MOST_ROUNDS {
             let Some(mut survey) = self.inner.survey(&wanted).await? else {
                 self.consent.judge(None).map_err(refused)?;
-                return self.tree.judge_blind().map_err(refused);
+                return tree.judge_blind().map_err(refused);
             };
             self.consent.judge(Some(&survey)).map_err(refused)?;
             for file in wanted {
                 let text = survey.files.remove(&file);
                 read.insert(file, text);
             }
-            wanted = self.tree.judge(&read).map_err(refused)?;
+            wanted = tree.judge(&read).map_err(refused)?;
             if wanted.is_empty() {
                 break;
             }

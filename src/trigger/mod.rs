@@ -6,21 +6,26 @@
 
 mod git_access;
 mod git_commit;
+mod image_tag;
+mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, Landing, Moment, ProbeError, Revision, RevisionSort, Survey, When,
+    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
+    When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub use git_access::GitAuth;
+pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode, is_over_ssh,
 };
+pub use image_tag::{ImageTag, ImageTagConfig};
+pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
 
@@ -50,6 +55,8 @@ pub struct Built {
 pub enum Destination {
     /// To a branch, signed by this key if there is one.
     Branch(Box<Landing>, Option<Signer>),
+    /// To an image repository, for a policy to choose.
+    Image(ImageLanding),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -114,6 +121,8 @@ pub struct Published {
 pub enum TriggerConfig {
     /// Pushes a commit that rewrites one file.
     GitCommit(Box<GitCommitConfig>),
+    /// Pushes an image tag that an ImagePolicy will choose.
+    ImageTag(Box<ImageTagConfig>),
 }
 
 /// A change that could not be made.
@@ -134,6 +143,7 @@ impl TriggerConfig {
     pub fn kind(&self) -> &dyn Kind {
         match self {
             Self::GitCommit(config) => &**config,
+            Self::ImageTag(config) => &**config,
         }
     }
 }

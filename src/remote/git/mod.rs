@@ -12,6 +12,7 @@ mod fetch;
 mod history;
 mod http;
 mod push;
+mod search;
 mod session;
 pub mod signing;
 mod ssh;

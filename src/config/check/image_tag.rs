@@ -1,0 +1,66 @@
+//! An `image_tag` whose tag nobody waits for, or that could not be pushed.
+
+use super::Findings;
+use crate::config::hop_file::HopFile;
+use crate::config::mistake::Mistake;
+use crate::config::node::Step::{self, Item, Key};
+use crate::hop::{HopConfig, PolicyUpdatedConfig};
+use crate::model::ImageRef;
+use crate::trigger::{ImageTagConfig, RegistryAuth, SecretSource};
+
+const WAY: [Step<'static>; 2] = [Key("trigger"), Key("image_tag")];
+
+/// Looks at the whole trigger, and at the policies that the hops name.
+pub(super) fn check(trigger: &ImageTagConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+    if trigger.keep == 0 {
+        findings.value(&below("keep"), Mistake::KeepsNothing);
+    }
+    if trigger.retag.as_deref().is_some_and(|it| !is_tag(it)) {
+        findings.value(&below("retag"), Mistake::NoTag);
+    }
+    if let Some(auth) = &trigger.push_auth {
+        let key = match auth {
+            RegistryAuth::Basic { password: SecretSource::File(it), .. }
+            | RegistryAuth::Bearer(SecretSource::File(it))
+                if it.as_os_str().is_empty() =>
+            {
+                Some("file")
+            }
+            RegistryAuth::Basic { password: SecretSource::Env(it), .. }
+            | RegistryAuth::Bearer(SecretSource::Env(it))
+                if it.is_empty() =>
+            {
+                Some("env")
+            }
+            RegistryAuth::DockerConfig(it) if it.as_os_str().is_empty() => Some("docker_config"),
+            _ => None,
+        };
+        if let Some(key) = key {
+            findings.value(&below("push_auth"), Mistake::EmptySecretSource { key });
+        }
+    }
+    for (index, hop) in hops.iter().enumerate() {
+        let (key, named) = match &hop.config {
+            HopConfig::PolicyUpdated(PolicyUpdatedConfig::ImagePolicy(it)) => {
+                (["policy_updated", "image_policy"], Some(it))
+            }
+            HopConfig::AutomationCommitted(it) => {
+                (["automation_committed", "image_policy"], it.image_policy.as_ref())
+            }
+            _ => continue,
+        };
+        if named.is_some_and(|it| *it != trigger.policy) {
+            let way = [Key("hops"), Item(index), Key(key[0]), Key(key[1])];
+            let policy = trigger.policy.to_string();
+            findings.value(&way, Mistake::AnotherPolicy { policy });
+        }
+    }
+}
+
+fn below(key: &'static str) -> [Step<'static>; 3] {
+    [WAY[0], WAY[1], Key(key)]
+}
+
+fn is_tag(text: &str) -> bool {
+    ImageRef::parse(&format!("a:{text}")).is_some_and(|it| it.tag == Some(text))
+}

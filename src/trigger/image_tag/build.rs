@@ -1,0 +1,83 @@
+//! Builds an `image_tag`: finds its policy, its repository and the branches that automations read.
+
+use crate::model::image_policy::ImagePolicy;
+use crate::model::{
+    GitBranch, GroupKind, ImageLanding, ObjectName, ProbeError, RevisionSort, Subject, flux,
+};
+use crate::remote::git::GitRemote;
+use crate::trigger::image_tag::{Aim, Book, ImageTag, ImageTagConfig};
+use crate::trigger::{Built, Destination, Kind, Site, registry_access, unusable};
+use serde_json::Value;
+use std::sync::Arc;
+
+// === impl ImageTagConfig ===
+
+#[async_trait::async_trait]
+impl Kind for ImageTagConfig {
+    fn announces(&self) -> RevisionSort {
+        RevisionSort::Tag
+    }
+
+    async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
+        let ObjectName { namespace, name } = &self.policy;
+        let subject = Subject::local(GroupKind::image("ImagePolicy"), namespace, name);
+        let object = site.object(&subject).await?;
+        let reference = &object["spec"]["imageRepositoryRef"];
+        let scanner = Subject::local(
+            GroupKind::image("ImageRepository"),
+            reference["namespace"].as_str().unwrap_or(namespace),
+            reference["name"].as_str().unwrap_or_default(),
+        );
+        let scanned = site.object(&scanner).await?;
+        let policy = ImagePolicy::read(&object["spec"], &scanned["spec"]).map_err(|it| {
+            let reason = it.reason().to_owned();
+            ProbeError { reason, message: format!("{subject}: {it}") }
+        })?;
+        let push_auth = self.push_auth.as_ref();
+        let registry = registry_access::open(site, &scanner, &scanned, push_auth).await?;
+        let landing =
+            ImageLanding { policy: subject, repository: registry.repository().normalised() };
+        let aim = Aim {
+            instance: site.instance().to_owned(),
+            policy,
+            name: self.policy.clone(),
+            retag: self.retag.clone(),
+        };
+        let books = books(site, &self.policy, &object).await?;
+        let trigger = ImageTag::new(registry, aim, books, site.clock());
+        Ok(Built { trigger: Arc::new(trigger), destination: Destination::Image(landing) })
+    }
+}
+
+/// The branches that those automations read, and write to, that select the policy.
+async fn books(
+    site: &dyn Site,
+    policy: &ObjectName,
+    object: &Value,
+) -> Result<Vec<Book>, ProbeError> {
+    let kind = GroupKind::image("ImageUpdateAutomation");
+    let labels = &object["metadata"]["labels"];
+    let mut books: Vec<Book> = Vec::new();
+    for automation in site.all(&kind, &policy.namespace).await? {
+        let spec = &automation["spec"];
+        if !flux::selects(&spec["policySelector"], labels) {
+            continue;
+        }
+        let name = automation["metadata"]["name"].as_str().unwrap_or_default();
+        let reference = &spec["sourceRef"];
+        let Some(repository) = reference["name"].as_str() else {
+            return Err(unusable(format!(
+                "ImageUpdateAutomation {}/{name} names no `spec.sourceRef`: mend it",
+                policy.namespace
+            )));
+        };
+        let namespace = reference["namespace"].as_str().unwrap_or(&policy.namespace);
+        let checkout = spec["git"]["checkout"]["ref"]["branch"].as_str();
+        let branch = GitBranch::subject(&ObjectName::new(namespace, repository), checkout);
+        let remote: GitRemote = site.branch(&branch).await?;
+        let folder = spec["update"]["path"].as_str().unwrap_or_default();
+        let folder = folder.trim_start_matches("./").trim_matches('/').to_owned();
+        books.push(Book { remote, folder });
+    }
+    Ok(books)
+}
