@@ -8,7 +8,7 @@
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Objects, Place};
 use crate::model::{
@@ -18,7 +18,7 @@ use crate::model::{
 use crate::path::delivery::{
     Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
 };
-use crate::trigger::{self, Published, Trigger};
+use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,8 +53,17 @@ pub(super) struct Proven {
 enum Tip {
     /// It delivers the file that is pushed.
     Delivers(Tree),
-    /// The policy's choice is written to nothing but these.
-    MarksOnly(ObjectName, Vec<Subject>),
+    /// The choice of this policy is written to nothing but these.
+    MarksOnly(Box<Marked>),
+}
+
+/// What has to be true of what automations write to.
+struct Marked {
+    scenario: String,
+    policy: Subject,
+    own: Vec<Subject>,
+    cluster: Cluster,
+    proofs: Arc<Proofs>,
 }
 
 // === impl Proofs ===
@@ -106,8 +115,14 @@ impl Proofs {
         let consent = Consent::of(&workshop.instance, place, &consenting)?;
         let releases = pipeline.appliers.into_iter().filter(|it| it.kind.kind == "HelmRelease");
         let own = pipeline.live.into_iter().chain(releases).collect();
-        let name = ObjectName::new(&policy.namespace, &policy.name);
-        Ok(Proven { inner: trigger, tip: Tip::MarksOnly(name, own), consent })
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: policy.clone(),
+            own,
+            cluster: workshop.cluster.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -149,11 +164,12 @@ impl Proven {
     async fn look(&self) -> Result<(), trigger::Error> {
         let tree = match &self.tip {
             Tip::Delivers(tree) => tree,
-            Tip::MarksOnly(policy, own) => {
+            Tip::MarksOnly(marked) => {
                 let survey = self.inner.survey(&[]).await?;
                 self.consent.judge(survey.as_ref()).map_err(refused)?;
                 let files = survey.map(|it| it.files).unwrap_or_default();
-                return check_markers(policy, own, &files).map_err(refused);
+                let policy = ObjectName::new(&marked.policy.namespace, &marked.policy.name);
+                return check_markers(&policy, &marked.own, &files).map_err(refused);
             }
         };
         let (mut read, mut wanted) = (BTreeMap::new(), tree.wanted());
@@ -213,6 +229,37 @@ impl Trigger for Proven {
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
         self.inner.ancestry(revision).await
+    }
+
+    async fn tidy(&self, sights: &[String]) -> Tidied {
+        let Tip::MarksOnly(marked) = &self.tip else { return self.inner.tidy(sights).await };
+        marked.tidy(&*self.inner, sights).await
+    }
+}
+
+// === impl Marked ===
+
+impl Marked {
+    /// Tidies up, but for what the policy and the live objects name; says once what stays.
+    async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
+        let mut sights = sights.to_vec();
+        for subject in self.own.iter().chain([&self.policy]) {
+            match self.cluster.get(subject).await {
+                Ok(object) => sights.push(object.to_string()),
+                Err(ClusterError::NoSuchObject { .. }) => {}
+                // Whoever cannot look takes nothing away.
+                Err(_) => return Tidied::default(),
+            }
+        }
+        let tidied = trigger.tidy(&sights).await;
+        let word = match &tidied.why {
+            Some(why) => format!("tags of canaries stay behind ({}): {why}", tidied.left),
+            None => String::new(),
+        };
+        if self.proofs.is_news(&format!("{} tidied", self.scenario), &word) && !word.is_empty() {
+            say(&format!("scenario `{}`: {word}", self.scenario));
+        }
+        tidied
     }
 }
 

@@ -10,6 +10,10 @@ use crate::remote::git::GitRemote;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long ago somebody else may have asked for the first state.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// A git branch that is asked.
 pub struct BranchPoll {
@@ -50,9 +54,14 @@ impl Poll for BranchPoll {
 
     async fn ask(&self) -> Result<Vec<Value>, ProbeError> {
         let mut shown = self.shown.lock().await;
-        let commits = self.remote.advance(shown.as_deref()).await;
+        // What was read before the push cannot carry the change: that need not be asked again.
+        let known = if shown.is_none() { self.remote.stood_at(FRESH).await } else { None };
+        let commits = match known {
+            Some(known) => vec![known],
+            None => self.remote.advance(shown.as_deref()).await.map_err(|it| error(&it))?,
+        };
         let mut states = Vec::new();
-        for commit in commits.map_err(|it| error(&it))? {
+        for commit in commits {
             let files =
                 self.remote.files_with(&commit, Marker::KEY).await.map_err(|it| error(&it))?;
             let markers = files.iter().flat_map(|(file, text)| Marker::find_in(file, text));

@@ -102,6 +102,23 @@ pub trait Trigger: Send + Sync {
     /// an image if its tree holds our tag; a tag or digest that a policy chose instead means that
     /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
+
+    /// Takes away what earlier runs have left on the remote, after a run. `sights` are texts that
+    /// may name what is still used, beside what the remote itself tells.
+    async fn tidy(&self, _sights: &[String]) -> Tidied {
+        Tidied::default()
+    }
+}
+
+/// What tidying up came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// How much was taken away.
+    pub removed: u32,
+    /// How much stays that should go (rule S6).
+    pub left: u32,
+    /// Why, in a sentence.
+    pub why: Option<String>,
 }
 
 /// A change that is on its remote.

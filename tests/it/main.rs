@@ -18,6 +18,7 @@ mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;
 mod e2e_image;
+mod e2e_image_failures;
 mod e2e_image_kit;
 mod e2e_kit;
 mod e2e_push;

@@ -4,9 +4,12 @@
 //! repository has to be looked at. Big and binary files are passed over, as Flux itself does with
 //! what is no YAML.
 
-use crate::remote::git::{Error, GitRemote, fetch, history};
+use crate::remote::git::cache::{self, Cache};
+use crate::remote::git::{Error, GitRemote, Inner, fetch, history};
 use git2::{ObjectType, Oid, Repository, TreeWalkMode, TreeWalkResult};
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 /// The biggest file that is looked at.
 const BIGGEST: usize = 1 << 20;
@@ -23,12 +26,26 @@ impl GitRemote {
     pub async fn advance(&self, since: Option<&str>) -> Result<Vec<String>, Error> {
         let since = since.and_then(|it| Oid::from_str(it).ok());
         self.with_cache(move |inner, cache| {
-            let Some(tip) = fetch::follow(inner, cache)? else { return Ok(Vec::new()) };
+            let asked = inner.clock.now();
+            let tip = fetch::follow(inner, cache)?;
+            *inner.asked.lock().unwrap_or_else(PoisonError::into_inner) = tip.map(|_| asked);
+            let Some(tip) = tip else { return Ok(Vec::new()) };
             let passed = since.and_then(|it| history::passed(cache.repository(), it, tip));
             let passed = passed.unwrap_or_else(|| vec![tip]);
             Ok(passed.iter().map(Oid::to_string).collect())
         })
         .await
+    }
+
+    /// The commit that the branch stood at when [`GitRemote::advance`] asked last, if that is no
+    /// longer ago than `age`. Asks nothing.
+    pub async fn stood_at(&self, age: Duration) -> Option<String> {
+        let ask = move |inner: &Inner, cache: &mut Cache| {
+            let asked = *inner.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let fresh = asked.is_some_and(|it| inner.clock.now().since(it) <= age);
+            Ok::<_, Error>(cache.commit(cache::TIP).filter(|_| fresh))
+        };
+        self.with_cache(ask).await.ok().flatten().map(|it| it.to_string())
     }
 
     /// The text files of any commit of the remote that hold a text, by their paths. The commit is

@@ -42,6 +42,7 @@ impl Kind for ImageTagConfig {
             policy,
             name: self.policy.clone(),
             retag: self.retag.clone(),
+            keep: usize::try_from(self.keep).unwrap_or(usize::MAX),
         };
         let books = books(site, &self.policy, &object).await?;
         let trigger = ImageTag::new(registry, aim, books, site.clock());

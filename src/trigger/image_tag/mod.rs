@@ -7,6 +7,7 @@
 mod build;
 mod config;
 mod image;
+mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
@@ -14,10 +15,11 @@ use crate::model::{
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Tidied, Trigger};
 use image::Label;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 pub use config::ImageTagConfig;
@@ -41,6 +43,8 @@ struct Aim {
     name: ObjectName,
     /// The tag whose image is pushed again; none for a new image.
     retag: Option<String>,
+    /// How many canaries stay.
+    keep: usize,
 }
 
 /// Where an automation writes a policy's choice to.
@@ -126,11 +130,17 @@ impl ImageTag {
         Error { reason: error.reason(), message }
     }
 
-    /// The files in which automations write the policy's choice, at the heads of their branches.
-    async fn marked(&self) -> Result<(String, BTreeMap<String, String>), Error> {
+    /// The files in which automations write the policy's choice, at the heads of their branches, as
+    /// they were no longer ago than `age`.
+    async fn marked(&self, age: Duration) -> Result<(String, BTreeMap<String, String>), Error> {
         let (mut commit, mut all) = (String::new(), BTreeMap::new());
         for book in &self.books {
-            let Some(tip) = book.remote.advance(None).await?.pop() else { continue };
+            let known = book.remote.stood_at(age).await;
+            let tip = match known {
+                Some(known) => Some(known),
+                None => book.remote.advance(None).await?.pop(),
+            };
+            let Some(tip) = tip else { continue };
             all.extend(book.files(&tip).await?);
             commit = tip;
         }
@@ -185,11 +195,7 @@ impl Trigger for ImageTag {
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
-        let tags = match self.registry.tags().await {
-            // A repository that nothing was ever pushed to.
-            Err(registry::Error::NoRepository { .. }) => Vec::new(),
-            tags => tags?,
-        };
+        let tags = self.registry.tags().await?;
         let label = self.chosen_label(&tags).await?;
         let named = tags.iter().filter_map(|it| canary_in(it, &self.aim.instance));
         let all = named.chain(label.as_ref().map(|it| it.canary.clone()));
@@ -200,7 +206,7 @@ impl Trigger for ImageTag {
 
     /// The files are those that bear a marker, whatever was asked for.
     async fn survey(&self, _: &[String]) -> Result<Option<Survey>, Error> {
-        let (commit, files) = self.marked().await?;
+        let (commit, files) = self.marked(Duration::ZERO).await?;
         let lane = self.lane.lock().await;
         let is_ours = |it: &&String| {
             let listed = lane.label.as_ref().is_some_and(|label| label.tags.contains(it));
@@ -313,6 +319,10 @@ impl Trigger for ImageTag {
             }
             Revision::Version(_) => Ancestry::Unknown,
         }
+    }
+
+    async fn tidy(&self, sights: &[String]) -> Tidied {
+        self.retain(sights).await
     }
 }
 
