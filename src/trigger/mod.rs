@@ -24,7 +24,7 @@ pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode, is_over_ssh,
 };
-pub use image_tag::{ImageTag, ImageTagConfig};
+pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
 pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
@@ -140,6 +140,8 @@ pub enum TriggerConfig {
     GitCommit(Box<GitCommitConfig>),
     /// Pushes an image tag that an ImagePolicy will choose.
     ImageTag(Box<ImageTagConfig>),
+    /// Pushes a new image under the tag that an ImagePolicy chooses already.
+    ImageDigest(Box<ImageDigestConfig>),
 }
 
 /// A change that could not be made.
@@ -161,6 +163,7 @@ impl TriggerConfig {
         match self {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
+            Self::ImageDigest(config) => &**config,
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::e2e_image_kit::{HOPS, ImageCourse};
 use hopclock::model::{Passage, Via};
 use hopclock_sandbox::git::{NewCommit, UpdatedBy};
-use hopclock_sandbox::pipeline::{CANARY_PATH, Door, Hook, ImageLane, PushTo, ScanHook};
+use hopclock_sandbox::pipeline::{CANARY_PATH, Digests, Door, Hook, ImageLane, PushTo, ScanHook};
 use hopclock_sandbox::registry::{Deletion, Rules};
 use serde_json::{Value, json};
 
@@ -188,4 +188,32 @@ async fn a_tag_of_people_is_given_another_name_and_its_image_stays() {
     let (registry, repository) = (course.bench.sandbox.registry(), &course.places.repository);
     assert_eq!(registry.digest(repository, "0.1.1"), registry.digest(repository, "0.1.0"));
     assert_eq!(read(&told.out)["push"]["revisions"], json!([{"tag": "0.1.1"}]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_image_under_the_same_tag_is_followed_by_its_digest() {
+    let lane = ImageLane {
+        policy: json!({"alphabetical": {"order": "asc"}}),
+        first_tag: "latest".to_owned(),
+        digests: Digests::Always("1s".to_owned()),
+        ..ImageLane::new("app")
+    };
+    let mut course = ImageCourse::new(&lane).await;
+    course.kind = "image_digest";
+    let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
+    course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
+    let registry = course.bench.sandbox.registry();
+    let digest = || registry.digest(&course.places.repository, "latest").unwrap();
+    let mut before = digest();
+    for _ in 0..2 {
+        let told = course.tell().await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert_ne!(digest(), before);
+        before = digest();
+        assert_eq!(read(&told.out)["push"]["revisions"], json!([{"digest": before}]));
+    }
+    assert_eq!(registry.tags(&course.places.repository), ["latest"]);
+    course.change("ImagePolicy", &json!({"spec": {"digestReflectionPolicy": "IfNotPresent"}}));
+    let error = course.refused("never looked at again").await;
+    assert!(error.contains("set its `spec.digestReflectionPolicy` to `Always`"), "{error}");
 }

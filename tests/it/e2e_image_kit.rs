@@ -26,6 +26,8 @@ pub(crate) struct ImageCourse {
     pub(crate) places: ImageLanePlaces,
     /// Name of this installation.
     pub(crate) instance: &'static str,
+    /// Kind of the trigger.
+    pub(crate) kind: &'static str,
     /// What stands in the trigger beside the policy.
     pub(crate) trigger: String,
     /// The hops.
@@ -61,6 +63,7 @@ impl ImageCourse {
             bench,
             places,
             instance: "hopclock",
+            kind: "image_tag",
             trigger: String::new(),
             hops: HOPS.to_owned(),
             deadline: "30s",
@@ -69,10 +72,10 @@ impl ImageCourse {
 
     /// The text of the scenario.
     pub(crate) fn text(&self) -> String {
-        let Self { trigger, hops, deadline, .. } = self;
+        let Self { kind, trigger, hops, deadline, .. } = self;
         format!(
             "name: app\ndeadline: {deadline}\n\
-             trigger: {{ image_tag: {{ policy: flux-system/app{trigger} }} }}\nhops:{hops}"
+             trigger: {{ {kind}: {{ policy: flux-system/app{trigger} }} }}\nhops:{hops}"
         )
     }
 

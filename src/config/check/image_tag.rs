@@ -1,24 +1,40 @@
-//! An `image_tag` whose tag nobody waits for, or that could not be pushed.
+//! An `image_tag` or `image_digest` whose tag nobody waits for, or that could not be pushed.
 
 use super::Findings;
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
 use crate::hop::{HopConfig, PolicyUpdatedConfig};
-use crate::model::ImageRef;
-use crate::trigger::{ImageTagConfig, RegistryAuth, SecretSource};
+use crate::model::{ImageRef, ObjectName};
+use crate::trigger::{ImageDigestConfig, ImageTagConfig, RegistryAuth, SecretSource};
 
-const WAY: [Step<'static>; 2] = [Key("trigger"), Key("image_tag")];
+const TAG: &str = "image_tag";
+const DIGEST: &str = "image_digest";
 
 /// Looks at the whole trigger, and at the policies that the hops name.
 pub(super) fn check(trigger: &ImageTagConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
     if trigger.keep == 0 {
-        findings.value(&below("keep"), Mistake::KeepsNothing);
+        findings.value(&below(TAG, "keep"), Mistake::KeepsNothing);
     }
     if trigger.retag.as_deref().is_some_and(|it| !is_tag(it)) {
-        findings.value(&below("retag"), Mistake::NoTag);
+        findings.value(&below(TAG, "retag"), Mistake::NoTag);
     }
-    if let Some(auth) = &trigger.push_auth {
+    auth(TAG, trigger.push_auth.as_ref(), findings);
+    policies(&trigger.policy, hops, findings);
+}
+
+/// Looks at the whole trigger, and at the policies that the hops name.
+pub(super) fn check_digest(
+    trigger: &ImageDigestConfig,
+    hops: &[HopFile],
+    findings: &mut Findings<'_>,
+) {
+    auth(DIGEST, trigger.push_auth.as_ref(), findings);
+    policies(&trigger.policy, hops, findings);
+}
+
+fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings<'_>) {
+    if let Some(auth) = auth {
         let key = match auth {
             RegistryAuth::Basic { password: SecretSource::File(it), .. }
             | RegistryAuth::Bearer(SecretSource::File(it))
@@ -36,9 +52,12 @@ pub(super) fn check(trigger: &ImageTagConfig, hops: &[HopFile], findings: &mut F
             _ => None,
         };
         if let Some(key) = key {
-            findings.value(&below("push_auth"), Mistake::EmptySecretSource { key });
+            findings.value(&below(kind, "push_auth"), Mistake::EmptySecretSource { key });
         }
     }
+}
+
+fn policies(policy: &ObjectName, hops: &[HopFile], findings: &mut Findings<'_>) {
     for (index, hop) in hops.iter().enumerate() {
         let (key, named) = match &hop.config {
             HopConfig::PolicyUpdated(PolicyUpdatedConfig::ImagePolicy(it)) => {
@@ -49,16 +68,16 @@ pub(super) fn check(trigger: &ImageTagConfig, hops: &[HopFile], findings: &mut F
             }
             _ => continue,
         };
-        if named.is_some_and(|it| *it != trigger.policy) {
+        if named.is_some_and(|it| it != policy) {
             let way = [Key("hops"), Item(index), Key(key[0]), Key(key[1])];
-            let policy = trigger.policy.to_string();
+            let policy = policy.to_string();
             findings.value(&way, Mistake::AnotherPolicy { policy });
         }
     }
 }
 
-fn below(key: &'static str) -> [Step<'static>; 3] {
-    [WAY[0], WAY[1], Key(key)]
+fn below(kind: &'static str, key: &'static str) -> [Step<'static>; 3] {
+    [Key("trigger"), Key(kind), Key(key)]
 }
 
 fn is_tag(text: &str) -> bool {

@@ -49,6 +49,9 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
             git_commit::check(trigger, &file.hops, &mut findings);
         }
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
+        TriggerConfig::ImageDigest(trigger) => {
+            image_tag::check_digest(trigger, &file.hops, &mut findings);
+        }
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);

@@ -1,12 +1,12 @@
-//! Builds an `image_tag`: finds its policy, its repository and the branches that automations read.
+//! Builds an `image_tag` or `image_digest`: finds its policy, its repository and the branches that automations read.
 
 use crate::model::image_policy::ImagePolicy;
 use crate::model::{
     GitBranch, GroupKind, ImageLanding, ObjectName, ProbeError, RevisionSort, Subject, flux,
 };
 use crate::remote::git::GitRemote;
-use crate::trigger::image_tag::{Aim, Book, ImageTag, ImageTagConfig};
-use crate::trigger::{Built, Destination, Kind, Site, registry_access, unusable};
+use crate::trigger::image_tag::{Aim, Book, ImageDigestConfig, ImageTag, ImageTagConfig, Making};
+use crate::trigger::{Built, Destination, Kind, RegistryAuth, Site, registry_access, unusable};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -19,35 +19,61 @@ impl Kind for ImageTagConfig {
     }
 
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
-        let ObjectName { namespace, name } = &self.policy;
-        let subject = Subject::local(GroupKind::image("ImagePolicy"), namespace, name);
-        let object = site.object(&subject).await?;
-        let reference = &object["spec"]["imageRepositoryRef"];
-        let scanner = Subject::local(
-            GroupKind::image("ImageRepository"),
-            reference["namespace"].as_str().unwrap_or(namespace),
-            reference["name"].as_str().unwrap_or_default(),
-        );
-        let scanned = site.object(&scanner).await?;
-        let policy = ImagePolicy::read(&object["spec"], &scanned["spec"]).map_err(|it| {
-            let reason = it.reason().to_owned();
-            ProbeError { reason, message: format!("{subject}: {it}") }
-        })?;
-        let push_auth = self.push_auth.as_ref();
-        let registry = registry_access::open(site, &scanner, &scanned, push_auth).await?;
-        let landing =
-            ImageLanding { policy: subject, repository: registry.repository().normalised() };
-        let aim = Aim {
-            instance: site.instance().to_owned(),
-            policy,
-            name: self.policy.clone(),
-            retag: self.retag.clone(),
-            keep: usize::try_from(self.keep).unwrap_or(usize::MAX),
+        let making = match &self.retag {
+            Some(tag) => Making::Retag(tag.clone()),
+            None => Making::Image,
         };
-        let books = books(site, &self.policy, &object).await?;
-        let trigger = ImageTag::new(registry, aim, books, site.clock());
-        Ok(Built { trigger: Arc::new(trigger), destination: Destination::Image(landing) })
+        let keep = usize::try_from(self.keep).unwrap_or(usize::MAX);
+        build(site, &self.policy, self.push_auth.as_ref(), making, keep).await
     }
+}
+
+// === impl ImageDigestConfig ===
+
+#[async_trait::async_trait]
+impl Kind for ImageDigestConfig {
+    fn announces(&self) -> RevisionSort {
+        RevisionSort::Digest
+    }
+
+    async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
+        build(site, &self.policy, self.push_auth.as_ref(), Making::SameTag, usize::MAX).await
+    }
+}
+
+async fn build(
+    site: &dyn Site,
+    name: &ObjectName,
+    push_auth: Option<&RegistryAuth>,
+    making: Making,
+    keep: usize,
+) -> Result<Built, ProbeError> {
+    let subject = Subject::local(GroupKind::image("ImagePolicy"), &name.namespace, &name.name);
+    let object = site.object(&subject).await?;
+    let reference = &object["spec"]["imageRepositoryRef"];
+    let scanner = Subject::local(
+        GroupKind::image("ImageRepository"),
+        reference["namespace"].as_str().unwrap_or(&name.namespace),
+        reference["name"].as_str().unwrap_or_default(),
+    );
+    let scanned = site.object(&scanner).await?;
+    let policy = ImagePolicy::read(&object["spec"], &scanned["spec"]).map_err(|it| {
+        let reason = it.reason().to_owned();
+        ProbeError { reason, message: format!("{subject}: {it}") }
+    })?;
+    if making == Making::SameTag && object["spec"]["digestReflectionPolicy"] != "Always" {
+        return Err(unusable(format!(
+            "{subject} never looks at the digest of a tag again: set its \
+             `spec.digestReflectionPolicy` to `Always`, with a `spec.interval`, or use `image_tag`"
+        )));
+    }
+    let registry = registry_access::open(site, &scanner, &scanned, push_auth).await?;
+    let landing = ImageLanding { policy: subject, repository: registry.repository().normalised() };
+    let instance = site.instance().to_owned();
+    let aim = Aim { instance, policy, name: name.clone(), making, keep };
+    let books = books(site, name, &object).await?;
+    let trigger = ImageTag::new(registry, aim, books, site.clock());
+    Ok(Built { trigger: Arc::new(trigger), destination: Destination::Image(landing) })
 }
 
 /// The branches that those automations read, and write to, that select the policy.

@@ -1,4 +1,4 @@
-//! What a scenario says of an `image_tag`.
+//! What a scenario says of an `image_tag`, or of an `image_digest`.
 
 use crate::model::ObjectName;
 use crate::trigger::RegistryAuth;
@@ -29,6 +29,21 @@ pub struct ImageTagConfig {
     #[serde(default = "keep")]
     #[schemars(range(min = 1))]
     pub keep: u32,
+}
+
+/// Pushes a new image under the tag that an ImagePolicy chooses already, such as `latest`.
+///
+/// The policy has to reflect digests, and always (`digestReflectionPolicy: Always`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImageDigestConfig {
+    /// The ImagePolicy that chooses the tag.
+    pub policy: ObjectName,
+
+    /// Credentials for the push where those of the ImageRepository are read-only, as Flux's own
+    /// often are.
+    #[serde(default)]
+    pub push_auth: Option<RegistryAuth>,
 }
 
 fn keep() -> u32 {

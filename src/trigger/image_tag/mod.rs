@@ -1,4 +1,5 @@
-//! Pushes an image tag that an image policy will choose.
+//! Pushes an image tag that an image policy will choose, or a new image under the tag that it
+//! chooses already.
 //!
 //! Where the tags have room for it, the canary stands in them, and the latest one says where the
 //! lane's sequence stands. Where they have none, the image that the policy chooses says it, which
@@ -11,7 +12,8 @@ mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
-    Ancestry, CanaryId, Clock, Holding, ImageRef, Marker, ObjectName, Revision, Survey, When,
+    Ancestry, CanaryId, Clock, Holding, ImageRef, Marker, ObjectName, Revision, RevisionSort,
+    Survey, When,
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-pub use config::ImageTagConfig;
+pub use config::{ImageDigestConfig, ImageTagConfig};
 
 /// Pushes an image tag. See [`ImageTagConfig`].
 pub struct ImageTag {
@@ -41,10 +43,21 @@ struct Aim {
     policy: ImagePolicy,
     /// Its name.
     name: ObjectName,
-    /// The tag whose image is pushed again; none for a new image.
-    retag: Option<String>,
+    /// What is made.
+    making: Making,
     /// How many canaries stay.
     keep: usize,
+}
+
+/// What is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Making {
+    /// A new tag for a new image.
+    Image,
+    /// A new tag for the image of this one.
+    Retag(String),
+    /// A new image for the tag that the policy chooses already.
+    SameTag,
 }
 
 /// Where an automation writes a policy's choice to.
@@ -61,8 +74,17 @@ struct Lane {
     /// What the image that the policy chooses says of itself.
     label: Option<Label>,
     prepared: Option<Prepared>,
-    /// The canary and tag that [`Trigger::ancestry`] speaks of.
-    ours: Option<(CanaryId, String)>,
+    /// What [`Trigger::ancestry`] speaks of.
+    ours: Option<Ours>,
+}
+
+/// The change of this run.
+#[derive(Clone)]
+struct Ours {
+    canary: CanaryId,
+    tag: String,
+    /// The digest behind it, where that tells it apart.
+    digest: Option<String>,
 }
 
 /// A change that is ready to be sent.
@@ -88,7 +110,7 @@ impl ImageTag {
 
     /// The manifest that is to be pushed, and what it names is there.
     async fn image(&self, canary: &CanaryId, lane: &Lane) -> Result<Artifacts, Error> {
-        if let Some(tag) = &self.aim.retag {
+        if let Making::Retag(tag) = &self.aim.making {
             return Ok((self.registry.manifest(tag).await?, None));
         }
         let mut tags = lane.label.as_ref().map(|it| it.tags.clone()).unwrap_or_default();
@@ -104,7 +126,13 @@ impl ImageTag {
     async fn chosen_label(&self, tags: &[String]) -> Result<Option<Label>, Error> {
         let chosen = self.aim.policy.chosen(tags).map_err(|it| self.refused(&it))?;
         let Some(chosen) = chosen else { return Ok(None) };
-        if self.aim.retag.is_some() || canary_in(chosen, &self.aim.instance).is_some() {
+        let tells = canary_in(chosen, &self.aim.instance).is_some();
+        let told = match self.aim.making {
+            Making::Image => tells,
+            Making::Retag(_) => true,
+            Making::SameTag => false,
+        };
+        if told {
             return Ok(None);
         }
         let Some(mut label) = Label::of(&self.registry.manifest(chosen).await?) else {
@@ -147,16 +175,62 @@ impl ImageTag {
         Ok((commit, all))
     }
 
-    /// The tags that stand behind a marker of the policy in a commit; none if it cannot be had.
+    /// The tags, or digests where these are followed, that stand behind a marker of the policy in a
+    /// commit; none if it cannot be had.
     async fn written_in(&self, commit: &str) -> Option<Vec<String>> {
         let policy = self.marker();
+        let part = if self.aim.making == Making::SameTag { digest_of } else { tag_of };
         for book in &self.books {
             let Ok(files) = book.files(commit).await else { continue };
             let all = files.iter().flat_map(|(file, text)| Marker::find_in(file, text));
             let ours = all.filter(|it| it.policy == policy);
-            return Some(ours.filter_map(|it| tag_of(&it)).collect());
+            return Some(ours.filter_map(|it| part(&it)).collect());
         }
         None
+    }
+
+    /// What another digest means: ours is gone once the tag stands for another one.
+    async fn of_other_digest(&self, ours: &Ours) -> Ancestry {
+        if self.aim.making != Making::SameTag {
+            // Behind another digest there is another tag, which is asked for as well.
+            return Ancestry::NotYet;
+        }
+        match self.registry.digest(&ours.tag).await {
+            Ok(now) if now == ours.digest => Ancestry::NotYet,
+            Ok(_) => Ancestry::Gone,
+            Err(_) => Ancestry::Unknown,
+        }
+    }
+
+    /// The tag that is to be pushed; it is not there unless it is pushed again.
+    async fn next_tag(&self, canary: &CanaryId, lane: &Lane) -> Result<String, Error> {
+        if self.aim.making == Making::SameTag {
+            let chosen = self.aim.policy.chosen(&lane.tags).map_err(|it| self.refused(&it))?;
+            return chosen.map(str::to_owned).ok_or_else(|| Error {
+                reason: "no_next_tag",
+                message: format!(
+                    "ImagePolicy {} chooses none of the {} tags of `{}`: push a first image under \
+                     a tag that it would choose",
+                    self.aim.name,
+                    lane.tags.len(),
+                    self.registry.repository().normalised()
+                ),
+            });
+        }
+        let next = self.aim.policy.next(&lane.tags, canary).map_err(|it| self.refused(&it))?;
+        if self.registry.digest(&next.tag).await?.is_none() {
+            return Ok(next.tag);
+        }
+        Err(Error {
+            reason: "tag_exists",
+            message: format!(
+                "the tag `{}`, which {} would choose next, is in `{}` already, and the registry did \
+                 not list it: somebody pushed it just now, or its list is out of date; run again",
+                next.tag,
+                self.aim.name,
+                self.registry.repository().normalised()
+            ),
+        })
     }
 
     /// Reads the tag once after a push without an answer (rule T2).
@@ -182,9 +256,19 @@ impl ImageTag {
 
     fn revisions(&self, prepared: &Prepared) -> Vec<Revision> {
         let tag = Revision::Tag(prepared.tag.clone());
-        // The image of a tag that was there may be live already.
-        let new = self.aim.retag.is_none().then(|| Revision::Digest(prepared.manifest.digest()));
-        [tag].into_iter().chain(new).collect()
+        let digest = Revision::Digest(prepared.manifest.digest());
+        match self.aim.making {
+            Making::Image => vec![tag, digest],
+            // The image of a tag that was there may be live already.
+            Making::Retag(_) => vec![tag],
+            Making::SameTag => vec![digest],
+        }
+    }
+
+    fn ours(&self, canary: &CanaryId, prepared: &Prepared) -> Ours {
+        let digest = prepared.manifest.digest();
+        let digest = (self.aim.making == Making::SameTag).then_some(digest);
+        Ours { canary: canary.clone(), tag: prepared.tag.clone(), digest }
     }
 }
 
@@ -221,24 +305,11 @@ impl Trigger for ImageTag {
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
-        let next = self.aim.policy.next(&lane.tags, canary).map_err(|it| self.refused(&it))?;
-        if self.registry.digest(&next.tag).await?.is_some() {
-            return Err(Error {
-                reason: "tag_exists",
-                message: format!(
-                    "the tag `{}`, which {} would choose next, is in `{}` already, and the registry \
-                     did not list it: somebody pushed it just now, or its list is out of date; run \
-                     again",
-                    next.tag,
-                    self.aim.name,
-                    self.registry.repository().normalised()
-                ),
-            });
-        }
+        let tag = self.next_tag(canary, &lane).await?;
         let (manifest, older) = self.image(canary, &lane).await?;
-        let prepared = Prepared { tag: next.tag, manifest, older };
+        let prepared = Prepared { tag, manifest, older };
         let revisions = self.revisions(&prepared);
-        lane.ours = Some((canary.clone(), prepared.tag.clone()));
+        lane.ours = Some(self.ours(canary, &prepared));
         lane.prepared = Some(prepared);
         Ok(revisions)
     }
@@ -270,6 +341,9 @@ impl Trigger for ImageTag {
             }
             Err(PublishError::Failed(error)) => return Err(error.into()),
         };
+        if let Some(canary) = lane.ours.take().map(|it| it.canary) {
+            lane.ours = Some(self.ours(&canary, &prepared));
+        }
         lane.prepared = Some(prepared);
         Ok(published)
     }
@@ -279,41 +353,51 @@ impl Trigger for ImageTag {
         canary: &CanaryId,
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error> {
-        let tag = revisions.iter().find(|it| matches!(it, Revision::Tag(_)));
-        let Some(tag) = tag.map(Revision::id) else { return Ok(None) };
-        let Some(digest) = self.registry.digest(tag).await? else { return Ok(None) };
+        let of = |sort| revisions.iter().find(|it| it.sort() == sort).map(|it| it.id().to_owned());
+        let (tag, digest) = (of(RevisionSort::Tag), of(RevisionSort::Digest));
+        let Some(reference) = tag.clone().or_else(|| digest.clone()) else { return Ok(None) };
+        let Some(now) = self.registry.digest(&reference).await? else { return Ok(None) };
         let mut found = revisions.to_vec();
         for it in &mut found {
             // An attempt that was made again bears a digest that nobody has written down.
             if matches!(it, Revision::Digest(_)) {
-                *it = Revision::Digest(digest.clone());
+                *it = Revision::Digest(now.clone());
             }
         }
-        self.lane.lock().await.ours = Some((canary.clone(), tag.to_owned()));
+        let tag = if let Some(tag) = tag {
+            tag
+        } else {
+            let tags = self.registry.tags().await?;
+            let chosen = self.aim.policy.chosen(&tags).map_err(|it| self.refused(&it))?;
+            chosen.unwrap_or_default().to_owned()
+        };
+        let digest = digest.filter(|_| self.aim.making == Making::SameTag);
+        self.lane.lock().await.ours = Some(Ours { canary: canary.clone(), tag, digest });
         Ok(Some(found))
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
-        let Some((canary, ours)) = self.lane.lock().await.ours.clone() else {
-            return Ancestry::Unknown;
-        };
-        let wins = |it: &str| self.aim.policy.prefers(it, &ours);
+        let Some(ours) = self.lane.lock().await.ours.clone() else { return Ancestry::Unknown };
+        let wins = |it: &str| ours.digest.is_none() && self.aim.policy.prefers(it, &ours.tag);
+        let carries = |it: &String| *it == *ours.digest.as_ref().unwrap_or(&ours.tag);
         match revision {
-            Revision::Tag(tag) if *tag == ours => Ancestry::Carries(Some(canary)),
+            Revision::Tag(tag) if *tag == ours.tag => Ancestry::Carries(Some(ours.canary)),
             Revision::Tag(tag) if wins(tag) => Ancestry::Gone,
-            // Behind another digest there is another tag, which is asked for as well.
-            Revision::Tag(_) | Revision::Digest(_) => Ancestry::NotYet,
+            Revision::Tag(_) => Ancestry::NotYet,
+            Revision::Digest(_) => self.of_other_digest(&ours).await,
             Revision::Commit(commit) => {
-                let Some(tags) = self.written_in(commit).await else { return Ancestry::Unknown };
+                let Some(all) = self.written_in(commit).await else { return Ancestry::Unknown };
                 let later = |it: &String| {
-                    canary_in(it, &self.aim.instance).filter(|it| it.sequence() > canary.sequence())
+                    let later = canary_in(it, &self.aim.instance);
+                    later.filter(|it| it.sequence() > ours.canary.sequence())
                 };
-                if tags.contains(&ours) {
-                    return Ancestry::Carries(Some(canary));
+                if all.iter().any(carries) {
+                    return Ancestry::Carries(Some(ours.canary));
                 }
-                match tags.iter().find_map(later) {
+                match all.iter().find_map(later) {
                     Some(later) => Ancestry::Carries(Some(later)),
-                    None if tags.iter().any(|it| wins(it)) => Ancestry::Gone,
+                    None if ours.digest.is_some() => self.of_other_digest(&ours).await,
+                    None if all.iter().any(|it| wins(it)) => Ancestry::Gone,
                     None => Ancestry::NotYet,
                 }
             }
@@ -356,6 +440,15 @@ fn tag_of(marker: &Marker) -> Option<String> {
     match marker.part.as_deref() {
         None => ImageRef::parse(&marker.value)?.tag.map(str::to_owned),
         Some("tag") => Some(marker.value.clone()),
+        Some(_) => None,
+    }
+}
+
+/// The digest that stands behind a marker.
+fn digest_of(marker: &Marker) -> Option<String> {
+    match marker.part.as_deref() {
+        None => ImageRef::parse(&marker.value)?.digest.map(str::to_owned),
+        Some("digest") => Some(marker.value.clone()),
         Some(_) => None,
     }
 }

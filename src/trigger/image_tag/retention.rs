@@ -8,7 +8,7 @@ use crate::model::image_policy::canary_in;
 use crate::model::{CanaryId, Marker, tokens};
 use crate::remote::registry;
 use crate::trigger::image_tag::image::Label;
-use crate::trigger::image_tag::{ImageTag, Lane};
+use crate::trigger::image_tag::{ImageTag, Lane, Making};
 use crate::trigger::{Error, Tidied};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,7 +86,9 @@ impl ImageTag {
     async fn remove(&self, tag: &str, used: &BTreeSet<String>) -> Result<bool, registry::Error> {
         let refused = match self.registry.delete_tag(tag).await {
             Ok(_) => return Ok(true),
-            Err(error @ registry::Error::DeletionRefused { .. }) if self.aim.retag.is_none() => {
+            Err(error @ registry::Error::DeletionRefused { .. })
+                if self.aim.making == Making::Image =>
+            {
                 error
             }
             Err(error) => return Err(error),
