@@ -12,6 +12,7 @@ mod fetch;
 mod history;
 mod http;
 mod push;
+mod search;
 mod session;
 pub mod signing;
 mod ssh;
@@ -96,6 +97,8 @@ struct Inner {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     cache: Mutex<cache::Cache>,
+    /// When the branch was followed last.
+    asked: Mutex<Option<Moment>>,
 }
 
 /// How the remote is reached.
@@ -361,7 +364,7 @@ impl Inner {
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
-        Ok(Self { remote, branch, way, timeout, clock, cache })
+        Ok(Self { remote, branch, way, timeout, clock, cache, asked: Mutex::default() })
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.
