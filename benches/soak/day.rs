@@ -38,11 +38,13 @@ pub(crate) fn soak() {
         let process = start(&clock, &store, &counts).await;
         let lanes = (0..SCENARIOS).map(|number| Lane {
             name: format!("scenario-{number}"),
+            remote: format!("scenario-{number}"),
             deadline: Duration::from_secs(120),
             world: world.clone(),
             clock: clock.clone(),
             broken: Arc::default(),
             takes: Duration::from_millis(5),
+            longest_poll: Some(Duration::from_secs(60)),
         });
         let entries = lanes.map(|it| entry(it, PERIOD, Duration::from_secs(60))).collect();
         process.service.replace(entries, &process.accounts);

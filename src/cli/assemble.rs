@@ -7,15 +7,17 @@ use crate::cli::signing;
 use crate::cli::site::ScenarioSite;
 use crate::cluster::{self, Cluster};
 use crate::config::{Hop, Scenario};
-use crate::engine::{Job, Plan, PlannedBystander, PlannedHop};
+use crate::engine::{
+    BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
+};
 use crate::hop::{Bystander, Objects, Place};
 use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
-use crate::trigger::{Built, Destination, Trigger, unusable};
+use crate::trigger::{Built, Destination, Site, Trigger, unusable};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -85,14 +87,40 @@ impl Workshop {
             clients: &self.clients,
             cache_dir: &self.cache_dir,
             reader: &reader,
+            branches: Mutex::default(),
         };
+        let watches = self.watches(&site, &plan).await?;
         let built = scenario.trigger.kind().build(&site).await?;
         Ok(Job {
             plan: Arc::new(plan),
             trigger: self.proven(&reader, scenario, built, path).await?,
-            watches: Arc::new(self.cluster.clone()),
+            watches,
             instance: self.instance.clone(),
         })
+    }
+
+    /// The cluster; where the plan looks at git branches, they are asked beside it.
+    async fn watches(
+        &self,
+        site: &ScenarioSite<'_>,
+        plan: &Plan,
+    ) -> Result<Arc<dyn Watches>, ProbeError> {
+        let cluster: Arc<dyn Watches> = Arc::new(self.cluster.clone());
+        let mut polls: Vec<Arc<dyn Poll>> = Vec::new();
+        for subject in plan.subjects() {
+            if subject.kind != GroupKind::git_branch() {
+                continue;
+            }
+            let remote = site.branch(&subject).await?;
+            let witnessed = |it: &&PlannedHop| it.witnesses.iter().any(|it| it.subject == subject);
+            let pushed_by = plan.hops.iter().filter(witnessed).map(|it| (*it.subject).clone());
+            let pushed_by = pushed_by.collect();
+            polls.push(Arc::new(BranchPoll::new(subject, remote, pushed_by)));
+        }
+        if polls.is_empty() {
+            return Ok(cluster);
+        }
+        Ok(Arc::new(Polled::new(cluster, polls, self.clock.clone())))
     }
 
     /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
@@ -103,7 +131,14 @@ impl Workshop {
         built: Built,
         mut path: Objects,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let Destination::Branch(landing, signer) = built.destination;
+        let (landing, signer) = match built.destination {
+            Destination::Branch(landing, signer) => (landing, signer),
+            Destination::Image(landing) => {
+                path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
+                let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
+                return Ok(Arc::new(proven));
+            }
+        };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
         }
@@ -137,12 +172,6 @@ async fn plan_hop(
             hop.name, scenario.name
         )));
     }
-    if subject.kind == GroupKind::git_branch() {
-        return Err(unusable(format!(
-            "hop `{}` of scenario `{}` looks at a git branch, which this version cannot poll yet",
-            hop.name, scenario.name
-        )));
-    }
     let mut objects = Objects::new();
     for needed in kind.needs() {
         let object = reader.get(&needed).await?;
@@ -162,6 +191,7 @@ async fn plan_hop(
     }
     kind.suits(scenario.trigger.kind().announces(), Some(&objects)).map_err(unusable)?;
     let detector = kind.detector(&objects).map_err(unusable)?;
+    let witness = |(subject, detector)| Witness { subject: Arc::new(subject), detector };
     let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
     Ok(PlannedHop {
         name: hop.name.clone(),
@@ -171,7 +201,7 @@ async fn plan_hop(
         within: hop.within,
         need: hop.required,
         detector,
-        witnesses: Vec::new(),
+        witnesses: kind.witnesses(&objects).into_iter().map(witness).collect(),
     })
 }
 

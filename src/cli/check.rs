@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let Some(scenarios) = load(&arguments.files) else { return Exit::Usage };
     let lines = scenarios.iter().map(|it| {
-        let TriggerConfig::GitCommit(trigger) = &it.trigger;
+        let is_shared = matches!(&it.trigger, TriggerConfig::GitCommit(it) if it.shared);
         let note = "; its source is shared: `run` counts whom each run wakes";
-        let shared = if trigger.shared { note } else { "" };
+        let shared = if is_shared { note } else { "" };
         format!("scenario `{}` is right: {} hops{shared}\n", it.name, it.hops.len())
     });
     match print(&lines.collect::<String>()) {

@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod history;
 mod lanes;
+mod memory;
 mod metrics;
 mod progress;
 mod proof;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Whoever runs a service reads its log; whoever types a command reads what it prints.
     log(if matches!(arguments.command, Command::Serve(_)) { "info" } else { "warn" });
+    memory::keep_small();
     let exit = match arguments.command {
         Command::Run(arguments) => block_on(run::run(&arguments)),
         Command::Serve(arguments) => block_on(serve::serve(&arguments)),

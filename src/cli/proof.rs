@@ -8,15 +8,18 @@
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
-use crate::hop::{Objects, Place};
+use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, Landing, Moment, ProbeError, Revision, Subject, Survey,
+    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
+    Subject, Survey,
 };
 use crate::path;
-use crate::path::delivery::{Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree};
-use crate::trigger::{self, Published, Trigger};
+use crate::path::delivery::{
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
+};
+use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,11 +43,28 @@ struct Census {
 /// How long a census is believed.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// A trigger that pushes only what the tip of its branch lets arrive.
+/// A trigger that pushes only what the tip of a branch lets arrive.
 pub(super) struct Proven {
     inner: Arc<dyn Trigger>,
-    tree: Tree,
+    tip: Tip,
     consent: Consent,
+}
+
+/// What has to be true of the tip.
+enum Tip {
+    /// It delivers the file that is pushed.
+    Delivers(Tree),
+    /// The choice of this policy is written to nothing but these.
+    MarksOnly(Box<Marked>),
+}
+
+/// What has to be true of what automations write to.
+struct Marked {
+    scenario: String,
+    policy: Subject,
+    own: Vec<Subject>,
+    cluster: Cluster,
+    proofs: Arc<Proofs>,
 }
 
 // === impl Proofs ===
@@ -77,7 +97,36 @@ impl Proofs {
                 say(&format!("scenario `{}`: {woken}", scenario.name));
             }
         }
-        Ok(Proven { inner: trigger, tree, consent })
+        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
+    }
+
+    /// Proves by the policy that an image tag may be pushed; the trigger that it gives proves the
+    /// rest.
+    pub(super) fn prove_image(
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ImageLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = pipeline_of(scenario, objects);
+        let ImageLanding { policy, repository } = landing;
+        let consenting: Vec<_> = objects.get_key_value(policy).into_iter().collect();
+        let place = format!("the image repository `{repository}`");
+        let consent = Consent::of(&workshop.instance, place, &consenting)?;
+        let appliers = scenario.hops.iter().map(|it| it.kind.kind());
+        let appliers = appliers.filter(|it| it.traits().place == Place::Apply);
+        let releases = appliers.filter_map(Kind::subject);
+        let releases = releases.filter(|it| it.kind == GroupKind::helm_release());
+        let own = pipeline.live.into_iter().chain(releases).collect();
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: policy.clone(),
+            own,
+            cluster: workshop.cluster.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -117,18 +166,28 @@ impl Proofs {
 impl Proven {
     /// Looks at the tip that the trigger has fetched.
     async fn look(&self) -> Result<(), trigger::Error> {
-        let (mut read, mut wanted) = (BTreeMap::new(), self.tree.wanted());
+        let tree = match &self.tip {
+            Tip::Delivers(tree) => tree,
+            Tip::MarksOnly(marked) => {
+                let survey = self.inner.survey(&[]).await?;
+                self.consent.judge(survey.as_ref()).map_err(refused)?;
+                let files = survey.map(|it| it.files).unwrap_or_default();
+                let policy = ObjectName::new(&marked.policy.namespace, &marked.policy.name);
+                return check_markers(&policy, &marked.own, &files).map_err(refused);
+            }
+        };
+        let (mut read, mut wanted) = (BTreeMap::new(), tree.wanted());
         for _ in 0..MOST_ROUNDS {
             let Some(mut survey) = self.inner.survey(&wanted).await? else {
                 self.consent.judge(None).map_err(refused)?;
-                return self.tree.judge_blind().map_err(refused);
+                return tree.judge_blind().map_err(refused);
             };
             self.consent.judge(Some(&survey)).map_err(refused)?;
             for file in wanted {
                 let text = survey.files.remove(&file);
                 read.insert(file, text);
             }
-            wanted = self.tree.judge(&read).map_err(refused)?;
+            wanted = tree.judge(&read).map_err(refused)?;
             if wanted.is_empty() {
                 break;
             }
@@ -174,6 +233,37 @@ impl Trigger for Proven {
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
         self.inner.ancestry(revision).await
+    }
+
+    async fn tidy(&self, sights: &[String]) -> Tidied {
+        let Tip::MarksOnly(marked) = &self.tip else { return self.inner.tidy(sights).await };
+        marked.tidy(&*self.inner, sights).await
+    }
+}
+
+// === impl Marked ===
+
+impl Marked {
+    /// Tidies up, but for what the policy and the live objects name; says once what stays.
+    async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
+        let mut sights = sights.to_vec();
+        for subject in self.own.iter().chain([&self.policy]) {
+            match self.cluster.get(subject).await {
+                Ok(object) => sights.push(object.to_string()),
+                Err(ClusterError::NoSuchObject { .. }) => {}
+                // Whoever cannot look takes nothing away.
+                Err(_) => return Tidied::default(),
+            }
+        }
+        let tidied = trigger.tidy(&sights).await;
+        let word = match &tidied.why {
+            Some(why) => format!("tags of canaries stay behind ({}): {why}", tidied.left),
+            None => String::new(),
+        };
+        if self.proofs.is_news(&format!("{} tidied", self.scenario), &word) && !word.is_empty() {
+            say(&format!("scenario `{}`: {word}", self.scenario));
+        }
+        tidied
     }
 }
 

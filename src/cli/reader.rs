@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, Error};
 use crate::hop::Objects;
-use crate::model::{Secret, Subject};
+use crate::model::{GroupKind, Secret, Subject};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
@@ -29,6 +29,11 @@ impl<'a> Reader<'a> {
         let object = self.cluster.get(subject).await?;
         objects.insert(subject.clone(), object.clone());
         Ok(object)
+    }
+
+    /// All objects of a kind in a namespace; none where the kind is not served. Not kept.
+    pub(super) async fn all(&self, kind: &GroupKind, namespace: &str) -> Result<Vec<Value>, Error> {
+        Ok(self.cluster.all(kind, Some(namespace)).await?.unwrap_or_default())
     }
 
     /// A Secret. It is asked for once by nature, and not kept.

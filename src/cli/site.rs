@@ -1,14 +1,17 @@
 //! Where triggers are built: the port [`Site`] on top of the cluster, the environment and files.
 
 use crate::cli::reader::Reader;
-use crate::model::{Clock, ObjectName, ProbeError, Secret, Subject};
+use crate::model::{Clock, GitBranch, GroupKind, ObjectName, ProbeError, Secret, Subject};
 use crate::path::delivery;
 use crate::remote::Clients;
-use crate::trigger::{SecretSource, Site};
+use crate::remote::git::GitRemote;
+use crate::trigger::{SecretSource, Site, open_branch, unusable};
 use secrecy::SecretString;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// The site of one scenario's trigger.
 pub(super) struct ScenarioSite<'a> {
@@ -28,6 +31,8 @@ pub(super) struct ScenarioSite<'a> {
     pub(super) cache_dir: &'a Path,
     /// Reads the cluster.
     pub(super) reader: &'a Reader<'a>,
+    /// The branches that were asked for.
+    pub(super) branches: Mutex<HashMap<(ObjectName, String), GitRemote>>,
 }
 
 // === impl ScenarioSite ===
@@ -64,6 +69,31 @@ impl Site for ScenarioSite<'_> {
 
     async fn object(&self, subject: &Subject) -> Result<Value, ProbeError> {
         Ok(self.reader.get(subject).await?)
+    }
+
+    async fn all(&self, kind: &GroupKind, namespace: &str) -> Result<Vec<Value>, ProbeError> {
+        Ok(self.reader.all(kind, namespace).await?)
+    }
+
+    async fn branch(&self, branch: &Subject) -> Result<GitRemote, ProbeError> {
+        let none = || unusable(format!("{branch} is no branch of a GitRepository"));
+        let (repository, name) = GitBranch::of_subject(branch).ok_or_else(none)?;
+        let name = if let Some(name) = name {
+            name.to_owned()
+        } else {
+            let ObjectName { namespace, name } = &repository;
+            let source = Subject::local(GroupKind::git_repository(), namespace, name);
+            let object = self.object(&source).await?;
+            self.branch_of(&source, &object)?
+        };
+        let mut branches = self.branches.lock().await;
+        let key = (repository, name);
+        if let Some(remote) = branches.get(&key) {
+            return Ok(remote.clone());
+        }
+        let remote = open_branch(self, &key.0, &key.1).await?;
+        branches.insert(key, remote.clone());
+        Ok(remote)
     }
 
     async fn secret(&self, name: &ObjectName) -> Result<Secret, ProbeError> {

@@ -249,6 +249,17 @@ pub(crate) enum Mistake {
     ManyPolicies,
     #[error("an automation commits the choices of its own namespace only: name a policy of it")]
     PolicyElsewhere,
+    #[error("`keep` must be at least 1: the tag that is live has to stay")]
+    KeepsNothing,
+    #[error(
+        "`retag` names a tag of the policy's own repository: up to 128 letters, digits, `_`, `.` and \
+         `-`, without the image's name"
+    )]
+    NoTag,
+    #[error(
+        "the trigger pushes for ImagePolicy `{policy}`, and this is another one: name that one"
+    )]
+    AnotherPolicy { policy: String },
 }
 
 /// What to write instead of a word that is not `known`.

@@ -1,5 +1,6 @@
 //! What a run waits for, the pure state machine that follows it, and what drives that.
 
+mod branch;
 mod clock;
 mod drive;
 mod journal;
@@ -11,6 +12,7 @@ mod store;
 mod watching;
 
 pub use crate::model::Ancestry;
+pub use branch::BranchPoll;
 pub use clock::SystemClock;
 pub use drive::{
     Job, Surroundings, Watches, Watching, interrupted, resume_run, run_once, run_until,
@@ -20,7 +22,7 @@ pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
 pub use plan::{Plan, PlannedBystander, PlannedHop, Witness};
 pub use polling::{Interest, Poll, Polled};
 pub use service::{
-    Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, LaneError, Lanes, LastRun,
+    Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, Keeper, LaneError, Lanes, LastRun,
     LocalLanes, Refusal, Service, Setting, Status,
 };
 pub use store::{Batch, Stamped, Store, StoreError, Totals};

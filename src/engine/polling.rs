@@ -18,6 +18,9 @@ use tokio::task::JoinSet;
 /// Pause before the first question once it is worth asking.
 const FIRST: Duration = Duration::from_millis(250);
 
+/// How much longer each pause is than the one before: a run may ask a git host only a few times.
+const GROWTH: u32 = 4;
+
 /// Longest pause between two questions.
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -246,7 +249,7 @@ impl Asker {
                 },
                 () = wait => {
                     self.ask().await;
-                    pause = pause.map(|it| (it * 2).min(LONGEST));
+                    pause = pause.map(|it| (it * GROWTH).min(LONGEST));
                 }
             }
         }
@@ -395,7 +398,7 @@ mod tests {
         let seen = watching.next().await.unwrap();
         let When { earliest, latest } = seen.state.when;
         assert_eq!((&*seen.state.value, seen.state.arrival), (&json!(2), Arrival::AfterGap));
-        assert_eq!((earliest, latest), (no, no + 2 * FIRST));
+        assert_eq!((earliest, latest), (no, no + GROWTH * FIRST));
     }
 
     #[tokio::test(start_paused = true)]
@@ -409,12 +412,12 @@ mod tests {
         show("look");
         watching.next().await.unwrap();
         asked(Duration::from_secs(60)).await;
-        // In growing pauses: 0.25, 0.5, 1, 2, 4, 8 and 16 s.
-        assert_eq!(*remote.asked.lock().unwrap(), 8);
+        // In growing pauses: 0.25, 1, 4, 16 and 30 s.
+        assert_eq!(*remote.asked.lock().unwrap(), 6);
         show("enough");
         watching.next().await.unwrap();
         asked(Duration::from_secs(600)).await;
-        assert_eq!(*remote.asked.lock().unwrap(), 8);
+        assert_eq!(*remote.asked.lock().unwrap(), 6);
     }
 
     #[tokio::test(start_paused = true)]

@@ -84,6 +84,16 @@ impl Metrics {
         restore(&mut state, &scenario.scenario, saved)
     }
 
+    /// Whether totals that were saved can be gone on from, whatever series the scenario has.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if they cannot be understood.
+    pub fn check(scenario: &str, saved: &Value) -> Result<(), String> {
+        let blank = Tally::new(ScenarioSeries::default());
+        saved::read(&blank, saved).map(drop).map_err(|it| unreadable(scenario, &it))
+    }
+
     /// What all series say now, of one instant.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -180,10 +190,13 @@ fn restore(state: &mut State, scenario: &str, saved: &Value) -> Result<(), Strin
              first"
         ));
     };
-    let restored = saved::read(tally, saved)
-        .map_err(|it| format!("cannot restore the totals of scenario `{scenario}`: {it}"))?;
+    let restored = saved::read(tally, saved).map_err(|it| unreadable(scenario, &it))?;
     *tally = Arc::new(restored);
     Ok(())
+}
+
+fn unreadable(scenario: &str, error: &saved::NotATally) -> String {
+    format!("cannot restore the totals of scenario `{scenario}`: {error}")
 }
 
 fn count(tally: &mut Tally, scenario: &str, events: &[Stamped]) {

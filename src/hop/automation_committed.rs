@@ -110,7 +110,7 @@ impl Kind for AutomationCommittedConfig {
         let object = |it: Option<Subject>| it.and_then(|it| objects.get(&it)).unwrap_or(&none);
         let selector = &object(self.subject())["spec"]["policySelector"];
         let labels = &object(self.needs().pop())["metadata"]["labels"];
-        if !selects(selector, labels) {
+        if !flux::selects(selector, labels) {
             return Err(format!(
                 "ImageUpdateAutomation {automation} does not select ImagePolicy {policy}: change \
                  its `spec.policySelector`, or the labels of the policy"
@@ -270,23 +270,4 @@ fn via(past: &[State], now: &State) -> Via {
         Cause::Interval | Cause::Generation(_) => Via::Upstream,
         _ => request::via(past, now),
     }
-}
-
-/// Whether a label selector selects an object; a missing one selects all.
-fn selects(selector: &Value, labels: &Value) -> bool {
-    let equal = selector["matchLabels"].as_object().into_iter().flatten();
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    let holds = |it: &Value| {
-        let label = &labels[it["key"].as_str().unwrap_or_default()];
-        let listed = it["values"].as_array().is_some_and(|all| all.contains(label));
-        match it["operator"].as_str() {
-            Some("In") => listed,
-            Some("NotIn") => !listed,
-            Some("Exists") => !label.is_null(),
-            Some("DoesNotExist") => label.is_null(),
-            _ => true,
-        }
-    };
-    equal.into_iter().all(|(key, value)| labels[key] == *value)
-        && expressions.into_iter().all(holds)
 }

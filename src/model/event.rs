@@ -31,13 +31,15 @@ pub enum Event {
         /// When the last of them was due.
         due: Timestamp,
     },
-    /// The schedule goes on from here, and nothing is counted: it is new, or the clock was set
-    /// back.
+    /// The schedule goes on from here, and nothing is counted: it is new or has changed, or the
+    /// clock was set back.
     Positioned {
         /// The scenario.
         scenario: String,
-        /// The wall time from which its ticks count now.
-        position: Timestamp,
+        /// The wall time from which its ticks count now; none if it has no schedule any more.
+        position: Option<Timestamp>,
+        /// What makes its ticks.
+        ticks: String,
     },
     /// A run waits for its watches.
     Started {

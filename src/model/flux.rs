@@ -41,6 +41,26 @@ pub fn is_suspended(object: &Value) -> bool {
     object["spec"]["suspend"] == true
 }
 
+/// Whether a label selector selects an object; a missing one selects all.
+#[must_use]
+pub fn selects(selector: &Value, labels: &Value) -> bool {
+    let equal = selector["matchLabels"].as_object().into_iter().flatten();
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    let holds = |it: &Value| {
+        let label = &labels[it["key"].as_str().unwrap_or_default()];
+        let listed = it["values"].as_array().is_some_and(|all| all.contains(label));
+        match it["operator"].as_str() {
+            Some("In") => listed,
+            Some("NotIn") => !listed,
+            Some("Exists") => !label.is_null(),
+            Some("DoesNotExist") => label.is_null(),
+            _ => true,
+        }
+    };
+    equal.into_iter().all(|(key, value)| labels[key] == *value)
+        && expressions.into_iter().all(holds)
+}
+
 /// The request that stands in the object's annotations.
 #[must_use]
 pub fn requested(object: &Value) -> Option<&str> {

@@ -71,6 +71,9 @@ impl<'a> ImageRef<'a> {
 // === impl Marker ===
 
 impl Marker {
+    /// What stands in every line with a marker.
+    pub const KEY: &str = "$imagepolicy";
+
     /// Every marker in the text of a file.
     #[must_use]
     pub fn find_in(file: &str, text: &str) -> Vec<Self> {

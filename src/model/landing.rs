@@ -24,6 +24,15 @@ pub struct Landing {
     pub signs_with: Option<Signature>,
 }
 
+/// The image repository that a trigger pushes a tag to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageLanding {
+    /// The ImagePolicy that is to choose the tag.
+    pub policy: Subject,
+    /// The repository, one name for all its spellings.
+    pub repository: String,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

@@ -40,7 +40,7 @@ pub use git_branch::GitBranch;
 pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram};
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
-pub use landing::{Landing, Signature};
+pub use landing::{ImageLanding, Landing, Signature};
 pub use ledger::{AccountError, Ledger, Tick};
 pub use object_name::{NotAnObjectName, ObjectName};
 pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};
@@ -52,5 +52,7 @@ pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
 pub use survey::{Holding, Survey};
-pub use timetable::{Calendar, Due, NotACalendar, Pause, Position, Ticks, Timetable, zone, zones};
+pub use timetable::{
+    Calendar, Due, NotACalendar, Pause, Position, Stretch, Ticks, Timetable, zone, zones,
+};
 pub use underway::{Account, Acknowledged, Publishing, Underway};

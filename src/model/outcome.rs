@@ -114,6 +114,19 @@ impl fmt::Display for Outcome {
     }
 }
 
+// === impl ProbeError ===
+
+impl ProbeError {
+    /// A run was cut off, and cannot be taken up again because of `why`.
+    #[must_use]
+    pub fn interrupted(why: &str) -> Self {
+        Self {
+            reason: "interrupted".to_owned(),
+            message: format!("hopclock was stopped during the run, and {why}"),
+        }
+    }
+}
+
 // === impl SloVerdict ===
 
 impl SloVerdict {

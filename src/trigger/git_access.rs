@@ -2,12 +2,16 @@
 //! environment, or in Flux's own objects and Secrets.
 
 use crate::model::{GroupKind, ObjectName, ProbeError, Secret, Subject};
-use crate::remote::git::{Credentials, SshKey};
+use crate::remote::git::{Credentials, GitRemote, GitRemoteOptions, SshKey};
 use crate::trigger::{GitCommitConfig, SecretSource, Site, is_over_ssh};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
+use std::time::Duration;
+
+/// How long one request to a git host may take.
+const GIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Credentials of a git host: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -50,6 +54,33 @@ pub(super) struct Access {
     pub(super) ca: Option<Vec<u8>>,
 }
 
+/// What a GitRepository need not say, because the scenario does.
+#[derive(Clone, Copy, Default)]
+struct Given<'a> {
+    branch: Option<&'a str>,
+    credentials: bool,
+    ca: bool,
+}
+
+// === impl Access ===
+
+impl Access {
+    /// Opens it. Asks nothing of the host.
+    pub(super) async fn open(self, site: &dyn Site) -> Result<GitRemote, ProbeError> {
+        let options = GitRemoteOptions {
+            url: self.url,
+            branch: self.branch,
+            credentials: self.credentials,
+            ca: self.ca,
+            cache_dir: site.cache_dir().to_owned(),
+            timeout: GIT_TIMEOUT,
+            clients: site.clients(),
+        };
+        let remote = GitRemote::open(options, site.clock()).await;
+        remote.map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })
+    }
+}
+
 // === impl GitAuth ===
 
 impl GitAuth {
@@ -64,13 +95,34 @@ impl GitAuth {
     }
 }
 
+/// Opens a branch of the repository that a GitRepository fetches, with what Flux itself proves
+/// itself with. Asks nothing of the host.
+///
+/// # Errors
+/// If the address or the credentials are none that can be used.
+pub async fn open_branch(
+    site: &dyn Site,
+    repository: &ObjectName,
+    branch: &str,
+) -> Result<GitRemote, ProbeError> {
+    let given = Given { branch: Some(branch), ..Given::default() };
+    of_source(site, repository, given).await?.open(site).await
+}
+
 /// Finds out where a scenario pushes to.
 pub(super) async fn resolve(
     site: &dyn Site,
     config: &GitCommitConfig,
 ) -> Result<Access, ProbeError> {
     let mut access = match &config.source {
-        Some(source) => of_source(site, source, config).await?,
+        Some(source) => {
+            let given = Given {
+                branch: config.branch.as_deref(),
+                credentials: config.push_auth.is_some(),
+                ca: config.ca_file.is_some(),
+            };
+            of_source(site, source, given).await?
+        }
         None => Access {
             url: config.url.clone().unwrap_or_default(),
             branch: config.branch.clone().unwrap_or_else(|| "main".to_owned()),
@@ -94,13 +146,13 @@ pub(super) async fn resolve(
 async fn of_source(
     site: &dyn Site,
     source: &ObjectName,
-    config: &GitCommitConfig,
+    given: Given<'_>,
 ) -> Result<Access, ProbeError> {
     let subject = Subject::local(GroupKind::git_repository(), &source.namespace, &source.name);
     let object = site.object(&subject).await?;
     let spec = &object["spec"];
-    let branch = match &config.branch {
-        Some(branch) => branch.clone(),
+    let branch = match given.branch {
+        Some(branch) => branch.to_owned(),
         None => site.branch_of(&subject, &object)?,
     };
     let url = spec["url"].as_str().unwrap_or_default();
@@ -114,14 +166,14 @@ async fn of_source(
             ),
         ));
     }
-    if config.push_auth.is_none() {
+    if !given.credentials {
         refuse_provider(&subject, spec)?;
     }
     let secret =
         spec["secretRef"]["name"].as_str().map(|it| ObjectName::new(&source.namespace, it));
     let (credentials, ca) = match &secret {
-        Some(secret) if config.push_auth.is_some() => {
-            (Credentials::None, ca_of_secret(site, secret, config).await)
+        Some(secret) if given.credentials => {
+            (Credentials::None, ca_of_secret(site, secret, given).await)
         }
         Some(secret) => of_secret(site, secret, is_over_ssh(url)).await?,
         None => (Credentials::None, None),
@@ -196,12 +248,8 @@ async fn of_secret(
 
 /// The authority of the host, which the push needs as well as Flux does. We may have no right to
 /// read Flux's Secret, and most hosts need none of their own: then there is none.
-async fn ca_of_secret(
-    site: &dyn Site,
-    name: &ObjectName,
-    config: &GitCommitConfig,
-) -> Option<Vec<u8>> {
-    if config.ca_file.is_some() {
+async fn ca_of_secret(site: &dyn Site, name: &ObjectName, given: Given<'_>) -> Option<Vec<u8>> {
+    if given.ca {
         return None;
     }
     let secret = site.secret(name).await;

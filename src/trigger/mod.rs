@@ -6,22 +6,27 @@
 
 mod git_access;
 mod git_commit;
+mod image_tag;
+mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, Landing, Moment, ProbeError, Revision, RevisionSort, Survey, When,
+    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
+    When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
-pub use git_access::GitAuth;
+pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
+pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
+pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
 
@@ -51,6 +56,8 @@ pub struct Built {
 pub enum Destination {
     /// To a branch, signed by this key if there is one.
     Branch(Box<Landing>, Option<Signer>),
+    /// To an image repository, for a policy to choose.
+    Image(ImageLanding),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -96,6 +103,23 @@ pub trait Trigger: Send + Sync {
     /// an image if its tree holds our tag; a tag or digest that a policy chose instead means that
     /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
+
+    /// Takes away what earlier runs have left on the remote, after a run. `sights` are texts that
+    /// may name what is still used, beside what the remote itself tells.
+    async fn tidy(&self, _sights: &[String]) -> Tidied {
+        Tidied::default()
+    }
+}
+
+/// What tidying up came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tidied {
+    /// How much was taken away.
+    pub removed: u32,
+    /// How much stays that should go (rule S6).
+    pub left: u32,
+    /// Why, in a sentence.
+    pub why: Option<String>,
 }
 
 /// A change that is on its remote.
@@ -115,6 +139,10 @@ pub struct Published {
 pub enum TriggerConfig {
     /// Pushes a commit that rewrites one file.
     GitCommit(Box<GitCommitConfig>),
+    /// Pushes an image tag that an ImagePolicy will choose.
+    ImageTag(Box<ImageTagConfig>),
+    /// Pushes a new image under the tag that an ImagePolicy chooses already.
+    ImageDigest(Box<ImageDigestConfig>),
 }
 
 /// A change that could not be made.
@@ -135,6 +163,8 @@ impl TriggerConfig {
     pub fn kind(&self) -> &dyn Kind {
         match self {
             Self::GitCommit(config) => &**config,
+            Self::ImageTag(config) => &**config,
+            Self::ImageDigest(config) => &**config,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a trigger is built from: the port to whoever knows the cluster and the machine.
 
-use crate::model::{Clock, ObjectName, ProbeError, Secret, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Secret, Subject};
 use crate::remote::Clients;
+use crate::remote::git::GitRemote;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -36,6 +37,13 @@ pub trait Site: Send + Sync {
 
     /// An object of the cluster.
     async fn object(&self, subject: &Subject) -> Result<Value, ProbeError>;
+
+    /// All objects of a kind in a namespace.
+    async fn all(&self, kind: &GroupKind, namespace: &str) -> Result<Vec<Value>, ProbeError>;
+
+    /// A branch of the repository that a GitRepository fetches, named as
+    /// [`GitBranch`](crate::model::GitBranch) does. All who ask for the same branch share it.
+    async fn branch(&self, branch: &Subject) -> Result<GitRemote, ProbeError>;
 
     /// A Secret of the cluster.
     async fn secret(&self, name: &ObjectName) -> Result<Secret, ProbeError>;

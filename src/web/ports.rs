@@ -104,7 +104,7 @@ pub enum Refused {
         since: Timestamp,
     },
     /// The scenario is paused.
-    #[error("it is paused ({why}): resume it first")]
+    #[error("it is paused ({why}): ask again afterwards")]
     Paused {
         /// By what, in a few words.
         why: String,

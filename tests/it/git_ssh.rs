@@ -25,11 +25,16 @@ async fn a_canary_is_fetched_and_pushed_with_every_type_of_key() {
 }
 
 #[tokio::test]
-async fn a_host_is_known_by_every_type_of_key_even_if_it_prefers_another() {
+async fn every_type_of_key_pushes_to_a_host_that_is_known_by_any_type_even_if_it_prefers_another() {
     let Some(host) = SshHost::start(&KINDS) else { return };
-    let key = host.client_key("ed25519");
-    for (number, kind) in KINDS.into_iter().enumerate() {
-        host.push(host.options(&key, &host.known_hosts(kind)), &number.to_string()).await;
+    for client in KINDS {
+        let key = host.client_key(client);
+        for kind in KINDS {
+            let canary = format!("{client} {kind}");
+            host.push(host.options(&key, &host.known_hosts(kind)), &canary).await;
+            let file = git(&host.repository(), &["show", "main:canary/configmap.yaml"]);
+            assert_eq!(file, format!("canary: {canary}"));
+        }
     }
 }
 

@@ -41,6 +41,12 @@ pub(crate) struct World {
     pub(crate) delay: Mutex<Duration>,
     /// How often something was pushed.
     pub(crate) pushes: Mutex<Vec<(String, CanaryId)>>,
+    /// Why the remote cannot be asked what it has, if so.
+    pub(crate) unreachable: Mutex<Option<String>>,
+    /// Whether pushes are a fault of the program.
+    pub(crate) faulty: AtomicBool,
+    /// Whether a push is never acknowledged.
+    pub(crate) mute: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -68,6 +74,8 @@ pub(crate) struct Counts(Mutex<BTreeMap<String, BTreeMap<String, u64>>>);
 /// A scenario of the world.
 pub(crate) struct Lane {
     pub(crate) name: String,
+    /// Where it pushes to.
+    pub(crate) remote: String,
     pub(crate) deadline: Duration,
     pub(crate) world: Arc<World>,
     pub(crate) clock: Arc<SimClock>,
@@ -75,17 +83,20 @@ pub(crate) struct Lane {
     pub(crate) broken: Arc<Mutex<Option<String>>>,
     /// How long it takes to make one.
     pub(crate) takes: Duration,
+    /// The longest interval on its path.
+    pub(crate) longest_poll: Option<Duration>,
 }
 
 struct Hand {
     name: String,
+    lane: String,
     world: Arc<World>,
     clock: Arc<SimClock>,
     canary: Mutex<Option<CanaryId>>,
 }
 
 struct Eyes {
-    name: String,
+    lane: String,
     world: Arc<World>,
     clock: Arc<SimClock>,
 }
@@ -133,9 +144,14 @@ impl World {
         Arc::new(Self { delay: Mutex::new(delay), ..Self::default() })
     }
 
-    fn live(&self, name: &str, wall: Timestamp) -> Option<CanaryId> {
+    /// The remotes are as they were before anything was pushed.
+    pub(crate) fn lose_pushes(&self) {
+        self.lanes.lock().unwrap().clear();
+    }
+
+    fn live(&self, lane: &str, wall: Timestamp) -> Option<CanaryId> {
         let lanes = self.lanes.lock().unwrap();
-        lanes.get(name).filter(|it| it.live_from <= wall).map(|it| it.canary.clone())
+        lanes.get(lane).filter(|it| it.live_from <= wall).map(|it| it.canary.clone())
     }
 }
 
@@ -155,12 +171,12 @@ impl Store for MemoryStore {
         }
         {
             let mut accounts = self.0.accounts.lock().unwrap();
+            batch.forgotten.iter().for_each(|it| drop(accounts.remove(it)));
             for (name, account) in &batch.accounts {
                 // As a real store would: what cannot be written cannot be kept.
                 let text = serde_json::to_string(account).unwrap();
                 accounts.insert(name.clone(), serde_json::from_str(&text).unwrap());
             }
-            batch.forgotten.iter().for_each(|it| drop(accounts.remove(it)));
             self.0.runs.lock().unwrap().extend(batch.runs.iter().cloned());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -234,11 +250,13 @@ impl Assembly for Lane {
         let (name, world, clock) = (&self.name, &self.world, &self.clock);
         let trigger = Hand {
             name: name.clone(),
+            lane: self.remote.clone(),
             world: world.clone(),
             clock: clock.clone(),
             canary: Mutex::default(),
         };
-        let watches = Eyes { name: name.clone(), world: world.clone(), clock: clock.clone() };
+        let lane = self.remote.clone();
+        let watches = Eyes { lane: lane.clone(), world: world.clone(), clock: clock.clone() };
         let live = GroupKind::new("", "ConfigMap");
         let hop = PlannedHop {
             name: "live".to_owned(),
@@ -264,7 +282,7 @@ impl Assembly for Lane {
             watches: Arc::new(watches),
             instance: "test".to_owned(),
         };
-        Ok(Assembled { job, lane: name.clone(), longest_poll: Some(Duration::from_secs(60)) })
+        Ok(Assembled { job, lane, longest_poll: self.longest_poll })
     }
 
     fn unassembled(&self, error: ProbeError, started: Timestamp) -> RunRecord {
@@ -299,7 +317,7 @@ impl Trigger for Hand {
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
-        Ok(self.world.lanes.lock().unwrap().get(&self.name).map(|it| it.canary.clone()))
+        Ok(self.world.lanes.lock().unwrap().get(&self.lane).map(|it| it.canary.clone()))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
@@ -310,12 +328,16 @@ impl Trigger for Hand {
     async fn publish(&self, _: &(dyn Fn(Vec<Revision>) + Send + Sync)) -> Result<Published, Error> {
         let sent = self.clock.now();
         tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!self.world.faulty.load(Ordering::SeqCst), "a fault that the test asks for");
         let canary = self.canary.lock().unwrap().clone().unwrap();
         let delay = *self.world.delay.lock().unwrap();
         let live_from = self.clock.truth() + delay;
         self.world.pushes.lock().unwrap().push((self.name.clone(), canary.clone()));
         let pushed = Pushed { canary, live_from };
-        self.world.lanes.lock().unwrap().insert(self.name.clone(), pushed);
+        self.world.lanes.lock().unwrap().insert(self.lane.clone(), pushed);
+        if self.world.mute.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
         Ok(Published { sent, zero: When::at(self.clock.now()), attempts: 1 })
     }
@@ -325,6 +347,9 @@ impl Trigger for Hand {
         canary: &CanaryId,
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error> {
+        if let Some(message) = self.world.unreachable.lock().unwrap().clone() {
+            return Err(Error { reason: "unreachable", message });
+        }
         let latest = self.latest().await?;
         Ok((latest.as_ref() == Some(canary)).then(|| revisions.to_vec()))
     }
@@ -339,9 +364,9 @@ impl Trigger for Hand {
 #[async_trait::async_trait]
 impl Watches for Eyes {
     async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError> {
-        let shown = self.world.live(&self.name, self.clock.truth());
+        let shown = self.world.live(&self.lane, self.clock.truth());
         let eyes =
-            Eyes { name: self.name.clone(), world: self.world.clone(), clock: self.clock.clone() };
+            Eyes { lane: self.lane.clone(), world: self.world.clone(), clock: self.clock.clone() };
         let mut looking =
             Looking { subjects: subjects.to_vec(), first: VecDeque::new(), shown, eyes };
         looking.first = looking.show(Arrival::First);
@@ -369,7 +394,7 @@ impl Watching for Looking {
             if let Some(seen) = self.first.pop_front() {
                 return Ok(seen);
             }
-            let live = self.eyes.world.live(&self.eyes.name, self.eyes.clock.truth());
+            let live = self.eyes.world.live(&self.eyes.lane, self.eyes.clock.truth());
             if live == self.shown {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             } else {
@@ -412,18 +437,19 @@ pub(crate) async fn start(
     for (name, account) in &accounts {
         counts.restore(name, &account.totals).unwrap();
     }
-    let recorder = Recorder::start(Box::new(own), counts.clone(), accounts.clone(), clock.clone());
+    let names = accounts.keys().cloned().collect();
+    let recorder = Recorder::start(Box::new(own), counts.clone(), accounts, clock.clone());
+    let accounts = recorder.adopt(names).await;
     let around = Surroundings {
         clock: clock.clone(),
         journal: Arc::new(recorder.clone()),
         observer: Arc::new(recorder.clone()),
     };
-    let forget = recorder.clone();
     let setting = Setting {
         around,
         lanes: Arc::new(LocalLanes::default()),
         seed: "test".to_owned(),
-        gone: Arc::new(move |it| forget.forget(it)),
+        keeper: Arc::new(recorder.clone()),
     };
     Process { service: Service::new(setting), recorder, accounts }
 }

@@ -2,8 +2,8 @@
 //!
 //! Every process lives in a runtime that was made with `start_paused(true)`.
 
-use crate::service::{Inside, Outside};
 use crate::service_kit::{START, assert_accounted, entry};
+use crate::service_stage::{Inside, Outside};
 use hopclock::engine::Entry;
 use hopclock::model::{Calendar, Missed, Outcome, ProbeError, Ticks, zone};
 use jiff::{SignedDuration, Timestamp};

@@ -27,8 +27,8 @@ const ALL: [&str; 12] = [
 ];
 
 /// What of the engine those may use who write down what it emits.
-const PORTS: [&str; 7] =
-    ["Batch", "Journal", "Stamped", "Store", "StoreError", "Totals", "Unwritten"];
+const PORTS: [&str; 8] =
+    ["Batch", "Journal", "Keeper", "Stamped", "Store", "StoreError", "Totals", "Unwritten"];
 
 #[test]
 fn layers_use_only_what_the_table_allows() {

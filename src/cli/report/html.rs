@@ -26,12 +26,16 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; vertical-align: top; }
 th { font-weight: 600; color: var(--dim); } th:first-child, td:first-child, .text { text-align: left; }
+th:first-child, td:first-child { padding-left: 0; } th:first-child { width: 14rem; }
+.notes { margin-top: 2rem; padding-top: .75rem; border-top: 1px solid var(--line); }
+code { font-family: ui-monospace, monospace; }
 td small { display: block; white-space: normal; min-width: 9rem; }
 svg { display: block; width: 12.5rem; height: 1rem; margin-top: .2rem; }
 .half { fill: var(--half); } .most { fill: var(--most); }
 ul { list-style: none; margin: .75rem 0 0; padding: 0; } li { padding: .2rem 0; }
 .worse { color: var(--worse); } .better { color: var(--better); }
-@media (max-width: 40rem) { svg { width: 7rem; } th, td { padding: .3rem .4rem; } }
+@media (max-width: 40rem) { svg { width: 7rem; } th, td { padding: .3rem .4rem; }
+  th:first-child { width: auto; } }
 ";
 
 /// Draws a report.
@@ -52,7 +56,7 @@ pub(super) fn draw(report: &Report) -> String {
                 @for line in words::periods(report) { p { (line) } }
                 @if report.scenarios.is_empty() { p { (words::NOTHING) } }
                 @for it in &report.scenarios { (scenario(it)) }
-                @if !report.scenarios.is_empty() { p { small { (words::HOW) } } }
+                @if !report.scenarios.is_empty() { p.notes { small { (notes()) } } }
             }
         }
     };
@@ -94,12 +98,21 @@ fn line(row: &Row, longest: f64) -> Markup {
     html! {
         tr {
             @for (at, cell) in cells.iter().enumerate() {
-                td.text[at == 8] {
+                td.text[at == 8].dim[cell == "-"] {
                     (cell)
                     @if at == 0 && !remarks.is_empty() { small { (remarks) } }
                 }
                 @if at == 0 { td.text { (bar(&row.measured, longest)) } }
             }
+        }
+    }
+}
+
+/// How to read the tables.
+fn notes() -> Markup {
+    html! {
+        @for (at, part) in words::HOW.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

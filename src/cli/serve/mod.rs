@@ -3,6 +3,7 @@
 //! Its page is up before anything else, so that what keeps it from working can be read there. The
 //! cluster and the store are waited for; whatever the folder says is taken up as it changes.
 
+mod absent;
 mod assembly;
 mod ends;
 mod folder;

@@ -157,7 +157,8 @@ fn of_scenario(name: &str, status: &Status) -> Check {
         let _ = write!(text, "; the last run ended at {:.0}: {}", last.ended, last.text);
     }
     let trouble = status.problem.as_ref().or(status.warning.as_ref());
-    if let Some(trouble) = trouble {
+    // What the last run could not do may be what keeps the next one from beginning.
+    if let Some(trouble) = trouble.filter(|it| !text.contains(it.as_str())) {
         let _ = write!(text, "; {trouble}");
     }
     let state = if trouble.is_some() { CheckState::Warning } else { CheckState::Ok };
@@ -170,4 +171,31 @@ fn counted(scenarios: usize) -> String {
 
 fn check(name: &str, state: CheckState, detail: String) -> Check {
     Check { name: name.to_owned(), state, detail }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::LastRun;
+
+    #[test]
+    fn what_keeps_runs_from_beginning_is_said_once() {
+        let why = "the Secret `a/b` is not there";
+        let last = LastRun {
+            ended: "2026-03-02T08:00:00Z".parse().unwrap(),
+            outcome: "probe_error",
+            text: format!("we could not measure: {why}"),
+        };
+        let mut status = Status {
+            activity: Activity::Waiting,
+            problem: Some(why.to_owned()),
+            ..Status::default()
+        };
+        let first = of_scenario("a", &status);
+        assert_eq!(first.detail, format!("runs when it is asked to; {why}"));
+        status.last = Some(last);
+        let check = of_scenario("a", &status);
+        assert_eq!(check.detail.matches(why).count(), 1, "{}", check.detail);
+        assert_eq!(check.state, CheckState::Warning);
+    }
 }

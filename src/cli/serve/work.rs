@@ -3,6 +3,7 @@
 use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
 use crate::cli::serve::AGAIN;
+use crate::cli::serve::absent::Absent;
 use crate::cli::serve::assembly::ScenarioAssembly;
 use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
@@ -16,7 +17,7 @@ use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surround
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
 use crate::model::{Account, Clock};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -56,8 +57,9 @@ struct Crew {
     workshop: Workshop,
     recorder: Recorder,
     service: Arc<Service>,
-    /// Accounts of scenarios that did not run yet.
-    accounts: BTreeMap<String, Account>,
+    absent: Absent,
+    /// The scenarios of the folder, if the last look at it is sure of them.
+    certain: Option<BTreeSet<String>>,
     /// Ends when it is dropped.
     echo: Option<Echo>,
 }
@@ -121,6 +123,7 @@ impl Work<'_> {
                         self.standing.look(&look);
                         self.take_up(crew, &look).await;
                     }
+                    self.forget(crew);
                 }
             }
         }
@@ -149,20 +152,27 @@ impl Work<'_> {
                 Err(error) => self.wait(error.message).await,
             }
         };
+        // To go on from nothing would overwrite what another version can read.
+        for (scenario, account) in &accounts {
+            Metrics::check(scenario, &account.totals).map_err(|error| StoreError {
+                reason: "totals",
+                message: format!("{error} (it is kept in {})", self.place.state),
+            })?;
+        }
         self.metrics.declare_state(&[]);
-        let recorder =
-            Recorder::start(store, self.metrics.clone(), accounts.clone(), self.clock.clone());
+        let mut absent = Absent::default();
+        absent.know(accounts.keys());
+        let recorder = Recorder::start(store, self.metrics.clone(), accounts, self.clock.clone());
         let around = Surroundings {
             clock: self.clock.clone(),
             journal: Arc::new(recorder.clone()),
             observer: Arc::new(Ends::new(Arc::new(recorder.clone()))),
         };
-        let forget = recorder.clone();
         let setting = Setting {
             around,
             lanes: self.place.lanes(&workshop.cluster),
             seed: arguments.instance.instance.clone(),
-            gone: Arc::new(move |it| forget.forget(it)),
+            keeper: Arc::new(recorder.clone()),
         };
         let service = Arc::new(Service::new(setting));
         let echo = self.place.namespace.as_ref().map(|namespace| {
@@ -175,7 +185,7 @@ impl Work<'_> {
             let metrics = self.metrics.clone();
             workshop.cluster.start_echo(&options, move |took| metrics.observe_echo("", took))
         });
-        Ok(Crew { workshop, recorder, service, accounts, echo })
+        Ok(Crew { workshop, recorder, service, absent, certain: None, echo })
     }
 
     async fn open_store(
@@ -195,16 +205,29 @@ impl Work<'_> {
         tokio::time::sleep(AGAIN).await;
     }
 
+    /// Forgets scenarios that have been gone for long.
+    fn forget(&self, crew: &mut Crew) {
+        let Some(certain) = &crew.certain else { return crew.absent.doubt() };
+        // One that is gone may still have a run under way.
+        let present = crew.service.statuses().into_keys().chain(certain.iter().cloned()).collect();
+        for it in crew.absent.look(&present, self.clock.now()) {
+            tracing::info!("scenario `{it}` is gone for good: what was counted of it is forgotten");
+            crew.recorder.forget(&it);
+        }
+    }
+
     /// Makes the scenarios those of the folder.
     async fn take_up(&self, crew: &mut Crew, look: &Look) {
         if !look.problems.is_empty() {
             tracing::error!("some scenarios are broken; what was right runs on\n{}", look.problems);
         }
-        // Whatever was forgotten before is so now, and does not take new series along.
-        crew.recorder.flush().await;
+        let names: BTreeSet<String> = look.scenarios.keys().cloned().collect();
+        // Nobody of these can leave from here on, so no series go that are declared now.
+        let new = crew.service.keep(&names);
+        let accounts = crew.recorder.adopt(new).await;
         for (name, good) in &look.scenarios {
             let series = metrics::series(&good.scenario);
-            match crew.accounts.get(name) {
+            match accounts.get(name) {
                 Some(account) => {
                     if let Err(error) = self.metrics.declare_with(&series, &account.totals) {
                         tracing::error!("{error}; they begin anew");
@@ -214,13 +237,12 @@ impl Work<'_> {
             }
         }
         let entries = look.scenarios.values().map(|it| entry(&crew.workshop, it)).collect();
-        crew.service.replace(entries, &crew.accounts);
+        crew.service.replace(entries, &accounts);
+        crew.absent.know(&names);
         let whole = look.problems.is_empty();
-        // A broken file may be the home of an account that nothing else knows.
-        for name in crew.accounts.keys().filter(|it| whole && !look.scenarios.contains_key(*it)) {
-            crew.recorder.forget(name);
-        }
-        crew.accounts.retain(|it, _| !whole && !look.scenarios.contains_key(it));
+        // A broken file may be the home of an account that nothing else knows, and an empty folder
+        // is more often a mount that comes late than the end of all scenarios.
+        crew.certain = Some(names).filter(|it| whole && !it.is_empty());
         let count = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
         let counts = ScenarioCounts {
             active: count(look.scenarios.len().saturating_sub(look.stale.len())),

@@ -5,6 +5,7 @@
 mod git_commit;
 mod graph;
 mod hops;
+mod image_tag;
 mod schedule;
 mod signing;
 mod times;
@@ -43,8 +44,15 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         findings.value(&[Key("name")], mistake);
     }
     times::check(file, &mut findings);
-    let TriggerConfig::GitCommit(trigger) = &file.trigger;
-    git_commit::check(trigger, &file.hops, &mut findings);
+    match &file.trigger {
+        TriggerConfig::GitCommit(trigger) => {
+            git_commit::check(trigger, &file.hops, &mut findings);
+        }
+        TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
+        TriggerConfig::ImageDigest(trigger) => {
+            image_tag::check_digest(trigger, &file.hops, &mut findings);
+        }
+    }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);

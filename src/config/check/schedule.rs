@@ -63,8 +63,8 @@ fn period(file: &ScenarioFile, schedule: &ScheduleFile, findings: &mut Findings<
         let jitter = [Key("schedule"), Key("jitter")];
         findings.value(&jitter, Mistake::JitterNotBelowPeriod { sum, period });
     }
-    let TriggerConfig::GitCommit(trigger) = &file.trigger;
-    if trigger.shared && !period.0.is_zero() && period < SHORTEST_SHARED {
+    let shared = matches!(&file.trigger, TriggerConfig::GitCommit(it) if it.shared);
+    if shared && !period.0.is_zero() && period < SHORTEST_SHARED {
         findings.value(&way, Mistake::PeriodTooShortForShared { period });
     }
 }

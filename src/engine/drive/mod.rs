@@ -24,6 +24,9 @@ pub use resume::{interrupted, resume_run};
 /// Longest time that the proof of the watches may take (rule O2).
 const PROOF: Duration = Duration::from_secs(5);
 
+/// Longest time that is spent on tidying up after a run.
+const TIDYING: Duration = Duration::from_secs(20);
+
 /// One run, ready to go.
 pub struct Job {
     /// What it waits for.
@@ -110,7 +113,12 @@ pub async fn run_until(
         let effects = drive.run.broken(error, around.clock.now());
         drive.carry_out(effects);
     }
-    drive.conclude(wall).await
+    let record = drive.conclude(wall).await;
+    if record.push.is_some() && !matches!(record.outcome, Outcome::ProbeError(_)) {
+        // The lane is still ours. What does not get done in time is done after the next run.
+        let _ = tokio::time::timeout(TIDYING, job.trigger.tidy(&[])).await;
+    }
+    record
 }
 
 /// Comes true when a run is to end early, and says why. Not to be polled after that.

@@ -11,12 +11,13 @@ use crate::model::{
     RunRecord, Seen, State, Underway, When,
 };
 use futures_util::stream::FuturesUnordered;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How far a clock may go back without having been set: synchronisation does that.
-const SLEW: SignedDuration = SignedDuration::from_secs(2);
+/// How long to wait before what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Goes on with a run that an earlier process left behind, to its end or until `stop` says why
 /// not. The record says what both have measured.
@@ -47,16 +48,13 @@ pub async fn resume_run(
 /// The error of a run that was cut off, and cannot be taken up again because of `why`.
 #[must_use]
 pub fn interrupted(why: &str) -> ProbeError {
-    ProbeError {
-        reason: "interrupted".to_owned(),
-        message: format!("hopclock was stopped during the run, and {why}"),
-    }
+    ProbeError::interrupted(why)
 }
 
 /// The moment of a wall time, as far as the two clocks agree.
 fn moment_of(clock: &dyn Clock, wall: Timestamp) -> Moment {
     let (now, ago) = (clock.now(), clock.wall().duration_since(wall));
-    match std::time::Duration::try_from(ago) {
+    match Duration::try_from(ago) {
         Ok(ago) => Moment(now.0.saturating_sub(ago)),
         // The wall clock was set back meanwhile.
         Err(_) => now,
@@ -70,22 +68,23 @@ impl Drive<'_> {
         let Some(publishing) = &underway.publishing else {
             return Err(interrupted("nothing had been pushed yet"));
         };
-        let last = underway.log.last().map_or(publishing.since, |it| it.at).max(publishing.since);
-        if self.around.clock.wall().duration_until(last) > SLEW {
-            // How long ago anything was, nobody knows now.
-            return Err(interrupted("the wall clock was set back meanwhile"));
-        }
-        let left = self.left_behind(underway, publishing, stop).await?;
-        if self.now() >= left.zero.latest + self.job.plan.deadline {
+        let end = moment_of(&*self.around.clock, publishing.since) + self.job.plan.deadline;
+        let left = self.left_behind(underway, publishing, end, stop).await?;
+        let known = underway.log.last().map_or(publishing.since, |it| it.at);
+        let known = moment_of(&*self.around.clock, known).max(left.began);
+        let end = left.zero.latest + self.job.plan.deadline;
+        // What was measured is kept, whatever comes now.
+        self.run.resume(left);
+        if self.now() >= end {
             return Err(interrupted("its deadline had passed before hopclock was back"));
         }
-        let known = moment_of(&*self.around.clock, last).max(left.began);
         let scenario = self.job.plan.scenario.clone();
         let canary = self.run.change().canary().clone();
         self.tell(&Event::Publishing { scenario, canary });
-        self.run.resume(left);
         let subjects = self.job.plan.subjects();
-        let mut watching = unless_stopped(stop, self.job.watches.open(&subjects)).await?;
+        let clock = &*self.around.clock;
+        let watches = &self.job.watches;
+        let mut watching = persist(clock, end, stop, || watches.open(&subjects)).await?;
         while let Some(seen) = watching.ready() {
             self.take(&since(known, &seen?));
         }
@@ -97,13 +96,18 @@ impl Drive<'_> {
         &mut self,
         underway: &Underway,
         publishing: &Publishing,
+        end: Moment,
         stop: &mut Stop<'_>,
     ) -> Result<LeftBehind, ProbeError> {
         let clock = &*self.around.clock;
         let canary = self.run.change().canary();
         let written = underway.published.as_ref();
         let revisions = written.map_or(&publishing.revisions, |it| &it.revisions);
-        let found = unless_stopped(stop, self.job.trigger.recover(canary, revisions)).await;
+        let recover = || self.job.trigger.recover(canary, revisions);
+        let found = match written {
+            Some(_) => unless_stopped(stop, recover()).await,
+            None => persist(clock, end, stop, recover).await,
+        };
         let began = moment_of(clock, publishing.since);
         let (sent, zero, attempts, revisions) = match (written, found) {
             (Some(it), Ok(found)) => acknowledged(clock, it, found),
@@ -117,6 +121,35 @@ impl Drive<'_> {
         };
         let (reached, decided) = (underway.reached.clone(), underway.decided.clone());
         Ok(LeftBehind { revisions, began, sent, zero, attempts, reached, decided })
+    }
+}
+
+/// What comes of the work, which is tried again until it is too late for the run.
+async fn persist<T, E, F>(
+    clock: &dyn Clock,
+    end: Moment,
+    stop: &mut Stop<'_>,
+    work: impl Fn() -> F,
+) -> Result<T, ProbeError>
+where
+    E: Into<ProbeError>,
+    F: Future<Output = Result<T, E>>,
+{
+    loop {
+        let error = match unless_stopped(stop, async { Ok::<_, ProbeError>(work().await) }).await? {
+            Ok(it) => return Ok(it),
+            Err(error) => error.into(),
+        };
+        if clock.now() >= end {
+            let why = format!("it could not be taken up again: {}", error.message);
+            return Err(interrupted(&why));
+        }
+        tracing::warn!("a run that was cut off cannot go on yet: {}", error.message);
+        let pause = async {
+            tokio::time::sleep(AGAIN).await;
+            Ok::<_, ProbeError>(())
+        };
+        unless_stopped(stop, pause).await?;
     }
 }
 

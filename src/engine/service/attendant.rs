@@ -1,16 +1,26 @@
 //! Attends to one scenario: keeps its schedule, and has at most one run of it under way.
+//!
+//! It never waits for anything but its next tick: looks at the path and runs are tasks of their
+//! own, so that the schedule goes on whatever they take.
 
 use crate::engine::service::performance::{Asker, Outcome, Performance};
+use crate::engine::service::roll::Roll;
 use crate::engine::service::schedule::Schedule;
 use crate::engine::service::status::{Activity, Board, LastRun};
 use crate::engine::service::teller::Teller;
 use crate::engine::service::{Assembled, Ending, Entry, Refusal, Setting};
-use crate::model::{Account, Event, Missed, ProbeError, Timetable, Underway};
+use crate::model::{Account, Event, Missed, Moment, Origin, ProbeError, Timetable, Underway};
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+
+/// How long it is said that a lane is in use, of which nobody knows when it is free again.
+const PASSING: Duration = Duration::from_secs(60);
+
+/// How long the first tick waits for the path to be looked at, which may change its delay.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// What an attendant is told.
 pub(super) enum Command {
@@ -18,8 +28,10 @@ pub(super) enum Command {
     Request(Asker),
     /// The scenario has changed.
     Change(Box<Entry>),
-    /// The scenario is gone: end with the run that is under way.
+    /// The scenario is gone: leave once the run that is under way has ended.
     Retire,
+    /// The scenario is back: do not leave.
+    Stay,
     /// The service ends: begin no run any more.
     Close,
 }
@@ -29,16 +41,25 @@ pub(super) struct Attendant {
     entry: Entry,
     setting: Setting,
     board: Board,
+    roll: Roll,
     teller: Teller,
     ending: watch::Receiver<Ending>,
     schedule: Schedule,
     /// Runs that an earlier process left behind, the oldest first.
     left: VecDeque<(Timestamp, Underway)>,
-    /// The first look at the path, while it lasts.
-    looking: Option<JoinHandle<Result<Assembled, ProbeError>>>,
+    /// The look at the path, while it lasts.
+    looking: Option<Looking>,
     running: Option<Running>,
     longest_poll: Option<Duration>,
     warned: bool,
+    /// Since when a problem is said that passes by itself.
+    passing: Option<Moment>,
+}
+
+/// A look at the path, and when it began.
+struct Looking {
+    since: Moment,
+    work: JoinHandle<Result<Assembled, ProbeError>>,
 }
 
 /// A run under way.
@@ -59,10 +80,10 @@ enum Wake {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
     On,
-    /// It ends once its run has; whether the scenario is then gone for good.
-    Last {
-        gone: bool,
-    },
+    /// The scenario is gone: it leaves after its last run.
+    Leaving,
+    /// The service ends: it ends after the run under way.
+    Closing,
 }
 
 // === impl Attendant ===
@@ -73,47 +94,53 @@ impl Attendant {
         account: &Account,
         setting: Setting,
         board: Board,
+        roll: Roll,
         ending: watch::Receiver<Ending>,
     ) -> Self {
         let left = account.ledger.runs().map(|(due, run)| (due, run.clone())).collect();
         Self {
-            schedule: Schedule::from(account.position),
+            schedule: Schedule::from(account, &entry.scenario, &setting.seed),
             teller: Teller::new(setting.around.observer.clone()),
             entry,
             setting,
             board,
+            roll,
             ending,
             left,
             looking: None,
             running: None,
             longest_poll: None,
             warned: false,
+            passing: None,
         }
     }
 
     /// Attends until the service ends or the scenario is gone.
     pub(super) async fn attend(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
-        self.look_at_path();
         let mut life = Life::On;
+        self.follow_schedule(life);
+        self.look_at_path();
         loop {
-            if self.running.is_none() && life == Life::On {
+            if self.running.is_none() && life != Life::Closing {
                 self.resume_next();
             }
-            if let Life::Last { gone } = life
-                && self.running.is_none()
-            {
-                self.leave(gone);
+            if self.running.is_none() && life == Life::Closing {
                 return;
             }
-            if life == Life::On && self.looking.is_none() {
+            if self.running.is_none() && life == Life::Leaving {
+                let leave = || self.leave();
+                match self.roll.leave(&self.entry.scenario, &mut commands, leave) {
+                    Some(command) => self.obey(command, &mut life),
+                    None => return,
+                }
+                continue;
+            }
+            if life == Life::On && !self.waits_for_look() {
                 self.keep_schedule();
             }
             self.note();
             match self.wake(&mut commands, life).await {
-                Wake::Told(Some(Command::Request(asker))) => self.request(asker, life),
-                Wake::Told(Some(Command::Change(entry))) => self.change(*entry),
-                Wake::Told(Some(Command::Retire)) => life = Life::Last { gone: true },
-                Wake::Told(Some(Command::Close) | None) => life = Life::Last { gone: false },
+                Wake::Told(command) => self.obey(command.unwrap_or(Command::Close), &mut life),
                 Wake::Looked(looked) => self.looked(*looked),
                 Wake::Ended(outcome) => self.ended(*outcome),
                 Wake::Time => (),
@@ -122,22 +149,58 @@ impl Attendant {
     }
 
     async fn wake(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>, life: Life) -> Wake {
-        let wall = self.setting.around.clock.wall();
-        let sleep = self.schedule.sleep(wall);
-        let asleep = life == Life::On && self.looking.is_none() && self.entry.timetable.is_some();
+        let mut sleep = self.schedule.sleep(self.setting.around.clock.wall());
+        if self.waits_for_look() {
+            sleep = sleep.clamp(Duration::from_secs(1), FIRST_LOOK);
+        }
+        let asleep = life == Life::On && self.entry.timetable.is_some();
         tokio::select! {
             biased;
-            command = commands.recv(), if life == Life::On => Wake::Told(command),
+            command = commands.recv(), if life != Life::Closing => Wake::Told(command),
             outcome = work_of(&mut self.running) => Wake::Ended(Box::new(outcome)),
             looked = look_of(&mut self.looking) => Wake::Looked(Box::new(looked)),
             () = tokio::time::sleep(sleep), if asleep => Wake::Time,
         }
     }
 
+    fn obey(&mut self, command: Command, life: &mut Life) {
+        match command {
+            Command::Request(asker) => self.request(asker, *life),
+            Command::Change(entry) => self.change(*entry, *life),
+            Command::Retire => *life = Life::Leaving,
+            Command::Stay => *life = Life::On,
+            Command::Close => *life = Life::Closing,
+        }
+        if *life != Life::Closing {
+            self.follow_schedule(*life);
+        }
+    }
+
+    /// Follows the schedule as it is now; a scenario that is gone has none.
+    fn follow_schedule(&mut self, life: Life) {
+        let timetable = self.entry.timetable.as_ref().filter(|_| life == Life::On);
+        let wall = self.setting.around.clock.wall();
+        for event in self.schedule.follow(timetable, wall) {
+            self.say(event);
+        }
+    }
+
+    /// Whether the delay of the next tick depends on a look that will soon be over.
+    fn waits_for_look(&self) -> bool {
+        let Some(looking) = &self.looking else { return false };
+        let jitter = self.entry.timetable.as_ref().and_then(|it| it.jitter);
+        let took = self.setting.around.clock.now().since(looking.since);
+        jitter.is_none() && self.longest_poll.is_none() && took < FIRST_LOOK
+    }
+
     /// Looks at the path, so that what keeps runs from beginning is known before the first one.
     fn look_at_path(&mut self) {
+        if let Some(before) = self.looking.take() {
+            before.work.abort();
+        }
         let assembly = self.entry.assembly.clone();
-        self.looking = Some(tokio::spawn(async move { assembly.assemble().await }));
+        let work = tokio::spawn(async move { assembly.assemble().await });
+        self.looking = Some(Looking { since: self.setting.around.clock.now(), work });
     }
 
     fn looked(&mut self, looked: Result<Assembled, ProbeError>) {
@@ -190,12 +253,13 @@ impl Attendant {
         let clock = self.setting.around.clock.clone();
         let (wall, now) = (clock.wall(), clock.now());
         loop {
-            let events = self.schedule.look(&timetable, &self.setting.seed, jitter, wall, now);
+            let events = self.schedule.look(&timetable, jitter, wall, now);
             for event in events {
                 self.say(event);
             }
             let Some(waiting) = self.schedule.begin(wall) else { return };
-            let reason = match (timetable.is_paused(waiting.tick), &self.running) {
+            let paused = timetable.is_paused(waiting.tick).or_else(|| timetable.is_paused(wall));
+            let reason = match (paused, &self.running) {
                 (Some(_), _) => Some(Missed::Paused),
                 (None, Some(_)) => Some(Missed::Overlap),
                 (None, None) => None,
@@ -208,7 +272,7 @@ impl Attendant {
                 self.teller.open();
                 self.begin(waiting.tick, None);
             }
-            if let Some(event) = waiting.after(&self.entry.scenario) {
+            for event in self.schedule.after(&timetable, &waiting) {
                 self.say(event);
             }
         }
@@ -239,7 +303,8 @@ impl Attendant {
         let scenario = self.entry.scenario.clone();
         let paused = self.entry.timetable.as_ref().and_then(|it| it.is_paused(wall));
         let refusal = match (&self.running, paused) {
-            _ if life != Life::On => Refusal::Stopping,
+            _ if life == Life::Closing => Refusal::Stopping,
+            _ if life == Life::Leaving => Refusal::Unknown { scenario },
             (Some(running), _) => Refusal::Busy { scenario, since: running.due },
             (None, Some(until)) => Refusal::Paused { scenario, until },
             (None, None) => return self.begin(wall, Some(asker)),
@@ -248,20 +313,23 @@ impl Attendant {
         let _ = asker.send(Err(refusal));
     }
 
-    fn change(&mut self, entry: Entry) {
+    fn change(&mut self, entry: Entry, life: Life) {
+        // What was due before is accounted for by the schedule that it was due by.
+        if life == Life::On && !self.waits_for_look() {
+            self.keep_schedule();
+        }
         self.entry = entry;
         self.warned = false;
-        self.longest_poll = None;
         self.look_at_path();
     }
 
     fn ended(&mut self, outcome: Option<Outcome>) {
-        self.running = None;
+        let Some(Running { due, .. }) = self.running.take() else { return };
         let Some(Outcome { record, longest_poll, problem }) = outcome else {
-            tracing::error!(scenario = self.entry.scenario, "a run broke off: this is a fault");
-            self.teller.give_up();
-            return;
+            return self.broken_off(due);
         };
+        let passes = problem.is_some() && record.is_none();
+        self.passing = passes.then(|| self.setting.around.clock.now());
         self.know(longest_poll, problem);
         if let Some(record) = record {
             let ended = self.setting.around.clock.wall();
@@ -270,8 +338,24 @@ impl Attendant {
         }
     }
 
+    /// Accounts for a run that panicked.
+    fn broken_off(&self, due: Timestamp) {
+        let scenario = self.entry.scenario.clone();
+        tracing::error!(scenario, "a run broke off: this is a fault");
+        if self.teller.is_open() {
+            let fingerprint = self.entry.fingerprint.clone();
+            let origin = Origin::Schedule;
+            self.teller.account(&Event::Scheduled { scenario, due, origin, fingerprint });
+        }
+        self.setting.keeper.broken_off(&self.entry.scenario, due);
+    }
+
     /// Says what the scenario is at.
-    fn note(&self) {
+    fn note(&mut self) {
+        let now = self.setting.around.clock.now();
+        if self.passing.take_if(|it| now.since(*it) >= PASSING).is_some() {
+            self.board.note(&self.entry.scenario, |it| it.problem = None);
+        }
         let wall = self.setting.around.clock.wall();
         let paused = self.entry.timetable.as_ref().and_then(|it| it.is_paused(wall));
         let activity = match (&self.running, &self.looking, paused) {
@@ -287,20 +371,30 @@ impl Attendant {
         });
     }
 
-    fn leave(&self, gone: bool) {
-        if gone {
-            self.board.remove(&self.entry.scenario);
-            (self.setting.gone)(&self.entry.scenario);
-        }
+    fn leave(&self) {
+        self.board.remove(&self.entry.scenario);
+        self.setting.keeper.gone(&self.entry.scenario);
     }
 
     /// Tells what the schedule says, and logs it.
     fn say(&self, event: Event) {
         let scenario = &self.entry.scenario;
-        if let Event::Missed { count, .. } = &event {
+        if let Event::Missed { reason: Missed::Down, count, .. } = &event {
             tracing::warn!(scenario, count, "ticks passed while nobody was there: missed");
         }
         self.teller.tell(event);
+    }
+}
+
+impl Drop for Attendant {
+    /// Whatever it has begun ends with it.
+    fn drop(&mut self) {
+        if let Some(looking) = &self.looking {
+            looking.work.abort();
+        }
+        if let Some(running) = &self.running {
+            running.work.abort();
+        }
     }
 }
 
@@ -312,12 +406,10 @@ async fn work_of(running: &mut Option<Running>) -> Option<Outcome> {
     }
 }
 
-/// Waits for the first look at the path; for ever if nobody looks.
-async fn look_of(
-    looking: &mut Option<JoinHandle<Result<Assembled, ProbeError>>>,
-) -> Result<Assembled, ProbeError> {
-    let Some(look) = looking else { return std::future::pending().await };
-    look.await.unwrap_or_else(|_| {
+/// Waits for the look at the path; for ever if nobody looks.
+async fn look_of(looking: &mut Option<Looking>) -> Result<Assembled, ProbeError> {
+    let Some(looking) = looking else { return std::future::pending().await };
+    (&mut looking.work).await.unwrap_or_else(|_| {
         Err(ProbeError {
             reason: "fault".to_owned(),
             message: "looking at the path broke off: this is a fault of hopclock".to_owned(),

@@ -7,19 +7,20 @@
 mod attendant;
 mod lanes;
 mod performance;
+mod roll;
 mod schedule;
 mod status;
 mod teller;
 
 use crate::engine::drive::{Job, Surroundings};
 use crate::engine::service::attendant::{Attendant, Command};
+use crate::engine::service::roll::{Attended, Roll};
 use crate::model::{Account, ProbeError, RunRecord, Timetable};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 pub use lanes::{Grip, LaneError, Lanes, LocalLanes};
 pub use status::{Activity, LastRun, Status};
@@ -68,8 +69,17 @@ pub struct Setting {
     pub lanes: Arc<dyn Lanes>,
     /// Seed of phases and delays: the name of the installation.
     pub seed: String,
-    /// Told of a scenario that is gone, after its last run.
-    pub gone: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Who keeps the accounts.
+    pub keeper: Arc<dyn Keeper>,
+}
+
+/// Keeps the accounts, and is told what events do not say.
+pub trait Keeper: Send + Sync {
+    /// A scenario is gone, and its last run has ended. It may be put back later.
+    fn gone(&self, scenario: &str);
+
+    /// The run of a scenario that was due then broke off: it ends with what is known of it.
+    fn broken_off(&self, scenario: &str, due: Timestamp);
 }
 
 /// Why a run that somebody asked for does not begin.
@@ -134,16 +144,9 @@ pub enum Ending {
 /// Runs scenarios day and night. Dropping it ends its attendants and abandons their runs.
 pub struct Service {
     setting: Setting,
-    attendants: Mutex<BTreeMap<String, Attended>>,
+    roll: Roll,
     statuses: status::Board,
     ending: watch::Sender<Ending>,
-}
-
-/// An attendant at work.
-struct Attended {
-    fingerprint: String,
-    commands: mpsc::UnboundedSender<Command>,
-    work: JoinHandle<()>,
 }
 
 // === impl Service ===
@@ -152,39 +155,26 @@ impl Service {
     /// A service without scenarios.
     #[must_use]
     pub fn new(setting: Setting) -> Self {
-        let (attendants, statuses) = Default::default();
-        Self { setting, attendants, statuses, ending: watch::Sender::new(Ending::No) }
+        let (roll, statuses) = Default::default();
+        Self { setting, roll, statuses, ending: watch::Sender::new(Ending::No) }
+    }
+
+    /// Lets all scenarios but these disappear, each with its last run; one that was about to stays
+    /// now. Returns those of `scenarios` that are not here: what is known of them can be made ready
+    /// before [`Service::replace`], and nobody will take it away meanwhile.
+    #[must_use]
+    pub fn keep(&self, scenarios: &BTreeSet<String>) -> BTreeSet<String> {
+        self.roll.keep(scenarios)
     }
 
     /// Makes these the scenarios: new ones begin where their account ends, changed ones go on
     /// with the next tick, untouched ones hear nothing of it, and the others disappear with their
     /// last run. Must be called inside a tokio runtime.
     pub fn replace(&self, entries: Vec<Entry>, accounts: &BTreeMap<String, Account>) {
-        let mut attendants = self.attendants.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<String> = attendants
-            .keys()
-            .filter(|name| !entries.iter().any(|it| it.scenario == **name))
-            .cloned()
-            .collect();
-        for name in gone {
-            if let Some(attended) = attendants.remove(&name) {
-                attended.tell(Command::Retire);
-            }
-        }
-        for entry in entries {
-            match attendants.get_mut(&entry.scenario) {
-                Some(attended) if attended.fingerprint == entry.fingerprint => (),
-                Some(attended) => {
-                    attended.fingerprint.clone_from(&entry.fingerprint);
-                    attended.tell(Command::Change(Box::new(entry)));
-                }
-                None => {
-                    let new = Account::default();
-                    let account = accounts.get(&entry.scenario).unwrap_or(&new);
-                    attendants.insert(entry.scenario.clone(), self.attend(entry, account));
-                }
-            }
-        }
+        self.roll.keep(&entries.iter().map(|it| it.scenario.clone()).collect());
+        let new = Account::default();
+        let account = |entry: &Entry| accounts.get(&entry.scenario).unwrap_or(&new);
+        self.roll.take_up(entries, |it| self.attend(account(&it), it));
     }
 
     /// Begins a run that somebody asks for.
@@ -194,15 +184,11 @@ impl Service {
     /// The [`Refusal`], if it does not begin.
     pub async fn request(&self, scenario: &str) -> Result<Begun, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let known = {
-            let attendants = self.attendants.lock().unwrap_or_else(PoisonError::into_inner);
-            attendants.get(scenario).map(|it| it.tell(Command::Request(answer)))
-        };
-        if known.is_none() && *self.ending.borrow() != Ending::No {
-            // Its attendants are let go, so nobody can tell which scenarios there were.
-            return Err(Refusal::Stopping);
-        }
-        if known.is_none() {
+        if !self.roll.tell(scenario, Command::Request(answer)) {
+            if *self.ending.borrow() != Ending::No {
+                // Its attendants are let go, so nobody can tell which scenarios there were.
+                return Err(Refusal::Stopping);
+            }
             return Err(Refusal::Unknown { scenario: scenario.to_owned() });
         }
         answered.await.unwrap_or(Err(Refusal::Stopping))
@@ -218,15 +204,7 @@ impl Service {
     /// `rest` says.
     pub async fn end(&self, within: Duration, rest: Ending) {
         self.ending.send_replace(Ending::Close);
-        let attendants = {
-            let mut attendants = self.attendants.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *attendants)
-        };
-        let mut work = Vec::new();
-        for (_, attended) in attendants {
-            attended.tell(Command::Close);
-            work.push(attended.work);
-        }
+        let mut work = self.roll.close();
         let all = async {
             for it in &mut work {
                 // One that panicked has ended, too.
@@ -241,30 +219,19 @@ impl Service {
         }
     }
 
-    fn attend(&self, entry: Entry, account: &Account) -> Attended {
+    fn attend(&self, account: &Account, entry: Entry) -> Attended {
         let (commands, inbox) = mpsc::unbounded_channel();
         let fingerprint = entry.fingerprint.clone();
-        let board = self.statuses.clone();
-        let attendant =
-            Attendant::new(entry, account, self.setting.clone(), board, self.ending.subscribe());
-        Attended { fingerprint, commands, work: tokio::spawn(attendant.attend(inbox)) }
+        let (board, roll) = (self.statuses.clone(), self.roll.clone());
+        let (setting, ending) = (self.setting.clone(), self.ending.subscribe());
+        let attendant = Attendant::new(entry, account, setting, board, roll, ending);
+        let work = tokio::spawn(attendant.attend(inbox));
+        Attended { fingerprint, commands, work, is_leaving: false }
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let attendants = self.attendants.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for attended in attendants.values() {
-            attended.work.abort();
-        }
-    }
-}
-
-// === impl Attended ===
-
-impl Attended {
-    fn tell(&self, command: Command) {
-        // An attendant that has ended hears nothing, and whoever waits for it learns that.
-        let _ = self.commands.send(command);
+        self.roll.abort();
     }
 }

@@ -35,10 +35,17 @@ impl Teller {
         held.take().unwrap_or_default().iter().for_each(|it| self.observer.observe(it));
     }
 
-    /// The open tick will never be accounted for: the others wait no longer.
-    pub(super) fn give_up(&self) {
+    /// Whether a tick is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// The open tick and whatever waits for it are left to the next process, which finds them due.
+    pub(super) fn leave(&self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.take().unwrap_or_default().iter().for_each(|it| self.observer.observe(it));
+        if let Some(held) = &mut *held {
+            held.clear();
+        }
     }
 
     /// Tells of another tick.

@@ -252,6 +252,9 @@ fn what_is_no_total_is_refused_by_name_and_changes_nothing() {
         changed(&format!("{stage}/1/version"), json!(2)),
         changed(&format!("{stage}/1/classic"), json!(vec![0; 16])),
     ];
+    assert!(Metrics::check("fleet", &saved).is_ok() && Metrics::check("new", &Value::Null).is_ok());
+    let newer = Metrics::check("fleet", &json!({"version": 2})).unwrap_err();
+    assert_eq!(newer, said[0], "it is known before the scenario has series");
     said.push(metrics.restore("fleet", &json!("totals")).unwrap_err());
     said.push(metrics.restore("stranger", &saved).unwrap_err());
     insta::assert_snapshot!(said.join("\n"));

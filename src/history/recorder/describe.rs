@@ -1,16 +1,24 @@
 //! Says in a sentence what happened: the lines of a run's own log.
 
-use crate::model::{Event, Origin, Outcome, Passage, Span};
+use crate::model::{Event, Origin, Outcome, Passage, Span, Underway};
 
-/// The line of an event; none for what only concerns totals.
-pub(super) fn describe(event: &Event) -> Option<String> {
+/// What is said before a push.
+const SENDING: &str = "the change is about to be sent";
+
+/// The line of an event of a run, of which so much is known; none for what is no news of it.
+pub(super) fn describe(event: &Event, run: &Underway) -> Option<String> {
     Some(match event {
         Event::Scheduled { due, origin: Origin::Schedule, .. } => {
             format!("the schedule asked for a run, due at {due}")
         }
         Event::Scheduled { origin: Origin::Request, .. } => "somebody asked for a run".to_owned(),
+        Event::Started { canary, .. } if run.started.is_some() => {
+            format!("hopclock is back, and goes on with run `{canary}`")
+        }
         Event::Started { canary, .. } => format!("run `{canary}` opens its watches"),
-        Event::Publishing { .. } => "the change is about to be sent".to_owned(),
+        // One that goes on says so of a push that is behind it.
+        Event::Publishing { .. } if run.log.iter().any(|it| it.text == SENDING) => return None,
+        Event::Publishing { .. } => SENDING.to_owned(),
         Event::Published { revisions, attempts, .. } => {
             let revisions: Vec<String> = revisions.iter().map(|it| it.id().to_owned()).collect();
             let again = if *attempts > 1 { format!(", attempt {attempts}") } else { String::new() };

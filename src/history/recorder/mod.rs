@@ -8,10 +8,11 @@
 mod describe;
 mod writer;
 
-use crate::engine::{Journal, Stamped, Store, StoreError, Totals};
+use crate::engine::{Journal, Keeper, Stamped, Store, StoreError, Totals};
 use crate::history::recorder::writer::{Message, Writer};
 use crate::model::{Account, CanaryId, Clock, Event, Observer, Publishing, Revision};
-use std::collections::BTreeMap;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -53,9 +54,20 @@ impl Recorder {
         self.trouble.clone()
     }
 
-    /// Forgets a scenario that is gone: its account and its totals. Its runs stay in history.
+    /// The accounts of those of these scenarios that have one, as they are now. Whatever was said
+    /// before is counted and shown when this returns.
+    pub async fn adopt(&self, scenarios: BTreeSet<String>) -> BTreeMap<String, Account> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Adopt { scenarios, answer });
+        // The writer answers or is gone with the runtime.
+        answered.await.unwrap_or_default()
+    }
+
+    /// Forgets a scenario that is gone for good: its account and its totals. Runs that it has left
+    /// behind end as interrupted; its runs stay in history.
     pub fn forget(&self, scenario: &str) {
-        self.send(Message::Forget(scenario.to_owned()));
+        let (scenario, at) = (scenario.to_owned(), self.clock.wall());
+        self.send(Message::Forget { scenario, at });
     }
 
     /// Returns once everything that was said before is kept, or could not be.
@@ -69,6 +81,18 @@ impl Recorder {
     fn send(&self, message: Message) {
         // The writer ends only when there is nobody left to send.
         let _ = self.messages.send(message);
+    }
+}
+
+impl Keeper for Recorder {
+    /// Its series disappear; its account is kept, should it be put back.
+    fn gone(&self, scenario: &str) {
+        self.send(Message::Gone(scenario.to_owned()));
+    }
+
+    fn broken_off(&self, scenario: &str, due: Timestamp) {
+        let (scenario, at) = (scenario.to_owned(), self.clock.wall());
+        self.send(Message::BrokenOff { scenario, due, at });
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::engine::{Batch, Stamped, Store, StoreError, Totals};
 use crate::history::recorder::describe::describe;
 use crate::model::{
-    Account, Acknowledged, CanaryId, Event, Evidence, KeptRun, LogLine, Moment, Origin, Publishing,
-    RunRecord, SloRecord, Tick, Underway,
+    Account, Acknowledged, CanaryId, Event, Evidence, KeptRun, LogLine, Moment, Origin, ProbeError,
+    Publishing, RunRecord, SloRecord, Tick, Underway,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -45,8 +45,31 @@ pub(super) enum Message {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<(), StoreError>>,
     },
-    /// A scenario is gone.
-    Forget(String),
+    /// A run broke off.
+    BrokenOff {
+        /// The scenario.
+        scenario: String,
+        /// When the run was due.
+        due: Timestamp,
+        /// When.
+        at: Timestamp,
+    },
+    /// A scenario is gone; its account is kept.
+    Gone(String),
+    /// A scenario is gone for good.
+    Forget {
+        /// The scenario.
+        scenario: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody goes on with accounts that were kept.
+    Adopt {
+        /// The scenarios.
+        scenarios: BTreeSet<String>,
+        /// Where their accounts go.
+        answer: oneshot::Sender<BTreeMap<String, Account>>,
+    },
     /// Somebody waits until all before this is kept.
     Flush(oneshot::Sender<()>),
 }
@@ -64,9 +87,12 @@ enum Weight {
 pub(super) struct Writer {
     store: Box<dyn Store>,
     totals: Arc<dyn Totals>,
-    /// Without their totals, which are written down from what counts them.
+    /// With the totals of those that nobody counts now: those of others are written down from what
+    /// counts them.
     accounts: BTreeMap<String, Account>,
     evidence: BTreeMap<String, Vec<Evidence>>,
+    /// The run of each scenario that events are about, by the instant at which it was due.
+    active: BTreeMap<String, Timestamp>,
     /// Scenarios whose account has changed since it was kept.
     changed: BTreeSet<String>,
     /// What could not be kept so far, without the accounts.
@@ -74,13 +100,18 @@ pub(super) struct Writer {
     trouble: watch::Sender<Option<StoreError>>,
 }
 
+/// Scenarios that somebody goes on with, and where their accounts go.
+type Adoption = (BTreeSet<String>, oneshot::Sender<BTreeMap<String, Account>>);
+
 /// What comes of a batch of messages once it is kept.
 #[derive(Default)]
 struct Step {
     events: BTreeMap<String, Vec<Stamped>>,
     answers: Vec<oneshot::Sender<Result<(), StoreError>>>,
     flushes: Vec<oneshot::Sender<()>>,
-    forgotten: Vec<String>,
+    /// The scenario whose totals go, behind all events of the step.
+    gone: Option<String>,
+    adopted: Option<Adoption>,
     is_heavy: bool,
 }
 
@@ -90,14 +121,11 @@ impl Writer {
     pub(super) fn new(
         store: Box<dyn Store>,
         totals: Arc<dyn Totals>,
-        mut accounts: BTreeMap<String, Account>,
+        accounts: BTreeMap<String, Account>,
         trouble: watch::Sender<Option<StoreError>>,
     ) -> Self {
-        for it in accounts.values_mut() {
-            it.totals = Value::Null;
-        }
-        let (evidence, changed, waiting) = Default::default();
-        Self { store, totals, accounts, evidence, changed, waiting, trouble }
+        let (evidence, active, changed, waiting) = Default::default();
+        Self { store, totals, accounts, evidence, active, changed, waiting, trouble }
     }
 
     /// Writes until nobody can send any more.
@@ -111,8 +139,11 @@ impl Writer {
                     if count == 0 {
                         break;
                     }
-                    let step = self.add(messages.drain(..));
-                    self.finish(step).await;
+                    let mut messages = messages.drain(..).peekable();
+                    while messages.peek().is_some() {
+                        let step = self.add(&mut messages);
+                        self.finish(step).await;
+                    }
                 }
                 () = tokio::time::sleep(RETRY), if failing => {
                     self.finish(Step { is_heavy: true, ..Step::default() }).await;
@@ -122,49 +153,103 @@ impl Writer {
         self.finish(Step { is_heavy: true, ..Step::default() }).await;
     }
 
-    fn add(&mut self, messages: impl Iterator<Item = Message>) -> Step {
+    /// Takes in messages up to the first one that later ones must not overtake.
+    fn add(&mut self, messages: &mut impl Iterator<Item = Message>) -> Step {
         let mut step = Step::default();
         for message in messages {
             match message {
-                Message::Happened { stamped, now } => {
-                    step.is_heavy |= self.take(&stamped, now) == Weight::Heavy;
-                    let scenario = stamped.event.scenario().to_owned();
-                    step.events.entry(scenario).or_default().push(*stamped);
-                }
+                Message::Happened { stamped, now } => self.hear(*stamped, now, &mut step),
                 Message::Publishing { scenario, canary, publishing, answer } => {
-                    if let Some(run) = self.underway(&scenario, &canary) {
-                        run.publishing = Some(publishing);
-                    }
+                    let Some(run) = self.underway(&scenario, &canary) else {
+                        // One that went away waits for no answer.
+                        let _ = answer.send(Err(unknown(&scenario, &canary)));
+                        continue;
+                    };
+                    run.publishing = Some(publishing);
                     self.changed.insert(scenario);
                     step.answers.push(answer);
-                    step.is_heavy = true;
                 }
-                Message::Forget(scenario) => {
+                Message::BrokenOff { scenario, due, at } => {
+                    let error = ProbeError {
+                        reason: "fault".to_owned(),
+                        message: "the run broke off: this is a fault of hopclock".to_owned(),
+                    };
+                    self.cut_off(&scenario, due, &error, at, &mut step);
+                }
+                Message::Gone(scenario) => {
+                    self.changed.insert(scenario.clone());
+                    step.gone = Some(scenario);
+                    step.is_heavy = true;
+                    break;
+                }
+                Message::Forget { scenario, at } => {
+                    let left = self.accounts.get(&scenario).map(|it| it.ledger.runs());
+                    let left: Vec<_> = left.into_iter().flatten().map(|it| it.0).collect();
+                    let error = ProbeError::interrupted("its scenario is gone");
+                    for due in left {
+                        self.cut_off(&scenario, due, &error, at, &mut step);
+                    }
                     self.accounts.remove(&scenario);
                     self.evidence.remove(&scenario);
                     self.changed.remove(&scenario);
-                    step.events.remove(&scenario);
                     self.waiting.forgotten.push(scenario.clone());
-                    step.forgotten.push(scenario);
+                    step.gone = Some(scenario);
                     step.is_heavy = true;
+                    break;
                 }
-                Message::Flush(answer) => {
-                    step.flushes.push(answer);
+                Message::Adopt { scenarios, answer } => {
+                    step.adopted = Some((scenarios, answer));
                     step.is_heavy = true;
+                    break;
                 }
+                Message::Flush(answer) => step.flushes.push(answer),
             }
+            step.is_heavy |= !step.answers.is_empty() || !step.flushes.is_empty();
         }
         step
+    }
+
+    /// Adds an event to its account, and to the step.
+    fn hear(&mut self, stamped: Stamped, now: Moment, step: &mut Step) {
+        step.is_heavy |= self.take(&stamped, now) == Weight::Heavy;
+        let scenario = stamped.event.scenario().to_owned();
+        step.events.entry(scenario).or_default().push(stamped);
+    }
+
+    /// Ends a run that nobody attends to any more with what is known of it.
+    fn cut_off(
+        &mut self,
+        scenario: &str,
+        due: Timestamp,
+        error: &ProbeError,
+        at: Timestamp,
+        step: &mut Step,
+    ) {
+        let account = self.accounts.get_mut(scenario);
+        let Some(run) = account.and_then(|it| it.ledger.run_mut(due)) else { return };
+        let record = run.cut_off(scenario, due, error.clone());
+        // By this the run is found again.
+        run.canary = Some(record.canary.clone());
+        let event = Event::Finished(Box::new(record));
+        self.hear(Stamped { at, event }, Moment::default(), step);
     }
 
     /// Keeps what has to be kept, then shows it and answers.
     async fn finish(&mut self, step: Step) {
         // What is not kept now changes no total.
+        if let Some(account) = step.gone.as_ref().and_then(|it| self.accounts.get_mut(it)) {
+            let gone = step.gone.as_deref().unwrap_or_default();
+            let events = step.events.get(gone).map_or(&[][..], Vec::as_slice);
+            account.totals = self.totals.after(gone, events);
+        }
         let kept = if step.is_heavy { self.keep(&step.events).await } else { Ok(()) };
         for (scenario, events) in &step.events {
             self.totals.count(scenario, events);
         }
-        step.forgotten.iter().for_each(|it| self.totals.forget(it));
+        if let Some(gone) = step.gone {
+            self.active.remove(&gone);
+            self.totals.forget(&gone);
+        }
         for answer in step.answers {
             // A run that was dropped waits for no answer.
             let _ = answer.send(kept.clone());
@@ -172,15 +257,28 @@ impl Writer {
         for flush in step.flushes {
             let _ = flush.send(());
         }
+        if let Some((scenarios, answer)) = step.adopted {
+            let account = |it: String| {
+                let account = self.accounts.get_mut(&it)?;
+                let taken = account.clone();
+                account.totals = Value::Null;
+                Some((it, taken))
+            };
+            // One that went away needs none.
+            let _ = answer.send(scenarios.into_iter().filter_map(account).collect());
+        }
     }
 
     /// Keeps what has changed, with the totals as they will be after these events.
     async fn keep(&mut self, events: &BTreeMap<String, Vec<Stamped>>) -> Result<(), StoreError> {
         let accounts = self.changed.iter().filter_map(|it| {
             let events = events.get(it).map_or(&[][..], Vec::as_slice);
-            let totals = self.totals.after(it, events);
-            let account = Account { totals, ..self.accounts.get(it)?.clone() };
-            Some((it.clone(), account))
+            let account = self.accounts.get(it)?;
+            let totals = match &account.totals {
+                Value::Null => self.totals.after(it, events),
+                kept => kept.clone(),
+            };
+            Some((it.clone(), Account { totals, ..account.clone() }))
         });
         let batch = Batch { accounts: accounts.collect(), ..std::mem::take(&mut self.waiting) };
         let result = if batch.is_empty() { Ok(()) } else { self.store.save(&batch).await };
@@ -229,11 +327,15 @@ impl Writer {
         if let Event::Witnessed { evidence, .. } = &stamped.event {
             self.evidence.insert(scenario.to_owned(), evidence.clone());
         }
-        let newest = account.ledger.runs().last().map(|it| it.0);
-        if let Some(run) = newest.and_then(|due| account.ledger.run_mut(due)) {
+        if let Some(due) = begins(account, &stamped.event) {
+            self.active.insert(scenario.to_owned(), due);
+        }
+        let active = self.active.get(scenario);
+        if let Some(run) = active.and_then(|due| account.ledger.run_mut(*due)) {
+            let text = describe(&stamped.event, run);
             add(run, &stamped.event, at, |moment| wall_of(moment, now, at));
             if run.log.len() < LOG_LINES {
-                run.log.extend(describe(&stamped.event).map(|text| LogLine { at, text }));
+                run.log.extend(text.map(|text| LogLine { at, text }));
             }
         }
         weight
@@ -261,8 +363,9 @@ fn begin(account: &mut Account, event: &Event) -> Weight {
             account.position = account.position.max(Some(*due));
             account.ledger.tick(Tick::Missed(*reason, *count))
         }
-        Event::Positioned { position, .. } => {
-            account.position = Some(*position);
+        Event::Positioned { position, ticks, .. } => {
+            account.position = *position;
+            account.ticks.clone_from(ticks);
             Ok(())
         }
         Event::Published { .. } | Event::Decided { .. } => return Weight::Heavy,
@@ -272,6 +375,18 @@ fn begin(account: &mut Account, event: &Event) -> Weight {
         tracing::error!(scenario = event.scenario(), "a tick is not accounted for: {error}");
     }
     Weight::Heavy
+}
+
+/// The run that a scenario's events are about from this one on, if it says so: one that is due now,
+/// or one that was left behind and goes on.
+fn begins(account: &Account, event: &Event) -> Option<Timestamp> {
+    match event {
+        Event::Scheduled { due, .. } => Some(*due),
+        Event::Started { canary, .. } => {
+            account.ledger.runs().find(|it| it.1.canary.as_ref() == Some(canary)).map(|it| it.0)
+        }
+        _ => None,
+    }
 }
 
 /// Adds to what is known of a run under way.
@@ -320,8 +435,8 @@ fn end(
         );
         return None;
     };
+    let last = describe(&Event::Finished(Box::new(record.clone())), &underway);
     let mut log = underway.log;
-    let last = describe(&Event::Finished(Box::new(record.clone())));
     log.extend(last.map(|text| LogLine { at, text }));
     Some(KeptRun { due: due?, ended: at, record: record.clone(), evidence, log })
 }
@@ -330,4 +445,14 @@ fn end(
 fn wall_of(moment: Moment, now: Moment, at: Timestamp) -> Timestamp {
     let ago = jiff::SignedDuration::try_from(now.since(moment)).unwrap_or_default();
     at.checked_sub(ago).unwrap_or(at)
+}
+
+fn unknown(scenario: &str, canary: &CanaryId) -> StoreError {
+    StoreError {
+        reason: "unknown_run",
+        message: format!(
+            "run `{canary}` of scenario `{scenario}` is not in the account, so its push could not \
+             be written down"
+        ),
+    }
 }

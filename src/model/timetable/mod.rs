@@ -41,6 +41,20 @@ pub enum Ticks {
     Cron(Calendar),
 }
 
+/// Ticks in a row that lie within pauses, or that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Whether it is a pause.
+    pub is_paused: bool,
+    /// How many ticks lie in it.
+    pub ticks: u64,
+    /// Its end, which belongs to it.
+    pub until: Timestamp,
+}
+
+/// Most windows of pauses that are followed one by one.
+const WINDOWS: usize = 2_000;
+
 /// Longest time into which pauses are followed.
 const YEAR: SignedDuration = SignedDuration::from_hours(366 * 24);
 
@@ -91,6 +105,42 @@ impl Timetable {
         }
     }
 
+    /// The ticks in (`after`, `until`] in stretches, as pauses divide them; only such as have
+    /// ticks. What lies behind very many windows counts as not paused.
+    #[must_use]
+    pub fn stretches(&self, seed: &str, after: Timestamp, until: Timestamp) -> Vec<Stretch> {
+        let before = |it: Timestamp| it.checked_sub(Duration::from_nanos(1)).unwrap_or(it);
+        let mut stretches: Vec<Stretch> = Vec::new();
+        let (mut at, mut windows) = (after, 0);
+        while let Some(tick) = self.next_after(seed, at).filter(|it| *it <= until) {
+            let (open, is_paused) = match self.window(tick) {
+                _ if windows >= WINDOWS => (None, false),
+                Some(end) => (Some(end), true),
+                None => (self.pauses.iter().filter_map(|it| it.next_after(tick)).min(), false),
+            };
+            let end = open.map_or(until, before).clamp(tick, until);
+            let ticks = self.count_between(seed, at, end);
+            match stretches.last_mut().filter(|it| it.is_paused == is_paused) {
+                Some(last) => (last.ticks, last.until) = (last.ticks + ticks, end),
+                None => stretches.push(Stretch { is_paused, ticks, until: end }),
+            }
+            (at, windows) = (end, windows + 1);
+        }
+        stretches
+    }
+
+    /// What makes its ticks, in a form that is equal for equal ones.
+    #[must_use]
+    pub fn ticks_text(&self) -> String {
+        match &self.ticks {
+            Ticks::Every(period) => format!("every {period:?}"),
+            Ticks::Cron(calendar) => {
+                let zone = calendar.zone().iana_name().unwrap_or_default();
+                format!("{calendar} {zone}").trim_end().to_owned()
+            }
+        }
+    }
+
     /// How long after its tick a run begins (rule O5): each tick has a delay of its own, evenly
     /// spread over the whole milliseconds from none to `jitter`, and the same whenever it is asked
     /// for.
@@ -126,10 +176,15 @@ impl Timetable {
     #[must_use]
     pub fn is_paused(&self, at: Timestamp) -> Option<Timestamp> {
         let horizon = at.checked_add(YEAR).unwrap_or(Timestamp::MAX);
-        let end = |at: &Timestamp| self.pauses.iter().filter_map(|it| it.end(*at)).max();
+        let end = |at: &Timestamp| self.window(*at);
         let mut ends = std::iter::successors(end(&at), |it| end(it).filter(|_| *it < horizon));
         let first = ends.next()?;
         Some(ends.last().unwrap_or(first))
+    }
+
+    /// When the windows that are open at `at` have closed; none if none is open.
+    fn window(&self, at: Timestamp) -> Option<Timestamp> {
+        self.pauses.iter().filter_map(|it| it.end(at)).max()
     }
 
     /// The number of the last tick at or before `at`.

@@ -40,6 +40,14 @@ impl Pause {
         }
     }
 
+    /// When its first window after `after` opens; none if none does.
+    pub(super) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Between { from, .. } => Some(*from).filter(|it| *it > after),
+            Self::Recurring { starts, .. } => starts.next_after(after),
+        }
+    }
+
     /// Whether it never closes, because the next window opens before the last one is over.
     #[must_use]
     pub fn is_endless(&self) -> bool {

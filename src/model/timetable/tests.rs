@@ -142,6 +142,39 @@ fn windows_that_touch_are_one_pause() {
 }
 
 #[test]
+fn ticks_come_in_stretches_as_pauses_divide_them() {
+    let hourly = |pauses| Timetable { pauses, ..table_of("0 * * * *") };
+    let (from, until) = (at("2026-07-03T12:30:00Z"), at("2026-07-06T12:00:00Z"));
+    let stretches = |table: &Timetable| -> Vec<(bool, u64)> {
+        let all = table.stretches("seed", from, until);
+        assert!(all.is_sorted_by_key(|it| it.until) && all.iter().all(|it| it.until <= until));
+        all.iter().map(|it| (it.is_paused, it.ticks)).collect()
+    };
+    assert_eq!(stretches(&hourly(Vec::new())), [(false, 72)]);
+    let night = Pause::Recurring { starts: cron("0 22 * * *", "UTC"), lasts: minutes(8 * 60) };
+    let nights =
+        [(false, 9), (true, 8), (false, 16), (true, 8), (false, 16), (true, 8), (false, 7)];
+    assert_eq!(stretches(&hourly(vec![night.clone()])), nights);
+    // A window between two ticks divides nothing.
+    let quarter =
+        Pause::Between { from: at("2026-07-03T14:15:00Z"), until: at("2026-07-03T14:30:00Z") };
+    assert_eq!(stretches(&hourly(vec![night, quarter])), nights);
+    let always = Pause::Between { from: at("2026-01-01T00:00:00Z"), until: Timestamp::MAX };
+    assert_eq!(stretches(&hourly(vec![always])), [(true, 72)]);
+    assert_eq!(hourly(Vec::new()).stretches("seed", until, from), []);
+}
+
+#[test]
+fn equal_ticks_have_equal_texts_and_others_have_not() {
+    let zoned = |zone| table(Ticks::Cron(cron("0 6 * * *", zone))).ticks_text();
+    let texts = [every(minutes(5)).ticks_text(), every(minutes(6)).ticks_text()];
+    assert_ne!(texts[0], texts[1]);
+    assert_ne!(zoned("UTC"), zoned("Europe/Berlin"));
+    assert_eq!(zoned("UTC"), table_of("0 6 * * *").ticks_text());
+    assert_eq!(paused(Vec::new()).ticks_text(), every(minutes(15)).ticks_text());
+}
+
+#[test]
 fn a_pause_without_an_end_is_known_as_such() {
     let of = |text, lasts| Pause::Recurring { starts: cron(text, "UTC"), lasts };
     assert!(of("0 0 * * *", minutes(24 * 60)).is_endless());

@@ -8,6 +8,7 @@ mod consent;
 mod ignored;
 mod include;
 mod kustomization;
+mod marked;
 mod place;
 mod proof;
 mod reference;
@@ -20,13 +21,14 @@ use std::fmt;
 
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
+pub use marked::check_markers;
 pub use proof::{Pipeline, Tree};
 pub use reference::branch_of;
 pub use shared::{KINDS, Neighbours, Woken};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 17] = [
+pub const REASONS: [(&str, &str); 18] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -55,6 +57,10 @@ pub const REASONS: [(&str, &str); 17] = [
     ("foreign_canary", "the branch or the file holds canaries of another instance"),
     ("shared_source", "others use the source too, and the trigger does not say `shared: true`"),
     ("automation_pushes", "`replace` on a branch that an ImageUpdateAutomation pushes to"),
+    (
+        "policy_used_elsewhere",
+        "the image policy's choice is written to something else than what the scenario waits for",
+    ),
     ("verify_unsatisfied", "the source takes only signed commits, and the trigger's would not do"),
 ];
 

@@ -10,6 +10,9 @@ use git2::{Direction, FetchOptions, Oid, RemoteHead};
 /// as many commits since. Further away it is taken for somebody's work.
 const REPLACE_DEPTHS: [i32; 3] = [16, 256, 4096];
 
+/// How many commits are fetched where a branch has moved on: each may be the one.
+const FOLLOWED: i32 = 16;
+
 /// What the remote says of its refs.
 pub(super) struct Heads {
     heads: Vec<(String, Oid)>,
@@ -106,6 +109,26 @@ pub(super) fn deepen(inner: &Inner, cache: &Cache, id: Oid, depth: i32) -> Resul
         remote.fetch(&[format!("+{id}:refs/hopclock/seen")], Some(&mut options), None)
     };
     transport::with_session(&session, fetch).map_err(|error| inner.typed(cache, &session, &error))
+}
+
+/// Where the branch stands now, with its tree and a few commits before it in the cache; none if
+/// there is no such branch. One request where the cache stands there already.
+pub(super) fn follow(inner: &Inner, cache: &Cache) -> Result<Option<Oid>, Error> {
+    let session = inner.session();
+    let known = cache.commit(cache::TIP);
+    let ask = || {
+        let mut remote = cache.repository().remote_anonymous(ADDRESS)?;
+        let mut connection = remote.connect_auth(Direction::Fetch, None, None)?;
+        let tip = Heads::new(connection.list()?).branch(&inner.branch);
+        if tip.is_none() || tip == known {
+            return Ok(tip);
+        }
+        let wanted = format!("+refs/heads/{}:{}", inner.branch, cache::TIP);
+        let mut options = options(if known.is_some() { FOLLOWED } else { 1 });
+        connection.remote().fetch(&[wanted], Some(&mut options), None)?;
+        Ok(cache.commit(cache::TIP))
+    };
+    transport::with_session(&session, ask).map_err(|error| inner.typed(cache, &session, &error))
 }
 
 fn fetch(inner: &Inner, cache: &Cache, base: Option<&String>, depth: i32) -> Result<(), Error> {

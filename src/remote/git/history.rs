@@ -58,6 +58,21 @@ pub(super) fn commits_above(
     Some(found)
 }
 
+/// The commits after `since` up to the tip, oldest first, along the first parents; none where
+/// `since` is not found among them, as after a forced push. The tip alone if it is `since`.
+pub(super) fn passed(repository: &Repository, since: Oid, tip: Oid) -> Option<Vec<Oid>> {
+    let mut found = vec![tip];
+    let mut next = tip;
+    while next != since {
+        next = *parents(repository, next)?.first()?;
+        if next != since {
+            found.push(next);
+        }
+    }
+    found.reverse();
+    Some(found)
+}
+
 /// Whether every commit above the base carries the trailer.
 ///
 /// The base may have advanced since the last canary; then what the canary stood on is found among

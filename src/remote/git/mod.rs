@@ -12,6 +12,7 @@ mod fetch;
 mod history;
 mod http;
 mod push;
+mod search;
 mod session;
 pub mod signing;
 mod ssh;
@@ -24,7 +25,7 @@ use crate::remote::Clients;
 use crate::remote::git::session::Session;
 use crate::remote::git::signing::Signer;
 use crate::remote::git::url::Place;
-use git2::{ErrorClass, Oid};
+use git2::{ErrorClass, Oid, Repository};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
 use std::path::PathBuf;
@@ -96,6 +97,8 @@ struct Inner {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     cache: Mutex<cache::Cache>,
+    /// When the branch was followed last.
+    asked: Mutex<Option<Moment>>,
 }
 
 /// How the remote is reached.
@@ -245,15 +248,7 @@ impl GitRemote {
     /// When a cold cache cannot be filled.
     pub async fn read_file(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = path.to_owned();
-        self.with_cache(move |inner, cache| {
-            if cache.commit(cache::TIP).is_none() {
-                fetch::refresh(inner, cache, &Mode::Append)?;
-            }
-            let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
-            history::file(cache.repository(), tip, &path)
-                .map_err(|error| inner.git_error(cache, &error))
-        })
-        .await
+        self.at_tip(move |repository, tip| history::file(repository, tip, &path)).await
     }
 
     /// What the tip that the cache knows holds, and those of these files that are there, without
@@ -263,15 +258,7 @@ impl GitRemote {
     /// When a cold cache cannot be filled.
     pub async fn survey(&self, files: &[String]) -> Result<Survey, Error> {
         let files = files.to_vec();
-        self.with_cache(move |inner, cache| {
-            if cache.commit(cache::TIP).is_none() {
-                fetch::refresh(inner, cache, &Mode::Append)?;
-            }
-            let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
-            survey::of(cache.repository(), tip, &files)
-                .map_err(|error| inner.git_error(cache, &error))
-        })
-        .await
+        self.at_tip(move |repository, tip| survey::of(repository, tip, &files)).await
     }
 
     /// A file in any commit of the remote, which is fetched if it is not here (design rule T9).
@@ -335,6 +322,21 @@ impl GitRemote {
         self.with_cache(ask).await.ok().flatten()
     }
 
+    /// Looks at the tip that the cache knows; a cold cache is filled.
+    async fn at_tip<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Repository, Oid) -> Result<T, git2::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.with_cache(move |inner, cache| {
+            if cache.commit(cache::TIP).is_none() {
+                fetch::refresh(inner, cache, &Mode::Append)?;
+            }
+            let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
+            look(cache.repository(), tip).map_err(|error| inner.git_error(cache, &error))
+        })
+        .await
+    }
+
     async fn with_cache<T, E>(
         &self,
         work: impl FnOnce(&Inner, &mut cache::Cache) -> Result<T, E> + Send + 'static,
@@ -362,7 +364,7 @@ impl Inner {
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
-        Ok(Self { remote, branch, way, timeout, clock, cache })
+        Ok(Self { remote, branch, way, timeout, clock, cache, asked: Mutex::default() })
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.

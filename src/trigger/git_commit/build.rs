@@ -1,16 +1,11 @@
 //! Builds a `git_commit`: finds its repository, its credentials, its key and what it writes.
 
 use crate::model::{GroupKind, Landing, ObjectName, ProbeError, RevisionSort, Subject};
-use crate::remote::git::{GitRemote, GitRemoteOptions};
 use crate::trigger::git_commit::{
     Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode,
 };
 use crate::trigger::{Built, Destination, Kind, Site, git_access, signing, unusable};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long one request to a git host may take.
-const GIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 // === impl GitCommitConfig ===
 
@@ -22,18 +17,7 @@ impl Kind for GitCommitConfig {
 
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
         let access = git_access::resolve(site, self).await?;
-        let options = GitRemoteOptions {
-            url: access.url,
-            branch: access.branch,
-            credentials: access.credentials,
-            ca: access.ca,
-            cache_dir: site.cache_dir().to_owned(),
-            timeout: GIT_TIMEOUT,
-            clients: site.clients(),
-        };
-        let remote = GitRemote::open(options, site.clock()).await;
-        let remote = remote
-            .map_err(|it| ProbeError { reason: it.reason().to_owned(), message: it.to_string() })?;
+        let remote = access.open(site).await?;
         let signer = match &self.signing {
             Some(signing) => Some(signing::signer(site, signing).await?),
             None => None,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Far above what anything here takes.
@@ -39,6 +40,7 @@ pub(crate) struct Running {
     pub(crate) child: Child,
     pub(crate) address: String,
     said: Arc<Mutex<Vec<String>>>,
+    hearing: JoinHandle<()>,
 }
 
 /// A service of one scenario, `canary`, on a lane that is fetched only when somebody asks.
@@ -75,12 +77,12 @@ impl Running {
             }
         };
         let heard = said.clone();
-        tokio::spawn(async move {
+        let hearing = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 heard.lock().unwrap().push(line);
             }
         });
-        Self { child, address, said }
+        Self { child, address, said, hearing }
     }
 
     /// What it has said so far.
@@ -163,6 +165,8 @@ impl Running {
     /// Waits until it has ended by itself.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = timeout(LIMIT, self.child.wait()).await.unwrap().unwrap();
+        // Its last words may still be on their way.
+        timeout(LIMIT, &mut self.hearing).await.unwrap().unwrap();
         (status.code(), self.said())
     }
 
