@@ -15,9 +15,7 @@ fn t6_a_killed_run_is_resumed_with_bounds_and_counted_once() {
     let outside = Outside::new(60 * SECOND);
     outside.process(async |it| {
         it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
-        while outside.world.pushes.lock().unwrap().is_empty() {
-            sleep(SECOND).await;
-        }
+        it.pushed(&outside).await;
         sleep(5 * SECOND).await;
     });
     assert_eq!(outside.account("a").ledger.in_flight(), 1);
@@ -45,9 +43,7 @@ fn t6_what_became_live_while_nobody_looked_lies_between_the_last_word_and_the_fi
     let outside = Outside::new(20 * SECOND);
     outside.process(async |it| {
         it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
-        while outside.world.pushes.lock().unwrap().is_empty() {
-            sleep(SECOND).await;
-        }
+        it.pushed(&outside).await;
         sleep(5 * SECOND).await;
     });
     outside.pass(40 * SECOND);
@@ -66,9 +62,7 @@ fn o4_a_run_whose_deadline_passed_while_nobody_looked_ends_as_interrupted() {
     let outside = Outside::new(20 * SECOND);
     outside.process(async |it| {
         it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
-        while outside.world.pushes.lock().unwrap().is_empty() {
-            sleep(SECOND).await;
-        }
+        it.pushed(&outside).await;
         sleep(5 * SECOND).await;
     });
     outside.pass(30 * MINUTE);
@@ -87,9 +81,7 @@ fn o4_a_run_of_a_scenario_that_has_changed_since_ends_as_interrupted() {
     let outside = Outside::new(60 * SECOND);
     outside.process(async |it| {
         it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
-        while outside.world.pushes.lock().unwrap().is_empty() {
-            sleep(SECOND).await;
-        }
+        it.pushed(&outside).await;
         sleep(5 * SECOND).await;
     });
     outside.process(async |it| {

@@ -1,105 +1,26 @@
 //! A service: it schedules, survives kills, takes up changed files, and says how it stands.
 
 use crate::cli::kit::{HOPS, SOURCE, Stage, scenario};
+use crate::cli::serve_kit::Running;
 use hopclock_sandbox::store::Key;
 use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
 
-/// Far above what anything here takes.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// A service under way.
-struct Service {
-    child: Child,
-    address: String,
-}
-
-// === impl Service ===
-
-impl Service {
-    /// Starts it, and waits for its page.
-    async fn start(stage: &Stage, more: &[&str]) -> Self {
-        let arguments = [&["serve", "scenarios", "--listen", "127.0.0.1:0"], more].concat();
-        let mut child = stage.call(&arguments).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = loop {
-            let line = lines.next_line().await.unwrap();
-            let line = line.unwrap_or_else(|| panic!("it ends: {said:?}"));
-            let rest = line.strip_prefix("hopclock is at http://");
-            if let Some((address, _)) = rest.and_then(|it| it.split_once(',')) {
-                break address.to_owned();
-            }
-            said.push(line);
-        };
-        // Whatever else it says must not fill the pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, address }
-    }
-
-    async fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
-    }
-
-    /// Waits until a page says something.
-    async fn eventually(&self, path: &str, part: &str) -> String {
-        let mut last = String::new();
-        let found = timeout(LIMIT, async {
-            loop {
-                last = self.get(path).await;
-                if last.contains(part) {
-                    return;
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
-        });
-        let found = found.await.is_ok();
-        assert!(found, "{path} never says `{part}`: {last}");
-        last
-    }
-
-    /// The sum of each metric's samples that are of the accounting.
-    async fn account(&self) -> BTreeMap<String, f64> {
-        let text = self.get("/metrics").await;
-        let mut sums = BTreeMap::new();
-        for line in text.lines().filter(|it| it.starts_with("hopclock_")) {
-            if let Some((series, value)) = line.rsplit_once(' ') {
-                let name = series.split('{').next().unwrap().to_owned();
-                *sums.entry(name).or_default() += value.parse::<f64>().unwrap_or(0.0);
-            }
+/// The sum of each metric's samples that are of the accounting.
+async fn account(service: &Running) -> BTreeMap<String, f64> {
+    let text = service.get("/metrics").await;
+    let mut sums = BTreeMap::new();
+    for line in text.lines().filter(|it| it.starts_with("hopclock_")) {
+        if let Some((series, value)) = line.rsplit_once(' ') {
+            let name = series.split('{').next().unwrap().to_owned();
+            *sums.entry(name).or_default() += value.parse::<f64>().unwrap_or(0.0);
         }
-        let of = |name: &str| sums.get(name).copied().unwrap_or(0.0);
-        let parts = of("hopclock_runs_total")
-            + of("hopclock_runs_in_flight")
-            + of("hopclock_missed_runs_total");
-        assert!((of("hopclock_scheduled_runs_total") - parts).abs() < 0.5, "{sums:?}");
-        sums
     }
-
-    async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap().to_string();
-        let kill = format!("kill -{name} {id}");
-        assert!(Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
-    }
-
-    /// Ends it as Kubernetes does.
-    async fn stop(mut self) -> Option<i32> {
-        self.signal("TERM").await;
-        timeout(LIMIT, self.child.wait()).await.unwrap().unwrap().code()
-    }
-
-    async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
+    let of = |name: &str| sums.get(name).copied().unwrap_or(0.0);
+    let parts = of("hopclock_runs_total")
+        + of("hopclock_runs_in_flight")
+        + of("hopclock_missed_runs_total");
+    assert!((of("hopclock_scheduled_runs_total") - parts).abs() < 0.5, "{sums:?}");
+    sums
 }
 
 /// A scenario of the lane that runs when it is asked to, or on a schedule.
@@ -111,7 +32,7 @@ fn write(stage: &Stage, file: &str, name: &str, schedule: &str) {
     std::fs::write(folder.join(file), text).unwrap();
 }
 
-async fn asked(stage: &Stage, service: &Service, more: &[&str]) -> Option<i32> {
+async fn asked(stage: &Stage, service: &Running, more: &[&str]) -> Option<i32> {
     let server = format!("http://{}", service.address);
     let arguments =
         [&["trigger", "canary", "--server", &server, "--token-file", "token"], more].concat();
@@ -125,16 +46,16 @@ async fn o4_a_killed_service_goes_on_where_it_was() {
     stage.file("token", "secret");
     write(&stage, "canary.yaml", "canary", "");
     let state = ["--state", "file:state.sqlite", "--token-file", "token"];
-    let service = Service::start(&stage, &state).await;
+    let service = Running::start(&stage, &state).await;
     service.eventually("/readyz", "HTTP/1.1 200").await;
     assert_eq!(asked(&stage, &service, &["--wait"]).await, Some(0));
     assert_eq!(asked(&stage, &service, &[]).await, Some(0));
     service.eventually("/metrics", "hopclock_runs_in_flight{scenario=\"canary\"} 1").await;
     service.kill().await;
-    let service = Service::start(&stage, &state).await;
+    let service = Running::start(&stage, &state).await;
     service.eventually("/readyz", "HTTP/1.1 200").await;
     service.eventually("/metrics", "hopclock_runs_in_flight{scenario=\"canary\"} 0").await;
-    let account = service.account().await;
+    let account = account(&service).await;
     assert!((account["hopclock_runs_total"] - 2.0).abs() < 0.1, "{account:?}");
     assert_eq!(service.stop().await, Some(0));
     let history = stage.tell(&["history", "--db", "state.sqlite", "--output", "json"]).await;
@@ -154,7 +75,7 @@ async fn without_a_volume_the_account_is_kept_in_a_config_map() {
         "--namespace",
         "flux-system",
     ];
-    let service = Service::start(&stage, &state).await;
+    let service = Running::start(&stage, &state).await;
     let ready = service.eventually("/readyz", "HTTP/1.1 200").await;
     assert!(ready.contains("runs are not kept as history"), "{ready}");
     assert_eq!(asked(&stage, &service, &["--wait"]).await, Some(0));
@@ -162,9 +83,9 @@ async fn without_a_volume_the_account_is_kept_in_a_config_map() {
     service.kill().await;
     let kept = stage.sandbox.store().get(&Key::new("ConfigMap", "flux-system", "state")).unwrap();
     assert!(kept["binaryData"]["canary.json.gz"].is_string(), "{kept}");
-    let service = Service::start(&stage, &state).await;
+    let service = Running::start(&stage, &state).await;
     service.eventually("/metrics", "hopclock_scheduled_runs_total{scenario=\"canary\"} 1").await;
-    service.account().await;
+    account(&service).await;
     assert_eq!(service.stop().await, Some(0));
 }
 
@@ -173,7 +94,7 @@ async fn a_broken_file_keeps_its_last_good_form_and_a_gone_one_takes_its_series_
     let stage = Stage::new().await;
     write(&stage, "canary.yaml", "canary", "");
     write(&stage, "other.yaml", "other", "");
-    let service = Service::start(&stage, &["--state", "none"]).await;
+    let service = Running::start(&stage, &["--state", "none"]).await;
     let ready = service.eventually("/readyz", "2 scenarios of `scenarios` run").await;
     assert!(ready.contains("with every restart"), "what is lost is said: {ready}");
     write(&stage, "other.yaml", "other", "nonsense: 1\n");
@@ -191,7 +112,7 @@ async fn a_broken_file_keeps_its_last_good_form_and_a_gone_one_takes_its_series_
 async fn two_services_do_not_keep_their_state_in_one_file() {
     let stage = Stage::new().await;
     write(&stage, "canary.yaml", "canary", "");
-    let service = Service::start(&stage, &["--state", "file:state.sqlite"]).await;
+    let service = Running::start(&stage, &["--state", "file:state.sqlite"]).await;
     service.eventually("/readyz", "HTTP/1.1 200").await;
     let arguments =
         ["serve", "scenarios", "--listen", "127.0.0.1:0", "--state", "file:state.sqlite"];
