@@ -186,3 +186,15 @@ async fn a_locked_registry_wants_the_pull_secret() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(course.revision().starts_with("latest@sha256:"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_is_copied_is_one_file_and_applied_all_the_same() {
+    let copy = json!({"layerSelector": {"operation": "copy"}, "ignore": "*.yaml"});
+    let course = Course::new(&["latest"], &copy).await;
+    course.lab.until_ready("Kustomization", "app").await;
+    let object = course.lab.get(OCI, "app");
+    let files = course.lab.flux.artifacts().get(&object["status"]["artifact"]).unwrap();
+    assert_eq!(files.len(), 1, "nothing is taken out of it");
+    let canary = hopclock_sandbox::store::Key::new("ConfigMap", "default", "canary");
+    assert_eq!(course.lab.store.get(&canary).unwrap()["data"]["run"], "latest");
+}

@@ -21,6 +21,7 @@ pub use fetch::Reference;
 pub use fetch::SignedText;
 pub use fetch::SourceFetcher;
 pub(crate) use oci::OciRepositories;
+pub(crate) use oci::opened;
 
 use self::checkout::Checkout;
 use super::context::Context;

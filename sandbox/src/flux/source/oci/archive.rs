@@ -4,6 +4,7 @@
 //! as they have no place in what is applied.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 
@@ -11,6 +12,16 @@ use crate::flux::artifacts::Files;
 
 /// The unit of which archives are made.
 const BLOCK: usize = 512;
+
+/// The one file of an artifact that is a layer as it was pushed, and not what is in it.
+pub(super) const COPIED: &str = "layer.tar.gz";
+
+/// The files of an artifact as somebody sees them who downloads it: a layer that was copied is an
+/// archive like any other.
+pub(crate) fn opened(files: Arc<Files>) -> Arc<Files> {
+    let copied = files.get(COPIED).filter(|_| files.len() == 1);
+    copied.and_then(|it| unpack(it).ok()).map_or(files.clone(), Arc::new)
+}
 
 /// The files in a compressed archive.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Files, String> {

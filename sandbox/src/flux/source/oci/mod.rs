@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use archive::opened;
+
 use self::pull::Pulled;
 use super::Failure;
 use super::report;
@@ -133,6 +135,10 @@ impl Reconciler for OciRepositories {
             self.context.artifacts.remove(key);
             return Next::Rest;
         };
+        if draft.spec()["url"].is_null() {
+            // A cluster would not take it: somebody publishes by hand.
+            return Next::Rest;
+        }
         let patch = self.context.speeds().patch;
         if draft.is_suspended() {
             report::suspended(&mut draft);

@@ -138,9 +138,7 @@ pub(super) async fn pull(
     })?;
     let annotations = manifest["annotations"].clone();
     if selector["operation"] == "copy" {
-        // What is copied is what an applier unpacks itself, without anything left out.
-        let files = archive::unpack(&blob)
-            .unwrap_or_else(|_| Files::from([("layer".to_owned(), blob.clone())]));
+        let files = Files::from([(archive::COPIED.to_owned(), blob)]);
         return Ok(Pulled { files, annotations });
     }
     let files = archive::unpack(&blob).map_err(|why| {
