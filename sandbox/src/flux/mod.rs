@@ -24,6 +24,7 @@ mod secrets;
 mod semver;
 mod source;
 mod speeds;
+mod watcher;
 
 use std::io;
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ use self::reflector::ImageRepositories;
 use self::runtime::Running;
 use self::source::GitRepositories;
 use self::source::OciRepositories;
+use self::watcher::ArtifactGenerators;
 use crate::store::Store;
 
 /// One of the controllers.
@@ -76,6 +78,8 @@ pub enum Controller {
     Reflector,
     /// Commits what was chosen.
     Automation,
+    /// Composes artifacts of those of other sources.
+    Watcher,
 }
 
 /// All controllers of one cluster. Clones are the same Flux; the last one dropped kills it.
@@ -97,13 +101,20 @@ struct Processes {
     notification: Option<Notifications>,
     reflector: Vec<Running>,
     automation: Option<Running>,
+    watcher: Option<Running>,
     addresses: Addresses,
 }
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 5] =
-        [Self::Notification, Self::Source, Self::Kustomize, Self::Reflector, Self::Automation];
+    pub const ALL: [Self; 6] = [
+        Self::Notification,
+        Self::Source,
+        Self::Kustomize,
+        Self::Reflector,
+        Self::Automation,
+        Self::Watcher,
+    ];
 }
 
 impl Flux {
@@ -166,6 +177,7 @@ impl Flux {
             Controller::Kustomize => stop(running.kustomize.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
+            Controller::Watcher => stop(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -183,6 +195,7 @@ impl Flux {
             Controller::Kustomize => kill(running.kustomize.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
+            Controller::Watcher => kill(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -264,6 +277,10 @@ impl Processes {
                 let reconciler = ImageUpdateAutomations::new(context.clone(), git.clone());
                 self.automation =
                     Some(Running::start(context, reconciler, speeds.automation_workers));
+            }
+            Controller::Watcher if self.watcher.is_none() => {
+                let reconciler = ArtifactGenerators::new(context.clone());
+                self.watcher = Some(Running::start(context, reconciler, speeds.watcher_workers));
             }
             Controller::Notification if self.notification.is_none() => {
                 let started = Notifications::start(context, &mut self.addresses).await?;

@@ -16,3 +16,4 @@ mod oci_stories;
 mod pipeline;
 mod receivers;
 mod stories;
+mod watcher_facts;

@@ -18,7 +18,7 @@ pub(super) const COPIED: &str = "layer.tar.gz";
 
 /// The files of an artifact as somebody sees them who downloads it: a layer that was copied is an
 /// archive like any other.
-pub(crate) fn opened(files: Arc<Files>) -> Arc<Files> {
+pub(crate) fn opened(files: &Arc<Files>) -> Arc<Files> {
     let copied = files.get(COPIED).filter(|_| files.len() == 1);
     copied.and_then(|it| unpack(it).ok()).map_or(files.clone(), Arc::new)
 }
