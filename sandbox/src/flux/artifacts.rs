@@ -41,17 +41,9 @@ impl Artifacts {
         let folder =
             format!("{}/{}/{}/", source.kind.to_ascii_lowercase(), source.namespace, source.name);
         let path = format!("{folder}{}.tar.gz", hash_of(revision));
-        let mut digest = digest::Context::new(&digest::SHA256);
-        let mut size = 0;
-        for (name, content) in &files {
-            for part in [name.as_bytes(), content] {
-                digest.update(&(part.len() as u64).to_be_bytes());
-                digest.update(part);
-                size += part.len();
-            }
-        }
+        let size: usize = files.iter().map(|(name, content)| name.len() + content.len()).sum();
         let artifact = json!({
-            "digest": format!("sha256:{}", hex(digest.finish().as_ref())),
+            "digest": digest_of(&files),
             "lastUpdateTime": gotime::seconds(now),
             "path": path,
             "revision": revision,
@@ -80,6 +72,18 @@ impl Artifacts {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Files>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The digest of files and their names.
+pub(crate) fn digest_of(files: &Files) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for (name, content) in files {
+        for part in [name.as_bytes(), content] {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+    }
+    format!("sha256:{}", hex(digest.finish().as_ref()))
 }
 
 fn folder_of(source: &Key) -> String {

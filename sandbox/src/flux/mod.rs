@@ -18,10 +18,13 @@ mod kustomize;
 mod notification;
 mod queue;
 mod reflector;
+mod registry;
 mod runtime;
 mod secrets;
+mod semver;
 mod source;
 mod speeds;
+mod watcher;
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,12 +61,14 @@ use self::reflector::ImagePolicies;
 use self::reflector::ImageRepositories;
 use self::runtime::Running;
 use self::source::GitRepositories;
+use self::source::OciRepositories;
+use self::watcher::ArtifactGenerators;
 use crate::store::Store;
 
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories.
+    /// Follows git repositories and repositories of registries.
     Source,
     /// Applies what sources publish.
     Kustomize,
@@ -73,6 +78,8 @@ pub enum Controller {
     Reflector,
     /// Commits what was chosen.
     Automation,
+    /// Composes artifacts of those of other sources.
+    Watcher,
 }
 
 /// All controllers of one cluster. Clones are the same Flux; the last one dropped kills it.
@@ -89,18 +96,25 @@ struct Inner {
 
 #[derive(Default)]
 struct Processes {
-    source: Option<Running>,
+    source: Vec<Running>,
     kustomize: Option<Running>,
     notification: Option<Notifications>,
     reflector: Vec<Running>,
     automation: Option<Running>,
+    watcher: Option<Running>,
     addresses: Addresses,
 }
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 5] =
-        [Self::Notification, Self::Source, Self::Kustomize, Self::Reflector, Self::Automation];
+    pub const ALL: [Self; 6] = [
+        Self::Notification,
+        Self::Source,
+        Self::Kustomize,
+        Self::Reflector,
+        Self::Automation,
+        Self::Watcher,
+    ];
 }
 
 impl Flux {
@@ -159,10 +173,11 @@ impl Flux {
     pub async fn stop_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => stop(running.source.take()).await,
+            Controller::Source => stop(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
+            Controller::Watcher => stop(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -176,10 +191,11 @@ impl Flux {
     pub async fn kill_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => kill(running.source.take()).await,
+            Controller::Source => kill(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
+            Controller::Watcher => kill(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -238,9 +254,12 @@ impl Processes {
     ) -> io::Result<()> {
         let speeds = context.speeds();
         match controller {
-            Controller::Source if self.source.is_none() => {
-                let reconciler = GitRepositories::new(context.clone(), git.clone());
-                self.source = Some(Running::start(context, reconciler, speeds.source_workers));
+            Controller::Source if self.source.is_empty() => {
+                let workers = speeds.source_workers;
+                let git = GitRepositories::new(context.clone(), git.clone());
+                self.source.push(Running::start(context, git, workers));
+                let oci = OciRepositories::new(context.clone());
+                self.source.push(Running::start(context, oci, workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());
@@ -258,6 +277,10 @@ impl Processes {
                 let reconciler = ImageUpdateAutomations::new(context.clone(), git.clone());
                 self.automation =
                     Some(Running::start(context, reconciler, speeds.automation_workers));
+            }
+            Controller::Watcher if self.watcher.is_none() => {
+                let reconciler = ArtifactGenerators::new(context.clone());
+                self.watcher = Some(Running::start(context, reconciler, speeds.watcher_workers));
             }
             Controller::Notification if self.notification.is_none() => {
                 let started = Notifications::start(context, &mut self.addresses).await?;

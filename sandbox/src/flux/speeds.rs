@@ -42,6 +42,8 @@ pub struct Speeds {
     pub health_poll: Duration,
     /// Asking a registry for the tags of an image, or for one digest.
     pub scan: Duration,
+    /// Pulling an artifact from a registry.
+    pub pull_artifact: Duration,
     /// Choosing a tag.
     pub choose: Duration,
     /// Waits between looks at the tags of an image that has not been scanned yet.
@@ -54,6 +56,8 @@ pub struct Speeds {
     pub automation_answer: Duration,
     /// Wait after a dependency was not ready, or an artifact not there.
     pub dependency_requeue: Duration,
+    /// The same of source-watcher.
+    pub watcher_requeue: Duration,
     /// First wait after a failure; doubles with each further one.
     pub min_retry: Duration,
     /// Longest wait after a failure.
@@ -70,6 +74,8 @@ pub struct Speeds {
     pub reflector_workers: usize,
     /// Reconciliations of image-automation-controller at a time.
     pub automation_workers: usize,
+    /// Reconciliations of source-watcher at a time.
+    pub watcher_workers: usize,
     /// Reconciliations of notification-controller at a time.
     pub notification_workers: usize,
     /// How long the event server swallows repetitions of an event.
@@ -102,12 +108,14 @@ impl Default for Speeds {
             health_look: ms(9),
             health_poll: s(5),
             scan: ms(6),
+            pull_artifact: ms(14),
             choose: ms(2),
             no_tags_retries: vec![s(1), s(1), s(2), s(3)],
             automation_clone: ms(68),
             automation_push: ms(100),
             automation_answer: ms(62),
             dependency_requeue: s(30),
+            watcher_requeue: s(5),
             min_retry: ms(750),
             max_retry: s(15 * 60),
             jitter_percent: 5,
@@ -116,6 +124,7 @@ impl Default for Speeds {
             kustomize_workers: 4,
             reflector_workers: 4,
             automation_workers: 4,
+            watcher_workers: 10,
             notification_workers: 4,
             event_window: s(5 * 60),
             provider_retries: vec![s(2), s(4), s(8)],

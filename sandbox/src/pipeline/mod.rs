@@ -5,6 +5,7 @@
 //! earlier, with a tag in the registry.
 
 mod image;
+mod oci;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
 use crate::flux::{Flux, Speeds};
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
+pub use oci::{OciLane, OciLanePlaces};
 
 /// Namespace of all Flux objects.
 pub const FLUX_NAMESPACE: &str = "flux-system";

@@ -5,6 +5,7 @@
 //! lock that readers take, which makes the registry the judge of a stopwatch.
 
 mod answer;
+mod artifact;
 mod blobs;
 mod content;
 mod fault;
@@ -28,6 +29,7 @@ use tokio::sync::broadcast;
 use crate::git::WebhookFault;
 use crate::loopback::{self, Server, tls};
 
+pub use artifact::{Artifact, archive_of};
 pub use content::{Deletion, Rules, TagUpdate, UpdatedBy};
 pub use fault::{Fault, FaultRule, RequestRecord, Route};
 pub use gate::{Account, Gate, Rights, Scheme};
