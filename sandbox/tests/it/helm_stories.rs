@@ -90,9 +90,13 @@ impl Play {
         self.lab.publish("OCIRepository", "demo-chart", &revision, files);
     }
 
-    /// The webhook that annotates everything that has to do with charts.
+    /// Annotates everything that has to do with charts, one a moment after the other: in virtual
+    /// time a single webhook would give all of them the same time.
     async fn call(&self) {
-        assert_eq!(self.lab.signed_webhook("charts").await, 200);
+        for receiver in ["repository", "chart"] {
+            assert_eq!(self.lab.signed_webhook(receiver).await, 200);
+            self.wait(0.005).await;
+        }
     }
 
     /// A chart over HTTP, with the webhook after it.
@@ -134,8 +138,12 @@ fn objects(charts: &ChartRepository, registry: &Registry) -> Vec<Value> {
     };
     let reference = json!({"interval": "10m", "targetNamespace": "default",
         "chartRef": {"kind": "OCIRepository", "name": "demo-chart"}});
-    let woken = [("HelmRepository", "charts"), ("HelmChart", "flux-system-demo-ocirepo")];
-    let woken = woken.map(|(kind, name)| json!({"kind": kind, "name": name}));
+    let woken = |name: &str, kind: &str, woken: &str| {
+        let resources = [json!({"kind": kind, "name": woken})];
+        let spec = json!({"type": "generic-hmac", "interval": "10m", "resources": resources,
+            "secretRef": {"name": "webhook-token"}});
+        object("Receiver", name, &spec)
+    };
     let mut objects = receiver();
     objects.extend([
         fleet("1m"),
@@ -148,12 +156,8 @@ fn objects(charts: &ChartRepository, registry: &Registry) -> Vec<Value> {
         named("demo", template("charts")),
         named("demo-ocirepo", template("charts-oci")),
         named("demo-oci", reference),
-        object(
-            "Receiver",
-            "charts",
-            &json!({"type": "generic-hmac", "interval": "10m", "resources": woken,
-                "secretRef": {"name": "webhook-token"}}),
-        ),
+        woken("repository", "HelmRepository", "charts"),
+        woken("chart", "HelmChart", "flux-system-demo-ocirepo"),
     ]);
     objects
 }
@@ -222,7 +226,7 @@ async fn helm_failures() {
     );
     let label = "chart renders an invalid object: upgrade fails, rolled back, retried";
     play.push_chart(5.583, label, &bare("0.1.10", &bad)).await;
-    play.lab.at(6.1).await;
+    play.lab.at(5.9).await;
     let live = || play.lab.store.get(&canary("demo")).unwrap()["data"]["version"].clone();
     assert_eq!(live(), "0.1.10");
     play.lab.at(10.0).await;

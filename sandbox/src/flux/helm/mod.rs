@@ -219,12 +219,13 @@ impl Reconciler for HelmReleases {
             draft.patch(patch).await;
             return Next::Rest;
         }
-        let remedied = draft.status()["history"].clone();
+        let version = |draft: &Draft| draft.status()["history"][0]["version"].clone();
+        let before = version(&draft);
         let next = self.attempt(&mut draft).await;
         draft.echo_request();
         draft.patch(patch).await;
         let rolled_back = draft.status()["history"][0]["action"] == "rollback";
-        if rolled_back && draft.status()["history"] != remedied {
+        if rolled_back && version(&draft) != before {
             sleep(self.context.speeds().helm_history).await;
         }
         next
