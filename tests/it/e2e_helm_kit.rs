@@ -44,7 +44,7 @@ impl HelmCourse {
     /// The text of the scenario.
     pub(crate) fn text(&self) -> String {
         let (path, template) = self.content();
-        let template: String = template.lines().map(|line| format!("      {line}\n")).collect();
+        let template = template.trim_end().replace('\n', "\n      ");
         let written = match self.lane.values {
             Values::Own => {
                 "object: { group: helm.toolkit.fluxcd.io, kind: HelmRelease, namespace: hopclock, \
@@ -54,7 +54,7 @@ impl HelmCourse {
         };
         format!(
             "name: shop\ndeadline: {}\ntrigger:\n  git_commit:\n    source: flux-system/shop\n    \
-             path: {path}\n    template: |\n{template}hops:\n\
+             path: {path}\n    template: |\n      {template}\nhops:\n\
              - webhook_received: {{ receiver: flux-system/shop }}\n\
              - source_fetched: {{ git_repository: flux-system/shop }}\n\
              - applied: {{ kustomization: flux-system/shop }}\n\
@@ -127,7 +127,8 @@ impl HelmCourse {
 
     /// Waits until the release is as it should be.
     pub(crate) async fn until(&self, is: impl Fn(&Value) -> bool) {
-        let (key, store) = (self.release(), self.bench.sandbox.store());
+        let key = Key::new("HelmRelease", CANARY_NAMESPACE, "shop");
+        let store = self.bench.sandbox.store();
         let mut watch = store.watch_kind("HelmRelease", store.version());
         let wait = async {
             while !store.get(&key).is_some_and(|it| is(&it)) {
@@ -143,10 +144,6 @@ impl HelmCourse {
     pub(crate) fn object(&self, kind: &str) -> Arc<Value> {
         let key = Key::new(kind, CANARY_NAMESPACE, "shop");
         self.bench.sandbox.store().get(&key).unwrap()
-    }
-
-    fn release(&self) -> Key {
-        Key::new("HelmRelease", CANARY_NAMESPACE, "shop")
     }
 }
 

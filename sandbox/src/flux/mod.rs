@@ -5,9 +5,10 @@
 //! done: artifacts are made of real commits, manifests are built, applied, pruned and looked at.
 //!
 //! Not here, and refused or reported where somebody asks for it: tags by semver, CEL (filters of
-//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`. Not here at all: providers
-//! other than the generic ones, finalizers, the delays of a stale cache, signed commits of an
-//! automation.
+//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`, most of what a chart's
+//! templates can say. Not here at all: providers other than the generic ones, finalizers, the
+//! delays of a stale cache, signed commits of an automation, and of Helm its tests, hooks,
+//! subcharts, post-renderers, drift detection and signed charts.
 
 mod artifacts;
 mod automation;

@@ -7,6 +7,7 @@
 mod api;
 mod flux_facts;
 mod helm_facts;
+mod helm_lanes;
 mod helm_stories;
 mod image_facts;
 mod image_lanes;
