@@ -133,6 +133,14 @@ impl Workshop {
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
         let (landing, signer) = match built.destination {
             Destination::Branch(landing, signer) => (landing, signer),
+            Destination::Artifact(landing) => {
+                if let Some(source) = &landing.source {
+                    path.insert(source.clone(), reader.get(source).await?);
+                }
+                let proofs = &self.proofs;
+                let proven = proofs.prove_artifact(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
             Destination::Image(landing) => {
                 path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
                 let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;

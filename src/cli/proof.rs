@@ -12,8 +12,8 @@ use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
-    Subject, Survey,
+    Ancestry, ArtifactLanding, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName,
+    ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
@@ -56,12 +56,15 @@ enum Tip {
     Delivers(Tree),
     /// The choice of this policy is written to nothing but these.
     MarksOnly(Box<Marked>),
+    /// It holds nobody else's artifacts, unless one of these consents.
+    Holds(Box<Marked>),
 }
 
 /// What has to be true of what automations write to.
 struct Marked {
     scenario: String,
-    policy: Subject,
+    /// The image policy, if the change goes through one.
+    policy: Option<Subject>,
     own: Vec<Subject>,
     cluster: Cluster,
     proofs: Arc<Proofs>,
@@ -121,12 +124,49 @@ impl Proofs {
         let own = pipeline.live.into_iter().chain(releases).collect();
         let marked = Marked {
             scenario: scenario.name.clone(),
-            policy: policy.clone(),
+            policy: Some(policy.clone()),
             own,
             cluster: workshop.cluster.clone(),
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
+    }
+
+    /// Proves by the cluster's objects that an artifact is fetched and applied; the trigger that it
+    /// gives proves the rest.
+    pub(super) async fn prove_artifact(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ArtifactLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = pipeline_from(&GroupKind::source("OCIRepository"), scenario, objects);
+        pipeline.prove_artifact(landing)?;
+        let consenting = pipeline.consenting_to_artifact(landing);
+        let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
+        let sources: Vec<_> = consenting.iter().map(|it| it.0.clone()).collect();
+        let namespace = sources.first().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let now = workshop.clock.now();
+        let neighbours = self.neighbours(&workshop.cluster, namespace, now).await;
+        neighbours.check_artifact_verify(landing)?;
+        neighbours.check_artifact(landing, &pipeline.applying())?;
+        if landing.shared {
+            let woken = format!("each run wakes {}", neighbours.woken_by_artifact(landing));
+            if self.is_news(&scenario.name, &woken) {
+                say(&format!("scenario `{}`: {woken}", scenario.name));
+            }
+        }
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: None,
+            own: sources,
+            cluster: workshop.cluster.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -168,11 +208,16 @@ impl Proven {
     async fn look(&self) -> Result<(), trigger::Error> {
         let tree = match &self.tip {
             Tip::Delivers(tree) => tree,
+            Tip::Holds(_) => {
+                let survey = self.inner.survey(&[]).await?;
+                return self.consent.judge(survey.as_ref()).map_err(refused);
+            }
             Tip::MarksOnly(marked) => {
                 let survey = self.inner.survey(&[]).await?;
                 self.consent.judge(survey.as_ref()).map_err(refused)?;
                 let files = survey.map(|it| it.files).unwrap_or_default();
-                let policy = ObjectName::new(&marked.policy.namespace, &marked.policy.name);
+                let Some(policy) = &marked.policy else { return Ok(()) };
+                let policy = ObjectName::new(&policy.namespace, &policy.name);
                 return check_markers(&policy, &marked.own, &files).map_err(refused);
             }
         };
@@ -236,7 +281,9 @@ impl Trigger for Proven {
     }
 
     async fn tidy(&self, sights: &[String]) -> Tidied {
-        let Tip::MarksOnly(marked) = &self.tip else { return self.inner.tidy(sights).await };
+        let (Tip::MarksOnly(marked) | Tip::Holds(marked)) = &self.tip else {
+            return self.inner.tidy(sights).await;
+        };
         marked.tidy(&*self.inner, sights).await
     }
 }
@@ -247,9 +294,13 @@ impl Marked {
     /// Tidies up, but for what the policy and the live objects name; says once what stays.
     async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
         let mut sights = sights.to_vec();
-        for subject in self.own.iter().chain([&self.policy]) {
+        for subject in self.own.iter().chain(&self.policy) {
             match self.cluster.get(subject).await {
-                Ok(object) => sights.push(object.to_string()),
+                Ok(mut object) => {
+                    // In the annotations of an artifact the canary itself names those before it.
+                    object.pointer_mut("/status/artifact/metadata").map(Value::take);
+                    sights.push(object.to_string());
+                }
                 Err(ClusterError::NoSuchObject { .. }) => {}
                 // Whoever cannot look takes nothing away.
                 Err(_) => return Tidied::default(),
@@ -272,13 +323,18 @@ fn refused(refusal: Refusal) -> trigger::Error {
 }
 
 fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
+    pipeline_from(&GroupKind::git_repository(), scenario, objects)
+}
+
+/// What a scenario looks at, as far as it begins with sources of this kind.
+fn pipeline_from<'a>(first: &GroupKind, scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     let (mut sources, mut appliers, mut live) = (Vec::new(), Vec::new(), Vec::new());
     // What a later source is made of, nobody can prove beforehand (rule P10).
     let mut later = Vec::new();
     for hop in &scenario.hops {
         let Some(subject) = hop.kind.kind().subject() else { continue };
         match hop.kind.kind().traits().place {
-            Place::Fetch if subject.kind == GroupKind::git_repository() => sources.push(subject),
+            Place::Fetch if subject.kind == *first => sources.push(subject),
             Place::Fetch | Place::Chart => later.push(subject),
             Place::Apply if subject.kind == GroupKind::kustomization() => appliers.push(subject),
             Place::Live => live.push(subject),

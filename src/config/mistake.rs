@@ -141,6 +141,14 @@ pub(crate) enum Mistake {
     AuthWithSource,
     #[error("`push_auth` is for a `source`: with a `url` use `auth`")]
     PushAuthWithUrl,
+    #[error("`{key}` is for a `url`: `source` has its own")]
+    OfSource { key: &'static str },
+    #[error("`url` must begin with `oci://`, as that of an OCIRepository does")]
+    NotOverOci,
+    #[error("{why}")]
+    NoRepository { why: String },
+    #[error("`tag` must be up to 128 letters, digits, `_`, `.` and `-`")]
+    NoArtifactTag,
     #[error("`shared` is for a `source`: nothing is known of who uses a `url`")]
     SharedWithUrl,
     #[error("`path` {why}: write it relative to the repository's root, as `canary/a.yaml`")]

@@ -33,6 +33,21 @@ pub struct ImageLanding {
     pub repository: String,
 }
 
+/// The repository of artifacts that a trigger pushes to, and the file that it writes into them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactLanding {
+    /// The OCIRepository that the trigger names.
+    pub source: Option<Subject>,
+    /// The repository, one name for all its spellings: `host/path`.
+    pub repository: String,
+    /// The tag that is pushed; none where each canary has a version of its own.
+    pub tag: Option<String>,
+    /// The file, relative to the root of the artifact.
+    pub path: String,
+    /// Whether the scenario says that others use the artifact too.
+    pub shared: bool,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

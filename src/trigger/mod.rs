@@ -7,26 +7,29 @@
 mod git_access;
 mod git_commit;
 mod image_tag;
+mod oci_artifact;
 mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
-    When,
+    Ancestry, ArtifactLanding, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision,
+    RevisionSort, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
+pub use crate::remote::registry::fits_archive;
 pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
-pub use registry_access::RegistryAuth;
+pub use oci_artifact::{OciArtifact, OciArtifactConfig};
+pub use registry_access::{RegistryAuth, why_no_repository};
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
 
@@ -58,6 +61,8 @@ pub enum Destination {
     Branch(Box<Landing>, Option<Signer>),
     /// To an image repository, for a policy to choose.
     Image(ImageLanding),
+    /// To a repository of artifacts, for an OCIRepository to fetch.
+    Artifact(ArtifactLanding),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -143,6 +148,8 @@ pub enum TriggerConfig {
     ImageTag(Box<ImageTagConfig>),
     /// Pushes a new image under the tag that an ImagePolicy chooses already.
     ImageDigest(Box<ImageDigestConfig>),
+    /// Pushes an OCI artifact with one file in it.
+    OciArtifact(Box<OciArtifactConfig>),
 }
 
 /// A change that could not be made.
@@ -165,6 +172,17 @@ impl TriggerConfig {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
+            Self::OciArtifact(config) => &**config,
+        }
+    }
+
+    /// Whether the scenario says that others use what is pushed to.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::GitCommit(config) => config.shared,
+            Self::OciArtifact(config) => config.shared,
+            Self::ImageTag(_) | Self::ImageDigest(_) => false,
         }
     }
 }

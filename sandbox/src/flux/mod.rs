@@ -21,6 +21,7 @@ mod kustomize;
 mod notification;
 mod queue;
 mod reflector;
+mod registry;
 mod runtime;
 mod secrets;
 mod semver;
@@ -67,12 +68,13 @@ use self::reflector::ImagePolicies;
 use self::reflector::ImageRepositories;
 use self::runtime::Running;
 use self::source::GitRepositories;
+use self::source::OciRepositories;
 use crate::store::Store;
 
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories, chart repositories and charts.
+    /// Follows git repositories, artifacts in registries, chart repositories and charts.
     Source,
     /// Applies what sources publish.
     Kustomize,
@@ -266,6 +268,7 @@ impl Processes {
                 self.source.push(Running::start(context, repositories, workers));
                 self.source.push(Running::start(context, HelmRepositories::new(own()), workers));
                 self.source.push(Running::start(context, HelmCharts::new(own()), workers));
+                self.source.push(Running::start(context, OciRepositories::new(own()), workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());

@@ -42,6 +42,8 @@ pub struct Speeds {
     pub health_poll: Duration,
     /// Asking a registry for the tags of an image, or for one digest.
     pub scan: Duration,
+    /// Pulling an artifact from a registry.
+    pub pull_artifact: Duration,
     /// Choosing a tag.
     pub choose: Duration,
     /// Waits between looks at the tags of an image that has not been scanned yet.
@@ -124,6 +126,7 @@ impl Default for Speeds {
             health_look: ms(9),
             health_poll: s(5),
             scan: ms(6),
+            pull_artifact: ms(14),
             choose: ms(2),
             no_tags_retries: vec![s(1), s(1), s(2), s(3)],
             automation_clone: ms(68),

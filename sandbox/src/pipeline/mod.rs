@@ -7,6 +7,7 @@
 
 mod helm;
 mod image;
+mod oci;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
 use crate::charts::{self, ChartRepository};
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 
 pub use helm::{ChartFrom, HelmLane, HelmLanePlaces, RELEASE_PATH, VALUES_PATH, Values};
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
+pub use oci::{OciLane, OciLanePlaces};
 
 /// Namespace of all Flux objects.
 pub const FLUX_NAMESPACE: &str = "flux-system";

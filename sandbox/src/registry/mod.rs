@@ -5,6 +5,7 @@
 //! lock that readers take, which makes the registry the judge of a stopwatch.
 
 mod answer;
+mod artifact;
 mod blobs;
 mod content;
 mod fault;
@@ -30,6 +31,7 @@ use crate::charts::Chart;
 use crate::git::WebhookFault;
 use crate::loopback::{self, Server, tls};
 
+pub use artifact::{Artifact, archive_of};
 pub use content::{Deletion, Rules, TagUpdate, UpdatedBy};
 pub use fault::{Fault, FaultRule, RequestRecord, Route};
 pub use gate::{Account, Gate, Rights, Scheme};
@@ -188,15 +190,13 @@ impl Registry {
     pub fn push_chart(&self, repository: &str, chart: &Chart) -> String {
         let config = json!({"apiVersion": "v2", "name": chart.name, "version": chart.version,
             "appVersion": chart.app_version});
-        let config = (CHART_CONFIG, Bytes::from(config.to_string()));
-        let shared = &self.inner.shared;
+        let artifact = Artifact {
+            config: (CHART_CONFIG.to_owned(), config.to_string().into_bytes()),
+            layer: (CHART_CONTENT.to_owned(), chart.pack()),
+            annotations: BTreeMap::new(),
+        };
         // A tag cannot have the plus sign of a version.
-        let tag = chart.version.replace('+', "_");
-        let layer = (CHART_CONTENT, Bytes::from(chart.pack()));
-        let update = shared.lock().push_artifact((repository, &tag), config, layer);
-        let digest = update.digest.clone().unwrap_or_default();
-        shared.tell(update);
-        digest
+        self.push_artifact(repository, &chart.version.replace('+', "_"), &artifact)
     }
 
     /// Points another tag at the image of a tag. Webhooks follow.

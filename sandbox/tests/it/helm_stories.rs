@@ -23,6 +23,7 @@ use crate::lab::map;
 use crate::lab::object;
 use crate::lab::receiver;
 use crate::stories::compare;
+use crate::stories::still;
 
 /// Kinds that move in the recordings and are not run here.
 const NOT_RUN: [&str; 4] = ["ImageRepository", "ImagePolicy", "OCIRepository", "Bucket"];
@@ -152,7 +153,7 @@ fn objects(charts: &ChartRepository, registry: &Registry) -> Vec<Value> {
         applier("releases", json!({})),
         object("HelmRepository", "charts", &repository(charts.base_url(), "default")),
         object("HelmRepository", "charts-oci", &repository(&oci, "oci")),
-        object("OCIRepository", "demo-chart", &json!({"interval": "1m"})),
+        object("OCIRepository", "demo-chart", &still()),
         named("demo", template("charts")),
         named("demo-ocirepo", template("charts-oci")),
         named("demo-oci", reference),

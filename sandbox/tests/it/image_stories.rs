@@ -25,6 +25,7 @@ use crate::lab::map;
 use crate::lab::object;
 use crate::lab::receiver;
 use crate::stories::compare;
+use crate::stories::still;
 
 /// Kinds that move in the recordings and are not run here.
 const NOT_RUN: [&str; 5] =
@@ -183,7 +184,7 @@ fn objects(registry: &Registry, scene: &Scene) -> Vec<Value> {
         });
     }
     objects.push(object("Bucket", "fleet", &json!({"interval": "10m"})));
-    objects.push(object("OCIRepository", "manifests", &json!({"interval": "10m"})));
+    objects.push(object("OCIRepository", "manifests", &still()));
     objects.push(object(
         IMAGE,
         "app",

@@ -14,6 +14,8 @@ mod image_lanes;
 mod image_stories;
 mod lab;
 mod normal;
+mod oci_facts;
+mod oci_stories;
 mod pipeline;
 mod receivers;
 mod stories;

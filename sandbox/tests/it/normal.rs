@@ -38,11 +38,11 @@ pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<
             chapters[place].1.entry(name).or_default().push((seconds, moved));
         }
     }
-    tidy(chapters, &[])
+    tidy(chapters, |_| true)
 }
 
-/// The chapters of a recorded story, without the kinds that are not compared.
-pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
+/// The chapters of a recorded story, with those objects that are compared.
+pub(crate) fn recorded(story: &Value, compared: impl Fn(&str) -> bool) -> Vec<Chapter> {
     let events = |list: &Value| -> Vec<Event> {
         let all = list.as_array().unwrap().iter();
         all.map(|event| {
@@ -58,15 +58,15 @@ pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
         let objects = objects.map(|(name, list)| (name.clone(), events(list))).collect();
         (chapter["label"].as_str().unwrap().to_owned(), objects)
     });
-    tidy(chapters.collect(), left_out)
+    tidy(chapters.collect(), compared)
 }
 
-/// Leaves out kinds and what is then empty, and names values anew from 1.
-fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
+/// Leaves out what is not compared and what is then empty, and names values anew from 1.
+fn tidy(chapters: Vec<Chapter>, compared: impl Fn(&str) -> bool) -> Vec<Chapter> {
     let mut names: HashMap<&str, HashMap<String, usize>> = HashMap::new();
     let mut tidied = Vec::new();
     for (label, mut objects) in chapters {
-        objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
+        objects.retain(|name, _| compared(name));
         for (field, value) in objects.values_mut().flatten().flat_map(|(_, moved)| moved) {
             let Some(text) = value.as_str() else { continue };
             if field == "history" {

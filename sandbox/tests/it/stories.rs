@@ -5,8 +5,10 @@
 //! minute. The events that were posted have to be the same too, object by object, in their order.
 //! Not compared is the order of events of different objects.
 //!
-//! Meant deviations: `OCIRepository` and `Bucket` of the recordings do not move here, since their controllers are not part of the sandbox yet; sources of two of these kinds
-//! stand still in the sandbox too, because appliers follow them. The `ImageRepository` that scanned
+//! Meant deviations: `Bucket` of the recordings does not move here, since its controller is not part
+//! of the sandbox yet; a source of that kind stands still in the sandbox too, because an applier
+//! follows it. `OCIRepository` plays in a story of its own, and is suspended here. The
+//! `ImageRepository` that scanned
 //! by its interval beside the stories of git plays in the stories of images only.
 
 use std::collections::BTreeMap;
@@ -80,7 +82,7 @@ impl Play {
             });
         }
         objects.push(object("Bucket", "fleet", &json!({"interval": "10m"})));
-        objects.push(object("OCIRepository", "manifests", &json!({"interval": "10m"})));
+        objects.push(object("OCIRepository", "manifests", &still()));
         objects.push(object("Secret", "trusted", &json!({})));
         let (canary, app, dependent) = (map("canary", "0"), map("app", "0"), map("dependent", "0"));
         let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  \
@@ -198,11 +200,21 @@ pub(crate) fn compare(
     };
     assert_eq!(only(&posted), only(&recorded[name]), "{name}: events");
     let stories: Value = serde_json::from_str(include_str!("../fixtures/stories.json")).unwrap();
-    let recorded = normal::recorded(&stories[name], not_run);
+    let compared = |object: &str| !not_run.contains(&object.split('/').next().unwrap());
+    let recorded = normal::recorded(&stories[name], compared);
     let moves = |kind: &str| MOVING.contains(&kind) && !not_run.contains(&kind);
     let changes = lab.store.changes().into_iter();
     let changes: Vec<_> = changes.filter(|change| moves(&change.key.kind)).collect();
     let played = normal::chapters(&changes, marks);
+    assert_chapters_alike(name, &played, &recorded);
+}
+
+/// The same chapters, with the same movements of the same objects.
+pub(crate) fn assert_chapters_alike(
+    name: &str,
+    played: &[normal::Chapter],
+    recorded: &[normal::Chapter],
+) {
     for (place, (label, objects)) in recorded.iter().enumerate() {
         let (played_label, played_objects) =
             played.get(place).unwrap_or_else(|| panic!("{name}: `{label}` was not played"));
@@ -233,6 +245,11 @@ fn assert_moved_alike(here: &str, moved: &[normal::Event], recorded: &[normal::E
 
 fn follower(name: &str, kind: &str, source: &str) -> Value {
     applier(name, json!({"path": "./", "sourceRef": {"kind": kind, "name": source}}))
+}
+
+/// The wish of a source that stands still: it is published by hand.
+pub(crate) fn still() -> Value {
+    json!({"interval": "10m", "suspend": true})
 }
 
 fn scene(fleet_generation: u32, apps_generation: u32, more: &'static [&'static str]) -> Scene {

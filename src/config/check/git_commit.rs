@@ -23,7 +23,7 @@ pub(super) fn check(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut 
     if let Some(why) = why_not_a_path(&trigger.path) {
         findings.value(&below("path"), Mistake::BadPath { why });
     }
-    template(trigger, hops, findings);
+    template("git_commit", trigger.template.as_deref(), hops, findings);
     if let Some(author) = &trigger.author {
         check_author(author, findings);
     }
@@ -109,16 +109,24 @@ fn branch(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
     }
 }
 
-fn template(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
-    match &trigger.template {
+/// Looks at the template of a kind of trigger; the hops say whether it can do without one.
+pub(super) fn template(
+    kind: &'static str,
+    template: Option<&str>,
+    hops: &[HopFile],
+    findings: &mut Findings<'_>,
+) {
+    let way = [Key("trigger"), Key(kind)];
+    match template {
         Some(template) if !template.contains(PLACEHOLDER) => {
-            findings.value(&below("template"), Mistake::TemplateWithoutCanary);
+            let [trigger, kind] = way;
+            findings.value(&[trigger, kind, Key("template")], Mistake::TemplateWithoutCanary);
         }
         Some(_) => {}
         None => match config_maps(hops).len() {
-            0 => findings.key(&WAY, Mistake::NoTemplate),
+            0 => findings.key(&way, Mistake::NoTemplate),
             1 => {}
-            _ => findings.key(&WAY, Mistake::ManyTemplates),
+            _ => findings.key(&way, Mistake::ManyTemplates),
         },
     }
 }
@@ -176,7 +184,7 @@ fn why_not_over_ssh(url: &str) -> Option<Mistake> {
 }
 
 /// What is wrong with the path of a file in a repository.
-fn why_not_a_path(path: &str) -> Option<&'static str> {
+pub(super) fn why_not_a_path(path: &str) -> Option<&'static str> {
     let mut parts = path.split('/');
     if path.is_empty() {
         Some("is empty")

@@ -6,6 +6,7 @@ mod git_commit;
 mod graph;
 mod hops;
 mod image_tag;
+mod oci_artifact;
 mod schedule;
 mod signing;
 mod times;
@@ -51,6 +52,9 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
+        }
+        TriggerConfig::OciArtifact(trigger) => {
+            oci_artifact::check(trigger, &file.hops, &mut findings);
         }
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);

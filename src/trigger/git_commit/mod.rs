@@ -3,7 +3,7 @@
 //! The file's content is the canary; its last one on the branch says where the lane's sequence
 //! stands, so nothing has to be remembered between runs.
 
-mod build;
+pub(super) mod build;
 mod config;
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
@@ -277,7 +277,8 @@ impl EditTemplate {
 // === impl Content ===
 
 impl Content {
-    fn for_canary(&self, canary: &CanaryId) -> String {
+    /// The text for one canary.
+    pub(super) fn for_canary(&self, canary: &CanaryId) -> String {
         match self {
             Self::ConfigMap(ObjectName { namespace, name }) => format!(
                 "# Written by hopclock; each run replaces it.\n\

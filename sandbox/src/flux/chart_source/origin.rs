@@ -17,8 +17,8 @@ use crate::flux::artifacts::Files;
 use crate::flux::artifacts::hash_of;
 use crate::flux::context::Context;
 use crate::flux::draft::Draft;
-use crate::flux::reflector::access::access;
-use crate::flux::reflector::reference::ImageName;
+use crate::flux::registry::ImageName;
+use crate::flux::registry::access;
 use crate::flux::semver::Range;
 use crate::flux::semver::Version;
 use crate::registry::CHART_CONTENT;
@@ -79,8 +79,15 @@ impl Search<'_> {
             return Ok(Found { version, verb: "pulled", archive: None });
         }
         sleep(self.context.speeds().chart_pull).await;
-        let layer = access.layer(version.replace('+', "_"), CHART_CONTENT).await;
-        let (_, archive) = layer.map_err(|why| pull(&why))?;
+        let manifest = access.clone().manifest(version.replace('+', "_")).await;
+        let manifest = manifest.map_err(|why| pull(&why))?.body;
+        let mut layers = manifest["layers"].as_array().into_iter().flatten();
+        let layer = layers.find(|it| it["mediaType"] == CHART_CONTENT);
+        let Some(layer) = layer.and_then(|it| it["digest"].as_str()) else {
+            let why = "manifest does not contain a layer with mediatype";
+            return Err(pull(&format!("{why} {CHART_CONTENT}")));
+        };
+        let archive = access.blob(layer.to_owned()).await.map_err(|why| pull(&why))?;
         Ok(Found { version, verb: "pulled", archive: Some(archive) })
     }
 

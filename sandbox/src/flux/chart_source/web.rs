@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::flux::gotime;
-use crate::flux::reflector::client::on_a_thread;
+use crate::flux::registry::on_a_thread;
 use crate::flux::secrets;
 use crate::store::Store;
 use serde_json::Value;

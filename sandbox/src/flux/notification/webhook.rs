@@ -55,7 +55,7 @@ pub(super) async fn answer(
         return StatusCode::BAD_REQUEST;
     }
     tokio::time::sleep(context.speeds().receiver).await;
-    match annotate_all(context, started, receiver) {
+    match annotate_all(context, started, receiver).await {
         Ok(()) => StatusCode::OK,
         Err(why) => {
             tracing::debug!(why, "webhook without full effect");
@@ -97,14 +97,21 @@ fn check(context: &Context, receiver: &Value, call: &WebhookCall<'_>) -> Result<
     Expected { kind, token: &token, events: events.collect() }.check(&call.headers, call.body)
 }
 
-fn annotate_all(context: &Context, started: Instant, receiver: &Value) -> Result<(), &'static str> {
+async fn annotate_all(
+    context: &Context,
+    started: Instant,
+    receiver: &Value,
+) -> Result<(), &'static str> {
     let spec = &receiver["spec"];
     let resources = spec["resources"].as_array().map_or(&[][..], Vec::as_slice);
     if !spec["resourceFilter"].is_null() || resources.iter().any(|it| !it["filter"].is_null()) {
         return Err("filters are not evaluated here");
     }
     let own = receiver["metadata"]["namespace"].as_str().unwrap_or_default();
-    for resource in resources {
+    for (place, resource) in resources.iter().enumerate() {
+        if place > 0 {
+            tokio::time::sleep(context.speeds().receiver).await;
+        }
         let text = |field: &str| resource[field].as_str().unwrap_or_default();
         let (kind, name) = (text("kind"), text("name"));
         if text("apiVersion").is_empty() && !has_default_version(kind) {

@@ -4,11 +4,8 @@
 //! then conditions and the scan's result come in two patches, after the event. A policy looks when
 //! the set of tags has changed, so a tag that is pushed again wakes nobody.
 
-pub(super) mod access;
 mod choose;
-pub(super) mod client;
 mod policy;
-pub(super) mod reference;
 mod scan;
 
 use std::collections::HashMap;
