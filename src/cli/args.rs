@@ -41,7 +41,7 @@ pub(super) enum Command {
     /// those under way get `--grace`; what is left then is taken up by the next process.
     Serve(ServeArguments),
 
-    /// Run three scenarios against a GitOps pipeline that fits in this process. Needs only git.
+    /// Run a few scenarios against a GitOps pipeline that fits in this process. Needs only git.
     #[cfg(feature = "sandbox")]
     Demo(DemoArguments),
 
@@ -210,6 +210,10 @@ pub(super) struct InstanceArguments {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
+    /// What travels. Default: commits.
+    #[arg(value_enum, value_name = "STORY")]
+    pub(super) story: Option<Story>,
+
     /// Stay up afterwards, and say how to look around with kubectl, git and a browser.
     #[arg(long)]
     pub(super) keep: bool,
@@ -217,6 +221,16 @@ pub(super) struct DemoArguments {
     /// Serve metrics at this address while it stays up.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "keep")]
     pub(super) listen: SocketAddr,
+}
+
+/// What a demo is about, if not commits.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Story {
+    /// New values of a HelmRelease.
+    Helm,
+    /// A new tag of an image.
+    Image,
 }
 
 /// Check scenario files.

@@ -17,6 +17,8 @@ mod e2e_ancestry;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;
+mod e2e_helm;
+mod e2e_helm_kit;
 mod e2e_image;
 mod e2e_image_failures;
 mod e2e_image_kit;

@@ -5,15 +5,18 @@
 //! done: artifacts are made of real commits, manifests are built, applied, pruned and looked at.
 //!
 //! Not here, and refused or reported where somebody asks for it: tags by semver, CEL (filters of
-//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`. Not here at all: providers
-//! other than the generic ones, finalizers, the delays of a stale cache, signed commits of an
-//! automation.
+//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`, most of what a chart's
+//! templates can say. Not here at all: providers other than the generic ones, finalizers, the
+//! delays of a stale cache, signed commits of an automation, and of Helm its tests, hooks,
+//! subcharts, post-renderers, drift detection and signed charts.
 
 mod artifacts;
 mod automation;
+mod chart_source;
 mod context;
 mod draft;
 mod gotime;
+mod helm;
 mod kustomize;
 mod notification;
 mod queue;
@@ -35,6 +38,7 @@ use tokio::sync::Mutex;
 
 pub use artifacts::Artifacts;
 pub use artifacts::Files;
+pub(crate) use artifacts::hex;
 pub use automation::PushOrder;
 pub use automation::SourcePusher;
 pub use automation::Workspace;
@@ -52,7 +56,11 @@ pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
 use self::automation::ImageUpdateAutomations;
+use self::chart_source::HelmCharts;
+use self::chart_source::HelmRepositories;
 use self::context::Context;
+use self::helm::HelmReleases;
+use self::helm::Storage;
 use self::kustomize::Kustomizations;
 use self::notification::Addresses;
 use self::notification::Notifications;
@@ -68,10 +76,12 @@ use crate::store::Store;
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories and repositories of registries.
+    /// Follows git repositories, artifacts in registries, chart repositories and charts.
     Source,
     /// Applies what sources publish.
     Kustomize,
+    /// Releases charts.
+    Helm,
     /// Takes webhooks in and lets events out.
     Notification,
     /// Scans images and chooses tags.
@@ -98,6 +108,9 @@ struct Inner {
 struct Processes {
     source: Vec<Running>,
     kustomize: Option<Running>,
+    helm: Option<Running>,
+    /// What Helm has released; it outlives the controller.
+    releases: Arc<Storage>,
     notification: Option<Notifications>,
     reflector: Vec<Running>,
     automation: Option<Running>,
@@ -107,10 +120,11 @@ struct Processes {
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Notification,
         Self::Source,
         Self::Kustomize,
+        Self::Helm,
         Self::Reflector,
         Self::Automation,
         Self::Watcher,
@@ -175,6 +189,7 @@ impl Flux {
         match controller {
             Controller::Source => stop(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
+            Controller::Helm => stop(running.helm.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
             Controller::Watcher => stop(running.watcher.take()).await,
@@ -193,6 +208,7 @@ impl Flux {
         match controller {
             Controller::Source => kill(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
+            Controller::Helm => kill(running.helm.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
             Controller::Watcher => kill(running.watcher.take()).await,
@@ -255,16 +271,21 @@ impl Processes {
         let speeds = context.speeds();
         match controller {
             Controller::Source if self.source.is_empty() => {
-                let workers = speeds.source_workers;
-                let git = GitRepositories::new(context.clone(), git.clone());
-                self.source.push(Running::start(context, git, workers));
-                let oci = OciRepositories::new(context.clone());
-                self.source.push(Running::start(context, oci, workers));
+                let (workers, own) = (speeds.source_workers, || context.clone());
+                let repositories = GitRepositories::new(own(), git.clone());
+                self.source.push(Running::start(context, repositories, workers));
+                self.source.push(Running::start(context, HelmRepositories::new(own()), workers));
+                self.source.push(Running::start(context, HelmCharts::new(own()), workers));
+                self.source.push(Running::start(context, OciRepositories::new(own()), workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());
                 self.kustomize =
                     Some(Running::start(context, reconciler, speeds.kustomize_workers));
+            }
+            Controller::Helm if self.helm.is_none() => {
+                let reconciler = HelmReleases::new(context.clone(), self.releases.clone());
+                self.helm = Some(Running::start(context, reconciler, speeds.helm_workers));
             }
             Controller::Reflector if self.reflector.is_empty() => {
                 let (database, workers) = (Arc::<Database>::default(), speeds.reflector_workers);

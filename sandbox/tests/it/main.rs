@@ -6,6 +6,9 @@
 
 mod api;
 mod flux_facts;
+mod helm_facts;
+mod helm_lanes;
+mod helm_stories;
 mod image_facts;
 mod image_lanes;
 mod image_stories;

@@ -257,7 +257,7 @@ fn parameter<'c>(challenge: &'c str, name: &str) -> &'c str {
     rest.split('"').next().unwrap_or_default()
 }
 
-async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, String>> + Send + 'static,
 ) -> Result<T, String> {
     let runtime = Handle::current();

@@ -9,4 +9,5 @@ mod reference;
 
 pub(crate) use access::access;
 pub(crate) use client::Access;
+pub(crate) use client::on_a_thread;
 pub(crate) use reference::ImageName;
