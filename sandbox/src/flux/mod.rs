@@ -11,6 +11,7 @@
 
 mod artifacts;
 mod automation;
+mod bucket;
 mod context;
 mod draft;
 mod gotime;
@@ -32,6 +33,7 @@ use tokio::sync::Mutex;
 
 pub use artifacts::Artifacts;
 pub use artifacts::Files;
+pub(crate) use artifacts::hex;
 pub use automation::PushOrder;
 pub use automation::SourcePusher;
 pub use automation::Workspace;
@@ -49,6 +51,7 @@ pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
 use self::automation::ImageUpdateAutomations;
+use self::bucket::Buckets;
 use self::context::Context;
 use self::kustomize::Kustomizations;
 use self::notification::Addresses;
@@ -63,7 +66,7 @@ use crate::store::Store;
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories.
+    /// Follows git repositories and buckets.
     Source,
     /// Applies what sources publish.
     Kustomize,
@@ -89,7 +92,7 @@ struct Inner {
 
 #[derive(Default)]
 struct Processes {
-    source: Option<Running>,
+    source: Vec<Running>,
     kustomize: Option<Running>,
     notification: Option<Notifications>,
     reflector: Vec<Running>,
@@ -159,7 +162,7 @@ impl Flux {
     pub async fn stop_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => stop(running.source.take()).await,
+            Controller::Source => stop(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
@@ -176,7 +179,7 @@ impl Flux {
     pub async fn kill_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => kill(running.source.take()).await,
+            Controller::Source => kill(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
@@ -238,9 +241,12 @@ impl Processes {
     ) -> io::Result<()> {
         let speeds = context.speeds();
         match controller {
-            Controller::Source if self.source.is_none() => {
-                let reconciler = GitRepositories::new(context.clone(), git.clone());
-                self.source = Some(Running::start(context, reconciler, speeds.source_workers));
+            Controller::Source if self.source.is_empty() => {
+                let workers = speeds.source_workers;
+                let repositories = GitRepositories::new(context.clone(), git.clone());
+                self.source.push(Running::start(context, repositories, workers));
+                let buckets = Buckets::new(context.clone());
+                self.source.push(Running::start(context, buckets, workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());

@@ -1,12 +1,14 @@
-//! Everything together: a cluster, a git host, a registry and Flux, with lanes that changes travel.
+//! Everything together: a cluster, a git host, a registry, buckets and Flux, with lanes for changes.
 //!
 //! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
 //! what a platform team would set aside for a synthetic change. An image lane begins one step
 //! earlier, with a tag in the registry.
 
+mod bucket;
 mod image;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
+use crate::bucket::{self as bucket_host, BucketHost, BucketHostOptions};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
 use crate::registry::{self, Registry, RegistryOptions};
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub use bucket::{BucketLane, BucketLanePlaces, CANARY_KEY};
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
 
 /// Namespace of all Flux objects.
@@ -43,6 +46,7 @@ pub struct Sandbox {
     api: ApiServer,
     git: GitHost,
     registry: Registry,
+    bucket: BucketHost,
     flux: Flux,
     folder: TempDir,
 }
@@ -56,6 +60,8 @@ pub struct SandboxOptions {
     pub git: GitHostOptions,
     /// How the registry is to be.
     pub registry: RegistryOptions,
+    /// How the bucket server is to be.
+    pub bucket: BucketHostOptions,
 }
 
 /// A way for changes from a repository into the cluster.
@@ -106,6 +112,9 @@ pub enum SandboxError {
     /// The registry could not be started.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// The bucket server could not be started.
+    #[error(transparent)]
+    Bucket(#[from] bucket_host::Error),
     /// Flux could not be started.
     #[error("the sandbox's Flux cannot listen on loopback: {0}")]
     Flux(io::Error),
@@ -123,7 +132,7 @@ pub enum SandboxError {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts a cluster, a git host, a registry and Flux, without any lane.
+    /// Starts a cluster, a git host, a registry, a bucket server and Flux, without any lane.
     ///
     /// # Errors
     /// Without git, or if loopback or the temporary folder cannot be used.
@@ -135,6 +144,7 @@ impl Sandbox {
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
         let git = GitHost::start(options.git).await?;
         let registry = Registry::start(options.registry).await?;
+        let bucket = BucketHost::start(options.bucket).await?;
         let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
@@ -142,7 +152,7 @@ impl Sandbox {
                 "metadata": {"name": namespace}});
             store.create(object, "sandbox")?;
         }
-        Ok(Self { store, api, git, registry, flux, folder })
+        Ok(Self { store, api, git, registry, bucket, flux, folder })
     }
 
     /// Adds a lane, and returns the address of its repository once its first canary is applied.
@@ -178,7 +188,9 @@ impl Sandbox {
         if self.store.get(&policy).is_some() {
             self.store.merge(&policy, &patch, Part::Whole, "sandbox")?;
         }
-        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let bucket = Key::new("Bucket", FLUX_NAMESPACE, lane);
+        let git = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let key = if self.store.get(&bucket).is_some() { bucket } else { git };
         self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
         Ok(())
     }
@@ -205,6 +217,12 @@ impl Sandbox {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The bucket server.
+    #[must_use]
+    pub fn bucket(&self) -> &BucketHost {
+        &self.bucket
     }
 
     /// The controllers.

@@ -7,7 +7,7 @@
 mod checkout;
 mod fetch;
 mod host;
-mod ignore;
+pub(crate) mod ignore;
 mod report;
 mod signature;
 
