@@ -12,12 +12,12 @@ use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
-    Subject, Survey,
+    Ancestry, BucketLanding, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName,
+    ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers, subjects,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -127,6 +127,40 @@ impl Proofs {
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
+    }
+
+    /// Proves by the cluster's objects that an object of a bucket is delivered; the trigger that it
+    /// gives proves the rest.
+    pub(super) async fn prove_bucket(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &BucketLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = Pipeline {
+            sources: fetched(scenario, &GroupKind::source("Bucket")),
+            ..pipeline_of(scenario, objects)
+        };
+        let pipeline = Pipeline { appliers: appliers_of(scenario), ..pipeline };
+        let tree = pipeline.prove_bucket(landing)?;
+        let ours = pipeline.of_bucket(landing);
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &ours)?;
+        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let now = workshop.clock.now();
+        let neighbours = self.neighbours(&workshop.cluster, namespace, now).await;
+        let sources = subjects(&ours);
+        if landing.shared {
+            let woken = format!("each run wakes {}", neighbours.woken_by(&sources));
+            if self.is_news(&scenario.name, &woken) {
+                say(&format!("scenario `{}`: {woken}", scenario.name));
+            }
+        } else {
+            neighbours.check_users(&sources, &landing.place, "bucket", &pipeline.applying())?;
+        }
+        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -291,6 +325,21 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     };
     appliers.retain(|it| !applies_later(it));
     Pipeline { objects, sources, appliers, live }
+}
+
+/// What the scenario's hops fetch of a kind.
+fn fetched(scenario: &Scenario, kind: &GroupKind) -> Vec<Subject> {
+    let hops = scenario.hops.iter().map(|it| it.kind.kind());
+    let fetches = hops.filter(|it| it.traits().place == Place::Fetch);
+    fetches.filter_map(Kind::subject).filter(|it| it.kind == *kind).collect()
+}
+
+/// The Kustomizations that the scenario's hops wait for.
+fn appliers_of(scenario: &Scenario) -> Vec<Subject> {
+    let hops = scenario.hops.iter().map(|it| it.kind.kind());
+    let applies = hops.filter(|it| it.traits().place == Place::Apply);
+    let kind = GroupKind::kustomization();
+    applies.filter_map(Kind::subject).filter(|it| it.kind == kind).collect()
 }
 
 /// Everybody who could use a source, as far as we may know, and what cannot be known.

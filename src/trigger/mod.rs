@@ -4,6 +4,7 @@
 //! then add its variant to [`TriggerConfig`] and its arm to [`TriggerConfig::kind`]. Nothing else
 //! knows the kinds.
 
+mod bucket_object;
 mod git_access;
 mod git_commit;
 mod image_tag;
@@ -12,14 +13,15 @@ mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
-    When,
+    Ancestry, BucketLanding, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision,
+    RevisionSort, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
+pub use bucket_object::{BucketAuth, BucketObject, BucketObjectConfig};
 pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
@@ -58,6 +60,8 @@ pub enum Destination {
     Branch(Box<Landing>, Option<Signer>),
     /// To an image repository, for a policy to choose.
     Image(ImageLanding),
+    /// To a bucket.
+    Bucket(Box<BucketLanding>),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -143,6 +147,8 @@ pub enum TriggerConfig {
     ImageTag(Box<ImageTagConfig>),
     /// Pushes a new image under the tag that an ImagePolicy chooses already.
     ImageDigest(Box<ImageDigestConfig>),
+    /// Writes an object to a bucket.
+    BucketObject(Box<BucketObjectConfig>),
 }
 
 /// A change that could not be made.
@@ -158,6 +164,16 @@ pub struct Error {
 // === impl TriggerConfig ===
 
 impl TriggerConfig {
+    /// Whether the scenario says that others use the source too (rule S1).
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::GitCommit(config) => config.shared,
+            Self::BucketObject(config) => config.shared,
+            Self::ImageTag(_) | Self::ImageDigest(_) => false,
+        }
+    }
+
     /// The kind that the scenario asks for.
     #[must_use]
     pub fn kind(&self) -> &dyn Kind {
@@ -165,6 +181,7 @@ impl TriggerConfig {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
+            Self::BucketObject(config) => &**config,
         }
     }
 }

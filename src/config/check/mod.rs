@@ -2,6 +2,7 @@
 //!
 //! All of them are looked at, each points at the key or value that should change.
 
+mod bucket_object;
 mod git_commit;
 mod graph;
 mod hops;
@@ -15,6 +16,9 @@ use super::mistake::Mistake;
 use super::node::Step::{self, Key};
 use super::node::{Node, Place};
 use crate::trigger::TriggerConfig;
+
+/// What a template must hold.
+const PLACEHOLDER: &str = "${canary}";
 
 /// Collects what is wrong with one file.
 pub(crate) struct Findings<'a> {
@@ -51,6 +55,9 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
+        }
+        TriggerConfig::BucketObject(trigger) => {
+            bucket_object::check(trigger, &file.hops, &mut findings);
         }
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);

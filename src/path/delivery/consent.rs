@@ -75,9 +75,9 @@ impl Consent {
                 command(source, instance)
             ),
             None => format!(
-                "no GitRepository of the scenario's hops follows it that could consent: name one, \
-                 annotated with `{CONSENT}: {instance}`, as `source`, or push to a branch that \
-                 holds only canaries"
+                "no source of the scenario's hops follows it that could consent: name one, \
+                 annotated with `{CONSENT}: {instance}`, as `source`, or push to a branch or \
+                 bucket that holds only canaries"
             ),
         };
         Err(Refusal::new("no_consent", format_args!("{what}, and {cure}")))

@@ -4,6 +4,7 @@
 //! change that cannot arrive would be measured as an outage, so it is refused before it is made.
 
 mod applier;
+mod bucket;
 mod consent;
 mod ignored;
 mod include;
@@ -19,6 +20,7 @@ mod verify;
 use crate::model::ProbeError;
 use std::fmt;
 
+pub use bucket::subjects;
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
@@ -28,7 +30,7 @@ pub use shared::{KINDS, Neighbours, Woken};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 18] = [
+pub const REASONS: [(&str, &str); 20] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -36,6 +38,8 @@ pub const REASONS: [(&str, &str); 18] = [
     ),
     ("another_branch", "the source follows another branch than the trigger pushes to"),
     ("another_repository", "the source follows another repository, and includes none of ours"),
+    ("another_bucket", "the source fetches from another bucket than the trigger writes to"),
+    ("outside_prefix", "the object does not begin with the `spec.prefix` of the Bucket"),
     ("ignored", "Flux's own exclusions, a `.sourceignore` or `spec.ignore` leave the file out"),
     ("outside_sparse_checkout", "the file lies in no folder of `spec.sparseCheckout`"),
     ("outside_include", "the source includes ours, but not the folder of the file"),

@@ -58,11 +58,16 @@ impl Neighbours {
     /// Whom a run wakes that pushes there.
     #[must_use]
     pub fn woken(&self, landing: &Landing) -> Woken {
-        let ours = self.following(landing);
+        self.woken_by(&self.following(landing))
+    }
+
+    /// Whom a new artifact of one of these sources wakes.
+    #[must_use]
+    pub fn woken_by(&self, ours: &BTreeSet<Subject>) -> Woken {
         let mut woken = Woken::default();
         for (subject, object) in &self.objects {
             let spec = &object["spec"];
-            let uses = |reference: &Value| names(&ours, subject, reference);
+            let uses = |reference: &Value| names(ours, subject, reference);
             match subject.kind.kind.as_str() {
                 "Kustomization" if uses(&spec["sourceRef"]) => {
                     woken.appliers.insert(subject.clone());
@@ -70,12 +75,12 @@ impl Neighbours {
                 "HelmRelease" if uses(&spec["chart"]["spec"]["sourceRef"]) => {
                     woken.appliers.insert(subject.clone());
                 }
-                "ImageUpdateAutomation" if automation_uses(&ours, subject, spec) => {
+                "ImageUpdateAutomation" if automation_uses(ours, subject, spec) => {
                     woken.automations.insert(subject.clone());
                 }
                 "Alert" => {
                     let sources = spec["eventSources"].as_array().into_iter().flatten();
-                    let labels = |it: &Value| self.labelled(&ours, subject, it);
+                    let labels = |it: &Value| self.labelled(ours, subject, it);
                     if sources.into_iter().any(|it| uses(it) || labels(it)) {
                         woken.alerts.insert(subject.clone());
                     }
@@ -92,18 +97,35 @@ impl Neighbours {
     /// # Errors
     /// When it is shared and the scenario does not say so.
     pub fn check(&self, landing: &Landing, path: &BTreeSet<Subject>) -> Result<(), Refusal> {
-        let appliers = self.woken(landing).appliers;
+        if landing.shared {
+            return Ok(());
+        }
+        self.check_users(&self.following(landing), &landing.place(), "branch", path)
+    }
+
+    /// Refuses sources that others use than those on the path. `place` is what they follow, a
+    /// `what`.
+    ///
+    /// # Errors
+    /// When there are such.
+    pub fn check_users(
+        &self,
+        sources: &BTreeSet<Subject>,
+        place: &str,
+        what: &str,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        let appliers = self.woken_by(sources).appliers;
         let others: Vec<_> = appliers.difference(path).collect();
         let own = usize::from(path.is_empty());
-        if landing.shared || others.len() <= own {
+        if others.len() <= own {
             return Ok(());
         }
         Err(Refusal::new(
             "shared_source",
             format_args!(
-                "{} is also applied by {}, and each run would wake {}: give the canary a source, a \
-                 branch and an applier of its own, or say `shared: true`",
-                landing.place(),
+                "{place} is also applied by {}, and each run would wake {}: give the canary a source, a \
+                 {what} and an applier of its own, or say `shared: true`",
                 listed(others.iter().copied()),
                 if others.len() == 1 { "it" } else { "them" },
             ),
@@ -216,12 +238,12 @@ impl fmt::Display for Woken {
 
 /// Whether a reference of an object names one of the sources.
 fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
-    let git = GroupKind::git_repository();
     let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
-    reference["kind"] == git.kind.as_str()
-        && reference["name"]
-            .as_str()
-            .is_some_and(|name| sources.contains(&Subject::local(git.clone(), namespace, name)))
+    sources.iter().any(|it| {
+        reference["kind"] == it.kind.kind.as_str()
+            && reference["name"] == it.name.as_str()
+            && namespace == it.namespace
+    })
 }
 
 /// An automation's source is a GitRepository, said or not.

@@ -26,7 +26,7 @@ impl Kind for GitCommitConfig {
             instance: site.instance().to_owned(),
             path: self.path.clone(),
             builds: if site.is_built() { Builds::Wanted } else { Builds::Skipped },
-            content: self.content(site)?,
+            content: content_of(self.template.as_deref(), site)?,
             mode: self.mode.clone(),
             author: self.author.clone(),
             trailers: self.trailers.clone(),
@@ -53,20 +53,21 @@ impl Kind for GitCommitConfig {
     }
 }
 
-impl GitCommitConfig {
-    /// What is written: the template, else the ConfigMap that the scenario waits for.
-    fn content(&self, site: &dyn Site) -> Result<Content, ProbeError> {
-        if let Some(text) = &self.template {
-            return Ok(Content::Template(text.clone()));
-        }
-        let config_map = GroupKind::new("", "ConfigMap");
-        let live = site.live().iter().find(|it| it.kind == config_map);
-        let name = live.map(|it| ObjectName::new(&it.namespace, &it.name)).ok_or_else(|| {
-            unusable(format!(
-                "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
-                site.scenario()
-            ))
-        })?;
-        Ok(Content::ConfigMap(name))
+/// What is written: the template, else the ConfigMap that the scenario waits for.
+pub(in crate::trigger) fn content_of(
+    template: Option<&str>,
+    site: &dyn Site,
+) -> Result<Content, ProbeError> {
+    if let Some(text) = template {
+        return Ok(Content::Template(text.to_owned()));
     }
+    let config_map = GroupKind::new("", "ConfigMap");
+    let live = site.live().iter().find(|it| it.kind == config_map);
+    let name = live.map(|it| ObjectName::new(&it.namespace, &it.name)).ok_or_else(|| {
+        unusable(format!(
+            "scenario `{}` needs a `template`, for no ConfigMap of it becomes live",
+            site.scenario()
+        ))
+    })?;
+    Ok(Content::ConfigMap(name))
 }
