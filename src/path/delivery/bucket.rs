@@ -58,7 +58,7 @@ impl Pipeline<'_> {
                 reference["name"].as_str().filter(|_| reference["kind"] == kind.kind.as_str());
             let name = name.ok_or_else(|| applier::another_source(subject, object))?;
             let namespace = reference["namespace"].as_str().unwrap_or(&subject.namespace);
-            let source = Subject::local(kind, namespace, name);
+            let source = Subject::local(kind, namespace, name).in_cluster(&subject.cluster);
             match self.bucket_source(landing, &source, &mut tree) {
                 Err(refusal) if refusal.reason == "another_bucket" => {
                     return Err(applier::another_source(subject, object));
