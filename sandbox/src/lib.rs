@@ -8,10 +8,12 @@
 //! - [`git`]: a git host over smart HTTP, with webhooks;
 //! - [`registry`]: an OCI registry, with webhooks;
 //! - [`charts`]: a Helm chart repository over HTTP;
+//! - [`bucket`]: a bucket server that speaks S3, with notifications;
 //! - [`flux`]: Flux's controllers, as far as timing can tell;
 //! - [`pipeline`]: all of it together, with lanes that changes can travel.
 
 pub mod api;
+pub mod bucket;
 pub mod charts;
 pub mod flux;
 pub mod git;

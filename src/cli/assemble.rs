@@ -147,6 +147,25 @@ impl Workshop {
                 let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
                 return Ok(Arc::new(proven));
             }
+            Destination::Bucket(landing) => {
+                if let Some(source) = &landing.source {
+                    path.insert(source.clone(), reader.get(source).await?);
+                    // Whoever may not list them knows only those of the path.
+                    let kind = GroupKind::source("Bucket");
+                    let all = reader
+                        .all(&source.cluster, &kind, &source.namespace)
+                        .await
+                        .unwrap_or_default();
+                    for object in all {
+                        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                        let twin = Subject { name: name.to_owned(), ..source.clone() };
+                        path.insert(twin, object);
+                    }
+                }
+                let proven =
+                    self.proofs.prove_bucket(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);

@@ -9,15 +9,16 @@
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
 use crate::cluster::{Cluster, Clusters, Error as ClusterError};
-use crate::config::Scenario;
+use crate::config::{Hop, Scenario};
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, ArtifactLanding, CanaryId, ClusterName, GroupKind, ImageLanding, Landing, Moment,
-    ObjectName, ProbeError, Revision, Subject, Survey,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ClusterName, GroupKind, ImageLanding,
+    Landing, Moment, ObjectName, ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
     Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_markers,
+    subjects,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -165,6 +166,40 @@ impl Proofs {
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
+    }
+
+    /// Proves by the cluster's objects that an object of a bucket is delivered; the trigger that it
+    /// gives proves the rest.
+    pub(super) async fn prove_bucket(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &BucketLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = Pipeline {
+            sources: at(scenario, Place::Fetch, &GroupKind::source("Bucket")),
+            appliers: at(scenario, Place::Apply, &GroupKind::kustomization()),
+            ..pipeline_of(scenario, objects)
+        };
+        let tree = pipeline.prove_bucket(landing)?;
+        let ours = pipeline.of_bucket(landing);
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &ours)?;
+        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let (sources, mut woken) = (subjects(&ours), Woken::default());
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
+            if !landing.shared {
+                let own = own_appliers(&pipeline, &cluster);
+                neighbours.check_users(&sources, &landing.place, "bucket", &own)?;
+            }
+            woken.extend(neighbours.woken_by(&sources));
+        }
+        if landing.shared {
+            self.say_woken(&scenario.name, &woken);
+        }
+        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
     }
 
     /// Everybody who could use a source, in each cluster that the path leads through.
@@ -386,6 +421,12 @@ fn pipeline_from<'a>(first: &GroupKind, scenario: &Scenario, objects: &'a Object
     };
     appliers.retain(|it| !applies_later(it));
     Pipeline { objects, sources, appliers, live }
+}
+
+/// What the scenario's hops look at that stands so in the path and is of that kind.
+fn at(scenario: &Scenario, place: Place, kind: &GroupKind) -> Vec<Subject> {
+    let hops = scenario.hops.iter().filter(|it| it.kind.kind().traits().place == place);
+    hops.filter_map(Hop::subject).filter(|it| it.kind == *kind).collect()
 }
 
 /// Everybody who could use a source, as far as we may know, and what cannot be known.

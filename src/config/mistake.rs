@@ -151,6 +151,19 @@ pub(crate) enum Mistake {
     NoArtifactTag,
     #[error("`shared` is for a `source`: nothing is known of who uses a `url`")]
     SharedWithUrl,
+    #[error("nothing says which bucket to write to: give `source`, or `bucket`")]
+    NoBucket,
+    #[error("`source` and `bucket` exclude each other: keep one")]
+    TwoBuckets,
+    #[error("`{key}` is for a `bucket`: with a `source` the Bucket itself tells it")]
+    ToldBySource { key: &'static str },
+    #[error("`{key}` is for a `source`: it says nothing of a `bucket`")]
+    OnlyWithSource { key: &'static str },
+    #[error(
+        "`path` cannot be the name of an object: write it without empty parts, `.` and `..`, as \
+         `canary/a.yaml`"
+    )]
+    BadObjectName,
     #[error("`path` {why}: write it relative to the repository's root, as `canary/a.yaml`")]
     BadPath { why: &'static str },
     #[error("`{branch}` cannot be the name of a branch: write it as `main`, without `refs/heads/`")]

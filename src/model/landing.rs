@@ -48,6 +48,23 @@ pub struct ArtifactLanding {
     pub shared: bool,
 }
 
+/// The bucket that a trigger writes to, and the object that it rewrites there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketLanding {
+    /// The Bucket that the trigger names.
+    pub source: Option<Subject>,
+    /// The bucket, as messages name it.
+    pub place: String,
+    /// The host of its server.
+    pub host: String,
+    /// Its name.
+    pub bucket: String,
+    /// The object.
+    pub key: String,
+    /// Whether the scenario says that others use the source too.
+    pub shared: bool,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

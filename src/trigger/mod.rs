@@ -4,6 +4,7 @@
 //! then add its variant to [`TriggerConfig`] and its arm to [`TriggerConfig::kind`]. Nothing else
 //! knows the kinds.
 
+mod bucket_object;
 mod git_access;
 mod git_commit;
 mod image_tag;
@@ -13,8 +14,8 @@ mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, ArtifactLanding, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision,
-    RevisionSort, Survey, When,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ImageLanding, Landing, Moment, ProbeError,
+    Revision, RevisionSort, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 pub use crate::remote::registry::fits_archive;
+pub use bucket_object::{BucketAuth, BucketObject, BucketObjectConfig};
 pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
@@ -63,6 +65,8 @@ pub enum Destination {
     Image(ImageLanding),
     /// To a repository of artifacts, for an OCIRepository to fetch.
     Artifact(ArtifactLanding),
+    /// To a bucket.
+    Bucket(Box<BucketLanding>),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -150,6 +154,8 @@ pub enum TriggerConfig {
     ImageDigest(Box<ImageDigestConfig>),
     /// Pushes an OCI artifact with one file in it.
     OciArtifact(Box<OciArtifactConfig>),
+    /// Writes an object to a bucket.
+    BucketObject(Box<BucketObjectConfig>),
 }
 
 /// A change that could not be made.
@@ -165,6 +171,17 @@ pub struct Error {
 // === impl TriggerConfig ===
 
 impl TriggerConfig {
+    /// Whether the scenario says that others use the source too (rule S1).
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::GitCommit(config) => config.shared,
+            Self::OciArtifact(config) => config.shared,
+            Self::BucketObject(config) => config.shared,
+            Self::ImageTag(_) | Self::ImageDigest(_) => false,
+        }
+    }
+
     /// The kind that the scenario asks for.
     #[must_use]
     pub fn kind(&self) -> &dyn Kind {
@@ -173,16 +190,7 @@ impl TriggerConfig {
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
             Self::OciArtifact(config) => &**config,
-        }
-    }
-
-    /// Whether the scenario says that others use what is pushed to.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        match self {
-            Self::GitCommit(config) => config.shared,
-            Self::OciArtifact(config) => config.shared,
-            Self::ImageTag(_) | Self::ImageDigest(_) => false,
+            Self::BucketObject(config) => &**config,
         }
     }
 }

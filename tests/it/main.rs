@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod bucket;
 mod cli;
 mod cluster_config_map;
 mod cluster_evidence;
@@ -14,6 +15,7 @@ mod config_schema;
 mod drive;
 mod e2e;
 mod e2e_ancestry;
+mod e2e_bucket;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;

@@ -12,6 +12,7 @@
 
 mod artifacts;
 mod automation;
+mod bucket;
 mod chart_source;
 mod context;
 mod draft;
@@ -56,6 +57,7 @@ pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
 use self::automation::ImageUpdateAutomations;
+use self::bucket::Buckets;
 use self::chart_source::HelmCharts;
 use self::chart_source::HelmRepositories;
 use self::context::Context;
@@ -76,7 +78,7 @@ use crate::store::Store;
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories, artifacts in registries, chart repositories and charts.
+    /// Follows git repositories, artifacts in registries, buckets, chart repositories and charts.
     Source,
     /// Applies what sources publish.
     Kustomize,
@@ -277,6 +279,7 @@ impl Processes {
                 self.source.push(Running::start(context, HelmRepositories::new(own()), workers));
                 self.source.push(Running::start(context, HelmCharts::new(own()), workers));
                 self.source.push(Running::start(context, OciRepositories::new(own()), workers));
+                self.source.push(Running::start(context, Buckets::new(own()), workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());

@@ -24,6 +24,10 @@ pub struct Speeds {
     pub list_remote: Duration,
     /// The clone that follows when the commit is new.
     pub clone: Duration,
+    /// Listing the objects of a bucket, if its server is not slower.
+    pub list_bucket: Duration,
+    /// Fetching the objects that follows when the list is another one.
+    pub fetch_objects: Duration,
     /// Until a refused connection to a git host is reported.
     pub unreachable: Duration,
     /// Until a git host has answered that a reference does not exist.
@@ -121,6 +125,8 @@ impl Default for Speeds {
             receiver: ms(5),
             list_remote: ms(12),
             clone: ms(104),
+            list_bucket: ms(18),
+            fetch_objects: ms(50),
             unreachable: ms(18),
             missing_ref: ms(70),
             archive: ms(9),

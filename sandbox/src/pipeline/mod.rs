@@ -1,15 +1,17 @@
-//! Everything together: a cluster, a git host, a registry, charts and Flux, with lanes that changes
-//! travel.
+//! Everything together: a cluster, a git host, a registry, buckets, charts and Flux, with lanes that
+//! changes travel.
 //!
 //! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
 //! what a platform team would set aside for a synthetic change. An image lane begins one step
 //! earlier, with a tag in the registry; a Helm lane ends in a release.
 
+mod bucket;
 mod helm;
 mod image;
 mod oci;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
+use crate::bucket::{self as bucket_host, BucketHost, BucketHostOptions};
 use crate::charts::{self, ChartRepository};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub use bucket::{BucketLane, BucketLanePlaces, CANARY_KEY};
 pub use helm::{ChartFrom, HelmLane, HelmLanePlaces, RELEASE_PATH, VALUES_PATH, Values};
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
 pub use oci::{OciLane, OciLanePlaces};
@@ -58,6 +61,7 @@ struct Hosts {
     git: GitHost,
     registry: Registry,
     charts: ChartRepository,
+    bucket: BucketHost,
 }
 
 /// How a sandbox is to be.
@@ -69,6 +73,8 @@ pub struct SandboxOptions {
     pub git: GitHostOptions,
     /// How the registry is to be.
     pub registry: RegistryOptions,
+    /// How the bucket server is to be.
+    pub bucket: BucketHostOptions,
 }
 
 /// A way for changes from a repository into the cluster.
@@ -122,6 +128,9 @@ pub enum SandboxError {
     /// The chart repository could not be started.
     #[error(transparent)]
     Charts(#[from] charts::Error),
+    /// The bucket server could not be started.
+    #[error(transparent)]
+    Bucket(#[from] bucket_host::Error),
     /// Flux could not be started.
     #[error("the sandbox's Flux cannot listen on loopback: {0}")]
     Flux(io::Error),
@@ -139,7 +148,7 @@ pub enum SandboxError {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts a cluster, a git host, a registry and Flux, without any lane.
+    /// Starts a cluster, a git host, a registry, a bucket server and Flux, without any lane.
     ///
     /// # Errors
     /// Without git, or if loopback or the temporary folder cannot be used.
@@ -147,7 +156,8 @@ impl Sandbox {
         let git = GitHost::start(options.git).await?;
         let registry = Registry::start(options.registry).await?;
         let charts = ChartRepository::start(0).await?;
-        Self::around(Hosts { git, registry, charts }, options.speeds).await
+        let bucket = BucketHost::start(options.bucket).await?;
+        Self::around(Hosts { git, registry, charts, bucket }, options.speeds).await
     }
 
     /// Starts a second cluster with a Flux of its own, which uses this one's hosts.
@@ -209,7 +219,9 @@ impl Sandbox {
                 self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
             }
         }
-        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let bucket = Key::new("Bucket", FLUX_NAMESPACE, lane);
+        let git = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let key = if self.store.get(&bucket).is_some() { bucket } else { git };
         self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
         Ok(())
     }
@@ -242,6 +254,12 @@ impl Sandbox {
     #[must_use]
     pub fn charts(&self) -> &ChartRepository {
         &self.hosts.charts
+    }
+
+    /// The bucket server.
+    #[must_use]
+    pub fn bucket(&self) -> &BucketHost {
+        &self.hosts.bucket
     }
 
     /// The controllers.
@@ -299,7 +317,10 @@ impl Sandbox {
             Hook::Right => token,
             Hook::WrongSecret => &old,
         };
-        Ok(self.hosts.git.add_webhook(url, Webhook::new(&hook_url, token, WebhookFormat::GitHub))?)
+        Ok(self
+            .hosts
+            .git
+            .add_webhook(url, Webhook::new(&hook_url, token, WebhookFormat::GitHub))?)
     }
 
     /// Where a receiver is called.

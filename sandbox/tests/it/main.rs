@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be had fails the test")]
 
 mod api;
+mod bucket_facts;
+mod bucket_stories;
 mod flux_facts;
 mod helm_facts;
 mod helm_lanes;

@@ -1,6 +1,6 @@
 //! A `git_commit` that could not push, or that would push what it must not (rules S1, S2).
 
-use super::{Findings, signing};
+use super::{Findings, PLACEHOLDER, signing};
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
@@ -9,8 +9,6 @@ use crate::model::ObjectName;
 use crate::trigger::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource, is_over_ssh};
 use std::collections::BTreeSet;
 
-/// What a template must hold.
-const PLACEHOLDER: &str = "${canary}";
 /// Branch of a `url` that names none.
 const DEFAULT_BRANCH: &str = "main";
 
@@ -69,16 +67,21 @@ fn remote(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
     }
     for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
         for source in auth.iter().flat_map(secret_sources) {
-            match source {
-                SecretSource::File(it) if it.as_os_str().is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "file" });
-                }
-                SecretSource::Env(it) if it.is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "env" });
-                }
-                _ => {}
-            }
+            secret_source(&below(key), source, findings);
         }
+    }
+}
+
+/// Looks at where a secret is said to be.
+pub(super) fn secret_source(way: &[Step<'_>], source: &SecretSource, findings: &mut Findings<'_>) {
+    match source {
+        SecretSource::File(it) if it.as_os_str().is_empty() => {
+            findings.value(way, Mistake::EmptySecretSource { key: "file" });
+        }
+        SecretSource::Env(it) if it.is_empty() => {
+            findings.value(way, Mistake::EmptySecretSource { key: "env" });
+        }
+        _ => {}
     }
 }
 
@@ -142,7 +145,7 @@ fn check_author(author: &Author, findings: &mut Findings<'_>) {
 }
 
 /// Each ConfigMap that the hops look at: a template can be made of it.
-fn config_maps(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
+pub(super) fn config_maps(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
     let names = hops.iter().filter_map(|it| match &it.config {
         HopConfig::Live(live) => live.config_map.as_ref(),
         _ => None,

@@ -2,6 +2,7 @@
 //!
 //! All of them are looked at, each points at the key or value that should change.
 
+mod bucket_object;
 mod git_commit;
 mod graph;
 mod hops;
@@ -16,6 +17,9 @@ use super::mistake::Mistake;
 use super::node::Step::{self, Key};
 use super::node::{Node, Place};
 use crate::trigger::TriggerConfig;
+
+/// What a template must hold.
+const PLACEHOLDER: &str = "${canary}";
 
 /// Collects what is wrong with one file.
 pub(crate) struct Findings<'a> {
@@ -55,6 +59,9 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         }
         TriggerConfig::OciArtifact(trigger) => {
             oci_artifact::check(trigger, &file.hops, &mut findings);
+        }
+        TriggerConfig::BucketObject(trigger) => {
+            bucket_object::check(trigger, &file.hops, &mut findings);
         }
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);

@@ -5,6 +5,7 @@
 
 mod applier;
 mod artifact;
+mod bucket;
 mod consent;
 mod ignored;
 mod include;
@@ -20,6 +21,7 @@ mod verify;
 use crate::model::ProbeError;
 use std::fmt;
 
+pub use bucket::subjects;
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
@@ -29,7 +31,7 @@ pub use shared::{KINDS, Neighbours, Woken};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 21] = [
+pub const REASONS: [(&str, &str); 23] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -40,6 +42,8 @@ pub const REASONS: [(&str, &str); 21] = [
     ("pinned_digest", "the OCIRepository is pinned to a digest"),
     ("another_tag", "the OCIRepository follows another tag, or versions, than the trigger pushes"),
     ("layer_not_selected", "the OCIRepository selects a layer of another type than the trigger's"),
+    ("another_bucket", "the source fetches from another bucket than the trigger writes to"),
+    ("outside_prefix", "the object does not begin with the `spec.prefix` of the Bucket"),
     ("ignored", "Flux's own exclusions, a `.sourceignore` or `spec.ignore` leave the file out"),
     ("outside_sparse_checkout", "the file lies in no folder of `spec.sparseCheckout`"),
     ("outside_include", "the source includes ours, but not the folder of the file"),

@@ -69,8 +69,9 @@ impl Neighbours {
         self.woken_by(&self.fetching(landing))
     }
 
-    /// Whom a new artifact of these sources wakes.
-    fn woken_by(&self, ours: &BTreeSet<Subject>) -> Woken {
+    /// Whom a new artifact of one of these sources wakes.
+    #[must_use]
+    pub fn woken_by(&self, ours: &BTreeSet<Subject>) -> Woken {
         let mut woken = Woken::default();
         for (subject, object) in &self.objects {
             let spec = &object["spec"];
@@ -106,8 +107,10 @@ impl Neighbours {
     /// # Errors
     /// When it is shared and the scenario does not say so.
     pub fn check(&self, landing: &Landing, path: &BTreeSet<Subject>) -> Result<(), Refusal> {
-        let appliers = self.woken(landing).appliers;
-        check_alone(&appliers, path, landing.shared, &landing.place(), "branch")
+        if landing.shared {
+            return Ok(());
+        }
+        self.check_users(&self.following(landing), &landing.place(), "branch", path)
     }
 
     /// The same for the repository of an artifact.
@@ -119,8 +122,10 @@ impl Neighbours {
         landing: &ArtifactLanding,
         path: &BTreeSet<Subject>,
     ) -> Result<(), Refusal> {
-        let appliers = self.woken_by_artifact(landing).appliers;
-        check_alone(&appliers, path, landing.shared, &landing.place(), "repository")
+        if landing.shared {
+            return Ok(());
+        }
+        self.check_users(&self.fetching(landing), &landing.place(), "repository", path)
     }
 
     /// Refuses a repository that a source fetches, on the path or not, which would not take our
@@ -132,6 +137,35 @@ impl Neighbours {
         let ours = self.fetching(landing);
         let sources = self.objects.iter().filter(|it| ours.contains(&it.0));
         sources.into_iter().try_for_each(|it| artifact::check_verify(&it.0, &it.1))
+    }
+
+    /// Refuses sources that others use than those on the path. `place` is what they follow, a
+    /// `what`.
+    ///
+    /// # Errors
+    /// When there are such.
+    pub fn check_users(
+        &self,
+        sources: &BTreeSet<Subject>,
+        place: &str,
+        what: &str,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        let appliers = self.woken_by(sources).appliers;
+        let others: Vec<_> = appliers.difference(path).collect();
+        let own = usize::from(path.is_empty());
+        if others.len() <= own {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "shared_source",
+            format_args!(
+                "{place} is also applied by {}, and each run would wake {}: give the canary a source, a \
+                 {what} and an applier of its own, or say `shared: true`",
+                listed(others.iter().copied()),
+                if others.len() == 1 { "it" } else { "them" },
+            ),
+        ))
     }
 
     /// Refuses `replace` on a branch that an automation pushes to: its commits would be taken away.
@@ -258,36 +292,12 @@ impl fmt::Display for Woken {
 /// Whether a reference of an object names one of the sources.
 fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
     let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
-    let (Some(kind), Some(name)) = (reference["kind"].as_str(), reference["name"].as_str()) else {
-        return false;
-    };
-    let source = Subject::local(GroupKind::source(kind), namespace, name);
-    sources.contains(&source.in_cluster(&of.cluster))
-}
-
-/// Refuses a place that appliers use which are not on the path. Without any on the path, there may be
-/// one.
-fn check_alone(
-    appliers: &BTreeSet<Subject>,
-    path: &BTreeSet<Subject>,
-    shared: bool,
-    place: &str,
-    part: &str,
-) -> Result<(), Refusal> {
-    let others: Vec<_> = appliers.difference(path).collect();
-    let own = usize::from(path.is_empty());
-    if shared || others.len() <= own {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        "shared_source",
-        format_args!(
-            "{place} is also applied by {}, and each run would wake {}: give the canary a source, a \
-             {part} and an applier of its own, or say `shared: true`",
-            listed(others.iter().copied()),
-            if others.len() == 1 { "it" } else { "them" },
-        ),
-    ))
+    sources.iter().any(|it| {
+        reference["kind"] == it.kind.kind.as_str()
+            && reference["name"] == it.name.as_str()
+            && namespace == it.namespace
+            && of.cluster == it.cluster
+    })
 }
 
 /// An automation's source is a GitRepository, said or not.

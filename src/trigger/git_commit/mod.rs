@@ -11,6 +11,7 @@ use crate::remote::git::{self, GitRemote, RemoteUrl};
 use crate::trigger::{Error, Published, Trigger};
 use tokio::sync::Mutex;
 
+pub(super) use build::content;
 pub use config::{Author, GitCommitConfig, PushMode};
 
 /// What stands for the canary in a template.
@@ -306,7 +307,7 @@ fn revisions_of(prepared: &git::Prepared) -> Vec<Revision> {
 }
 
 /// The latest canary in a file.
-fn latest_in(file: &[u8]) -> Option<CanaryId> {
+pub(super) fn latest_in(file: &[u8]) -> Option<CanaryId> {
     CanaryId::find_in(&String::from_utf8_lossy(file)).max_by_key(CanaryId::sequence)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::image_policy::ImagePolicy;
 use crate::model::{ArtifactLanding, GroupKind, ProbeError, RevisionSort, Subject};
-use crate::trigger::git_commit::build::content;
+use crate::trigger::git_commit::content;
 use crate::trigger::oci_artifact::{Aim, OciArtifact, OciArtifactConfig, Tags};
 use crate::trigger::{Built, Destination, Kind, Site, registry_access};
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@
 mod checkout;
 mod fetch;
 mod host;
-mod ignore;
+pub(crate) mod ignore;
 mod oci;
 mod report;
 mod signature;
