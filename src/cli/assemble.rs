@@ -138,6 +138,14 @@ impl Workshop {
                 let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
                 return Ok(Arc::new(proven));
             }
+            Destination::Chart(landing) => {
+                for subject in landing.takers.iter().chain([&landing.source]) {
+                    path.insert(subject.clone(), reader.get(subject).await?);
+                }
+                let proofs = &self.proofs;
+                let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);

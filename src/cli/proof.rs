@@ -12,12 +12,13 @@ use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
-    Subject, Survey,
+    Ancestry, CanaryId, ChartLanding, GroupKind, ImageLanding, Landing, Moment, ObjectName,
+    ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_chart_verify,
+    check_markers,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -56,6 +57,8 @@ enum Tip {
     Delivers(Tree),
     /// The choice of this policy is written to nothing but these.
     MarksOnly(Box<Marked>),
+    /// It holds nobody else's charts, unless one of these consents.
+    Holds(Box<Marked>),
 }
 
 /// What has to be true of what automations write to.
@@ -129,6 +132,41 @@ impl Proofs {
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
     }
 
+    /// Proves by the objects that take it that a chart may be published; the trigger that it gives
+    /// proves the rest.
+    pub(super) async fn prove_chart(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ChartLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        // The command that gives consent names what the canary is for before what all share.
+        let subjects = landing.takers.iter().rev().chain([&landing.source]);
+        let concerned: Vec<_> = subjects.filter_map(|it| objects.get_key_value(it)).collect();
+        check_chart_verify(&concerned)?;
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
+        let now = workshop.clock.now();
+        let namespace = &landing.source.namespace;
+        let neighbours = self.neighbours(&workshop.cluster, namespace, now).await;
+        neighbours.check_chart(landing, &pipeline_of(scenario, objects).applying())?;
+        if landing.shared {
+            let woken = format!("each run wakes {}", neighbours.woken_by_chart(landing));
+            if self.is_news(&scenario.name, &woken) {
+                say(&format!("scenario `{}`: {woken}", scenario.name));
+            }
+        }
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: landing.source.clone(),
+            own: landing.takers.clone(),
+            cluster: workshop.cluster.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
+    }
+
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
     /// scenarios want to know.
     async fn neighbours(&self, cluster: &Cluster, namespace: &str, now: Moment) -> Arc<Neighbours> {
@@ -168,6 +206,10 @@ impl Proven {
     async fn look(&self) -> Result<(), trigger::Error> {
         let tree = match &self.tip {
             Tip::Delivers(tree) => tree,
+            Tip::Holds(_) => {
+                let survey = self.inner.survey(&[]).await?;
+                return self.consent.judge(survey.as_ref()).map_err(refused);
+            }
             Tip::MarksOnly(marked) => {
                 let survey = self.inner.survey(&[]).await?;
                 self.consent.judge(survey.as_ref()).map_err(refused)?;
@@ -236,7 +278,9 @@ impl Trigger for Proven {
     }
 
     async fn tidy(&self, sights: &[String]) -> Tidied {
-        let Tip::MarksOnly(marked) = &self.tip else { return self.inner.tidy(sights).await };
+        let (Tip::MarksOnly(marked) | Tip::Holds(marked)) = &self.tip else {
+            return self.inner.tidy(sights).await;
+        };
         marked.tidy(&*self.inner, sights).await
     }
 }

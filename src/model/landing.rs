@@ -33,6 +33,21 @@ pub struct ImageLanding {
     pub repository: String,
 }
 
+/// Where a trigger publishes a chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartLanding {
+    /// The chart's name.
+    pub chart: String,
+    /// The HelmRepository or OCIRepository that is fetched from there.
+    pub source: Subject,
+    /// The HelmRelease or HelmChart that takes it, and what lies between that and the source.
+    pub takers: Vec<Subject>,
+    /// The place, as messages name it.
+    pub place: String,
+    /// Whether the scenario says that others use the chart too.
+    pub shared: bool,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

@@ -6,14 +6,15 @@
 
 mod git_access;
 mod git_commit;
+mod helm_chart;
 mod image_tag;
 mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
-    When,
+    Ancestry, CanaryId, ChartLanding, ImageLanding, Landing, Moment, ProbeError, Revision,
+    RevisionSort, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -25,6 +26,7 @@ pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
+pub use helm_chart::{ChartBranch, HelmChartConfig};
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
 pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};
@@ -58,6 +60,8 @@ pub enum Destination {
     Branch(Box<Landing>, Option<Signer>),
     /// To an image repository, for a policy to choose.
     Image(ImageLanding),
+    /// To a chart repository, for a release to take.
+    Chart(ChartLanding),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -143,6 +147,8 @@ pub enum TriggerConfig {
     ImageTag(Box<ImageTagConfig>),
     /// Pushes a new image under the tag that an ImagePolicy chooses already.
     ImageDigest(Box<ImageDigestConfig>),
+    /// Pushes a new version of a Helm chart.
+    HelmChart(Box<HelmChartConfig>),
 }
 
 /// A change that could not be made.
@@ -165,6 +171,17 @@ impl TriggerConfig {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
+            Self::HelmChart(config) => &**config,
+        }
+    }
+
+    /// Whether the scenario says that others use what is pushed to.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::GitCommit(config) => config.shared,
+            Self::HelmChart(config) => config.shared,
+            Self::ImageTag(_) | Self::ImageDigest(_) => false,
         }
     }
 }

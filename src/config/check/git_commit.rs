@@ -68,16 +68,21 @@ fn remote(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
         }
     }
     for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
-        for source in auth.iter().flat_map(secret_sources) {
-            match source {
-                SecretSource::File(it) if it.as_os_str().is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "file" });
-                }
-                SecretSource::Env(it) if it.is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "env" });
-                }
-                _ => {}
+        check_auth(&below(key), auth.as_ref(), findings);
+    }
+}
+
+/// Looks whether every secret of credentials is somewhere.
+pub(super) fn check_auth(way: &[Step<'_>], auth: Option<&GitAuth>, findings: &mut Findings<'_>) {
+    for source in auth.into_iter().flat_map(secret_sources) {
+        match source {
+            SecretSource::File(it) if it.as_os_str().is_empty() => {
+                findings.value(way, Mistake::EmptySecretSource { key: "file" });
             }
+            SecretSource::Env(it) if it.is_empty() => {
+                findings.value(way, Mistake::EmptySecretSource { key: "env" });
+            }
+            _ => {}
         }
     }
 }
@@ -146,7 +151,7 @@ fn below(key: &'static str) -> [Step<'static>; 3] {
     [WAY[0], WAY[1], Key(key)]
 }
 
-fn why_not_a_url(url: &str) -> Option<Mistake> {
+pub(super) fn why_not_a_url(url: &str) -> Option<Mistake> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest else { return why_not_over_ssh(url) };
     if rest.split(['/', '?', '#']).next().is_some_and(|it| it.contains('@')) {
@@ -176,7 +181,7 @@ fn why_not_over_ssh(url: &str) -> Option<Mistake> {
 }
 
 /// What is wrong with the path of a file in a repository.
-fn why_not_a_path(path: &str) -> Option<&'static str> {
+pub(super) fn why_not_a_path(path: &str) -> Option<&'static str> {
     let mut parts = path.split('/');
     if path.is_empty() {
         Some("is empty")
@@ -196,7 +201,7 @@ fn why_not_a_path(path: &str) -> Option<&'static str> {
 }
 
 /// Whether git takes the name (the rules of `git check-ref-format`), or it can be a commit's id.
-fn is_branch(name: &str) -> bool {
+pub(super) fn is_branch(name: &str) -> bool {
     let wrong = |it: char| it.is_control() || " ~^:?*[\\".contains(it);
     let part =
         |it: &str| !it.is_empty() && !it.starts_with('.') && it.strip_suffix(".lock").is_none();

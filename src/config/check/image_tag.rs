@@ -33,7 +33,8 @@ pub(super) fn check_digest(
     policies(&trigger.policy, hops, findings);
 }
 
-fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings<'_>) {
+/// Looks whether every secret of credentials is somewhere.
+pub(super) fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings<'_>) {
     if let Some(auth) = auth {
         let key = match auth {
             RegistryAuth::Basic { password: SecretSource::File(it), .. }

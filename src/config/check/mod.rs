@@ -4,6 +4,7 @@
 
 mod git_commit;
 mod graph;
+mod helm_chart;
 mod hops;
 mod image_tag;
 mod schedule;
@@ -52,6 +53,7 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
         }
+        TriggerConfig::HelmChart(trigger) => helm_chart::check(trigger, &mut findings),
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);

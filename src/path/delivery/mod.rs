@@ -4,6 +4,7 @@
 //! change that cannot arrive would be measured as an outage, so it is refused before it is made.
 
 mod applier;
+mod charted;
 mod consent;
 mod ignored;
 mod include;
@@ -19,6 +20,7 @@ mod verify;
 use crate::model::ProbeError;
 use std::fmt;
 
+pub use charted::check_chart_verify;
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;

@@ -16,7 +16,15 @@ impl Kind for GitCommitConfig {
     }
 
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
-        let access = git_access::resolve(site, self).await?;
+        let wanted = git_access::Wanted {
+            source: self.source.as_ref(),
+            url: self.url.as_deref(),
+            branch: self.branch.as_deref(),
+            default_branch: "main",
+            auth: self.push_auth.as_ref().or(self.auth.as_ref()),
+            ca_file: self.ca_file.as_deref(),
+        };
+        let access = git_access::resolve(site, &wanted).await?;
         let remote = access.open(site).await?;
         let signer = match &self.signing {
             Some(signing) => Some(signing::signer(site, signing).await?),

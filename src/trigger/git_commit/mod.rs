@@ -8,7 +8,7 @@ mod config;
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Trigger, git_access};
 use tokio::sync::Mutex;
 
 pub use config::{Author, GitCommitConfig, PushMode};
@@ -107,24 +107,6 @@ impl GitCommit {
         }
         Ok(())
     }
-
-    /// Reads the remote once after a push without an answer (rule T2).
-    async fn after_no_answer(&self, commit: &str, why: &git::Error) -> Result<(), Error> {
-        let message =
-            |what: &str| format!("the push of `{commit}` got no answer, and {what}; {why}");
-        let error = |reason, what: &str| Error { reason, message: message(what) };
-        match self.remote.tip().await {
-            Ok(Some(tip)) if tip == commit => Ok(()),
-            Ok(Some(tip)) if self.remote.descends(&tip, commit).await == Some(true) => Ok(()),
-            Ok(_) => Err(error("push_lost", "the branch does not hold it, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the branch could not be read afterwards: {read}"
-                ),
-            )),
-        }
-    }
 }
 
 #[async_trait::async_trait]
@@ -182,7 +164,7 @@ impl Trigger for GitCommit {
                 Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: it.attempts }
             }
             Err(git::PublishError::NoAnswer { commit, sent, why, .. }) => {
-                self.after_no_answer(&commit, &why).await?;
+                git_access::after_no_answer(&self.remote, &commit, &why).await?;
                 let zero = When::between(sent, self.remote.now());
                 Published { sent, zero, attempts }
             }
@@ -258,6 +240,7 @@ impl EditTemplate {
                     git::Mode::Replace { base: base.clone(), trailer: self.lane_trailer() }
                 }
             },
+            further: Vec::new(),
         }
     }
 

@@ -19,18 +19,18 @@ const MOST_TAGS: usize = 64;
 
 /// What a canary image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(in crate::trigger) struct Label {
     /// Which canary it is.
-    pub(super) canary: CanaryId,
+    pub(in crate::trigger) canary: CanaryId,
     /// The tags of earlier ones, the latest last.
-    pub(super) tags: Vec<String>,
+    pub(in crate::trigger) tags: Vec<String>,
 }
 
 // === impl Label ===
 
 impl Label {
     /// What a manifest says; none if it is no canary's.
-    pub(super) fn of(manifest: &Manifest) -> Option<Self> {
+    pub(in crate::trigger) fn of(manifest: &Manifest) -> Option<Self> {
         let manifest: Value = serde_json::from_slice(manifest.bytes()).ok()?;
         let annotations = &manifest["annotations"];
         let canary = annotations[CANARY].as_str()?.parse().ok()?;
@@ -39,7 +39,7 @@ impl Label {
     }
 
     /// As labels of an image.
-    pub(super) fn to_labels(&self) -> BTreeMap<String, String> {
+    pub(in crate::trigger) fn to_labels(&self) -> BTreeMap<String, String> {
         let kept = self.tags.len().saturating_sub(MOST_TAGS);
         let tags = (TAGS.to_owned(), self.tags[kept..].join(" "));
         let canary = (CANARY.to_owned(), self.canary.to_string());

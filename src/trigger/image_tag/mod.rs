@@ -7,7 +7,7 @@
 
 mod build;
 mod config;
-mod image;
+pub(super) mod image;
 mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
