@@ -11,10 +11,11 @@ use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
 use crate::hop::{Bystander, Objects, Place};
-use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
+use crate::model::{Clock, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
@@ -83,6 +84,7 @@ impl Workshop {
             instance: &self.instance,
             live: live.map(|it| (*it.subject).clone()).collect(),
             is_built: plan.hops.iter().any(|it| comes_built(it, &path)),
+            charts: packaged(&path),
             clock: &self.clock,
             clients: &self.clients,
             cache_dir: &self.cache_dir,
@@ -261,6 +263,17 @@ fn comes_built(hop: &PlannedHop, path: &Objects) -> bool {
         path.get(&*hop.subject).filter(|_| hop.subject.kind == GroupKind::kustomization());
     let sources = applied.map(|it| path::upstream_of(&hop.subject, it)).unwrap_or_default();
     hop.place == Place::Fetch && is_built(&hop.subject) || sources.iter().any(is_built)
+}
+
+/// The charts of the path that are packaged from files (rule P7).
+fn packaged(path: &Objects) -> Vec<PackagedChart> {
+    let charts = path.iter().filter(|it| it.0.kind == GroupKind::source("HelmChart"));
+    let read = |(chart, object): (&Subject, &Value)| {
+        let source = path::upstream_of(chart, object).into_iter().next()?;
+        let url = path.get(&source).and_then(|it| it["spec"]["url"].as_str()).unwrap_or_default();
+        PackagedChart::of(chart, object, &source, url)
+    };
+    charts.filter_map(read).collect()
 }
 
 /// What the hops need beside their subjects and the path: it has to be there (rule P6).

@@ -1,7 +1,9 @@
 //! Where triggers are built: the port [`Site`] on top of the cluster, the environment and files.
 
 use crate::cli::reader::Reader;
-use crate::model::{Clock, GitBranch, GroupKind, ObjectName, ProbeError, Secret, Subject};
+use crate::model::{
+    Clock, GitBranch, GroupKind, ObjectName, PackagedChart, ProbeError, Secret, Subject,
+};
 use crate::path::delivery;
 use crate::remote::Clients;
 use crate::remote::git::GitRemote;
@@ -23,6 +25,8 @@ pub(super) struct ScenarioSite<'a> {
     pub(super) live: Vec<Subject>,
     /// Whether something on the path is built of what is pushed.
     pub(super) is_built: bool,
+    /// The charts on the path that are packaged from files.
+    pub(super) charts: Vec<PackagedChart>,
     /// The only source of time.
     pub(super) clock: &'a Arc<dyn Clock>,
     /// Where HTTP clients come from.
@@ -53,6 +57,10 @@ impl Site for ScenarioSite<'_> {
 
     fn is_built(&self) -> bool {
         self.is_built
+    }
+
+    fn charts(&self) -> &[PackagedChart] {
+        &self.charts
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

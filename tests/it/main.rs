@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod chart_branch;
+mod chart_kit;
+mod chart_registry;
 mod cli;
 mod cluster_config_map;
 mod cluster_evidence;

@@ -2,7 +2,7 @@
 
 use crate::model::{GroupKind, Landing, ObjectName, ProbeError, RevisionSort, Subject};
 use crate::trigger::git_commit::{
-    Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode,
+    Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PushMode, packaged,
 };
 use crate::trigger::{Built, Destination, Kind, Site, git_access, signing, unusable};
 use std::sync::Arc;
@@ -35,6 +35,7 @@ impl Kind for GitCommitConfig {
             path: self.path.clone(),
             builds: if site.is_built() { Builds::Wanted } else { Builds::Skipped },
             content: self.content(site)?,
+            chart: packaged::chart_of(self, remote.url(), site.charts())?,
             mode: self.mode.clone(),
             author: self.author.clone(),
             trailers: self.trailers.clone(),

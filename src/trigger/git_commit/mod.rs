@@ -5,6 +5,7 @@
 
 mod build;
 mod config;
+mod packaged;
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
@@ -54,6 +55,8 @@ pub struct EditTemplate {
     pub builds: Builds,
     /// What it holds.
     pub content: Content,
+    /// The `Chart.yaml` whose version goes up with it, where a chart is packaged from the file.
+    pub chart: Option<String>,
     /// How commits follow each other.
     pub mode: PushMode,
     /// Author and committer.
@@ -240,7 +243,7 @@ impl EditTemplate {
                     git::Mode::Replace { base: base.clone(), trailer: self.lane_trailer() }
                 }
             },
-            further: Vec::new(),
+            further: self.chart.iter().map(|it| packaged::raising(it)).collect(),
         }
     }
 
@@ -302,6 +305,7 @@ mod tests {
             path: "canary.yaml".to_owned(),
             builds: Builds::Skipped,
             content,
+            chart: None,
             mode: PushMode::Append,
             author: None,
             trailers: vec!["Signed-off-by: Ann <ann@example.org>".to_owned()],

@@ -93,10 +93,8 @@ impl HelmChartConfig {
             }
             None => {
                 let is_whole = source.kind == GroupKind::source("OCIRepository");
-                let address = match is_whole {
-                    true => url.to_owned(),
-                    false => format!("{}/{chart}", url.trim_end_matches('/')),
-                };
+                let folder = url.trim_end_matches('/');
+                let address = if is_whole { url.to_owned() } else { format!("{folder}/{chart}") };
                 let auth = self.push_auth.as_ref();
                 let registry = access::open(site, (source, object), &address, auth).await?;
                 let place =

@@ -114,7 +114,7 @@ impl Package {
 }
 
 /// A `Chart.yaml` with another version.
-pub(super) fn bumped(text: &str, version: &str) -> Result<String, LintError> {
+pub(in crate::trigger) fn bumped(text: &str, version: &str) -> Result<String, LintError> {
     set(text, &["version"], version)
 }
 

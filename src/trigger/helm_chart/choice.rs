@@ -83,6 +83,15 @@ pub(super) fn comparable(version: &str) -> String {
     pre.map_or(core.clone(), |it| format!("{core}-{it}"))
 }
 
+/// The version one step above a version; none if it is none.
+pub(in crate::trigger) fn later(version: &str) -> Option<String> {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    let core = comparable(version).split('-').next()?.to_owned();
+    let numbers = core.split('.').map(|it| it.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    let [major, minor, patch] = numbers[..] else { return None };
+    Some(format!("{major}.{minor}.{}", patch.checked_add(1)?))
+}
+
 fn explain(by: &str, range: &str, error: &PolicyError) -> Error {
     let (reason, what) = match error {
         PolicyError::BadRange { .. } => (
@@ -135,6 +144,14 @@ mod tests {
         assert_eq!(next("~1.2.0", &["1.2", "1.2.0+meta", "1.2.1_meta"]).unwrap(), "1.2.2");
         let pre = next(">=0.1.0-0", &["0.1.0"]).unwrap();
         assert!(comparable(&pre).starts_with("0.1.1"), "{pre}");
+    }
+
+    #[test]
+    fn the_later_version_is_one_step_above() {
+        for (version, next) in [("1.2.3", "1.2.4"), ("v1.2", "1.2.1"), ("1.2.3-rc.1+b", "1.2.4")] {
+            assert_eq!(later(version).as_deref(), Some(next));
+        }
+        assert_eq!(later("one"), None);
     }
 
     #[test]

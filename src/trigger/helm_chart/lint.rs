@@ -13,7 +13,7 @@ pub(super) const LARGEST: usize = 1 << 20;
 
 /// Why a chart does not lint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum LintError {
+pub(in crate::trigger) enum LintError {
     #[error("it has no `{CHART}`: name the folder that holds one")]
     NoChart,
     #[error("`{file}` is no YAML ({why}): mend it")]

@@ -23,6 +23,8 @@ use crate::trigger::Error;
 use chart::{Chart, Package};
 use choice::{Choice, comparable};
 
+pub(super) use chart::bumped;
+pub(super) use choice::later as later_version;
 pub use config::{ChartBranch, HelmChartConfig};
 
 /// What is pushed, and for whom.

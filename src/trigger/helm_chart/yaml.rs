@@ -50,7 +50,7 @@ pub(super) fn with_entry(text: &str, map: &str, key: &str, value: &str) -> Optio
     if indent.is_empty() {
         return None;
     }
-    written += &format!("{indent}{key}: {value}\n");
+    written.extend([indent, key, ": ", &value.to_string(), "\n"]);
     while let Some(line) = left.split_inclusive('\n').next() {
         left = &left[line.len()..];
         if !line.starts_with(&format!("{indent}{key}:")) {
@@ -80,10 +80,12 @@ pub(super) fn write(value: &Value, indent: usize) -> String {
     let margin = " ".repeat(indent);
     match value {
         Value::Object(map) if !map.is_empty() => {
-            map.iter().map(|(key, it)| format!("{margin}{}", pair(key, it, indent))).collect()
+            let pairs = map.iter().map(|(key, it)| [margin.clone(), pair(key, it, indent)]);
+            pairs.flatten().collect()
         }
         Value::Array(all) if !all.is_empty() => {
-            all.iter().map(|it| format!("{margin}- {}", item(it, indent))).collect()
+            let items = all.iter().map(|it| [margin.clone(), "- ".to_owned(), item(it, indent)]);
+            items.flatten().collect()
         }
         other => format!("{margin}{other}\n"),
     }
