@@ -17,6 +17,9 @@ use serde_json::json;
 use super::gotime;
 use crate::store::Key;
 
+/// Where artifacts are said to be.
+const HOST: &str = "http://source-controller.flux-system.svc.cluster.local.";
+
 /// The files of an artifact by their path.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -56,12 +59,37 @@ impl Artifacts {
             "path": path,
             "revision": revision,
             "size": size,
-            "url": format!("http://source-controller.flux-system.svc.cluster.local./{path}"),
+            "url": format!("{HOST}/{path}"),
         });
         let kept = before["path"].as_str().unwrap_or_default();
         let mut all = self.lock();
         all.retain(|old, _| !old.starts_with(&folder) || old == kept);
         all.insert(path, Arc::new(files));
+        artifact
+    }
+
+    /// Stores one file under a name of its own, as indexes and charts are kept; else like
+    /// [`Artifacts::put`].
+    #[must_use]
+    pub fn put_file(
+        &self,
+        source: &Key,
+        revision: &str,
+        (name, content): (&str, &[u8]),
+        before: &Value,
+        now: jiff::Timestamp,
+    ) -> Value {
+        let files = Files::from([(name.to_owned(), content.to_vec())]);
+        let mut artifact = self.put(source, revision, files.clone(), before, now);
+        let path = format!("{}{name}", folder_of(source));
+        let digest = digest::digest(&digest::SHA256, content);
+        artifact["digest"] = format!("sha256:{}", hex(digest.as_ref())).into();
+        artifact["url"] = format!("{HOST}/{path}").into();
+        artifact["size"] = content.len().into();
+        let mut all = self.lock();
+        all.remove(artifact["path"].as_str().unwrap_or_default());
+        all.insert(path.clone(), Arc::new(files));
+        artifact["path"] = path.into();
         artifact
     }
 

@@ -11,15 +11,18 @@
 
 mod artifacts;
 mod automation;
+mod chart_source;
 mod context;
 mod draft;
 mod gotime;
+mod helm;
 mod kustomize;
 mod notification;
 mod queue;
 mod reflector;
 mod runtime;
 mod secrets;
+mod semver;
 mod source;
 mod speeds;
 
@@ -32,6 +35,7 @@ use tokio::sync::Mutex;
 
 pub use artifacts::Artifacts;
 pub use artifacts::Files;
+pub(crate) use artifacts::hex;
 pub use automation::PushOrder;
 pub use automation::SourcePusher;
 pub use automation::Workspace;
@@ -49,7 +53,11 @@ pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
 use self::automation::ImageUpdateAutomations;
+use self::chart_source::HelmCharts;
+use self::chart_source::HelmRepositories;
 use self::context::Context;
+use self::helm::HelmReleases;
+use self::helm::Storage;
 use self::kustomize::Kustomizations;
 use self::notification::Addresses;
 use self::notification::Notifications;
@@ -63,10 +71,12 @@ use crate::store::Store;
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories.
+    /// Follows git repositories, chart repositories and charts.
     Source,
     /// Applies what sources publish.
     Kustomize,
+    /// Releases charts.
+    Helm,
     /// Takes webhooks in and lets events out.
     Notification,
     /// Scans images and chooses tags.
@@ -89,8 +99,11 @@ struct Inner {
 
 #[derive(Default)]
 struct Processes {
-    source: Option<Running>,
+    source: Vec<Running>,
     kustomize: Option<Running>,
+    helm: Option<Running>,
+    /// What Helm has released; it outlives the controller.
+    releases: Arc<Storage>,
     notification: Option<Notifications>,
     reflector: Vec<Running>,
     automation: Option<Running>,
@@ -99,8 +112,14 @@ struct Processes {
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 5] =
-        [Self::Notification, Self::Source, Self::Kustomize, Self::Reflector, Self::Automation];
+    pub const ALL: [Self; 6] = [
+        Self::Notification,
+        Self::Source,
+        Self::Kustomize,
+        Self::Helm,
+        Self::Reflector,
+        Self::Automation,
+    ];
 }
 
 impl Flux {
@@ -159,8 +178,9 @@ impl Flux {
     pub async fn stop_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => stop(running.source.take()).await,
+            Controller::Source => stop(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
+            Controller::Helm => stop(running.helm.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
             Controller::Notification => {
@@ -176,8 +196,9 @@ impl Flux {
     pub async fn kill_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => kill(running.source.take()).await,
+            Controller::Source => kill(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
+            Controller::Helm => kill(running.helm.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
             Controller::Notification => {
@@ -238,14 +259,21 @@ impl Processes {
     ) -> io::Result<()> {
         let speeds = context.speeds();
         match controller {
-            Controller::Source if self.source.is_none() => {
-                let reconciler = GitRepositories::new(context.clone(), git.clone());
-                self.source = Some(Running::start(context, reconciler, speeds.source_workers));
+            Controller::Source if self.source.is_empty() => {
+                let (workers, own) = (speeds.source_workers, || context.clone());
+                let repositories = GitRepositories::new(own(), git.clone());
+                self.source.push(Running::start(context, repositories, workers));
+                self.source.push(Running::start(context, HelmRepositories::new(own()), workers));
+                self.source.push(Running::start(context, HelmCharts::new(own()), workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());
                 self.kustomize =
                     Some(Running::start(context, reconciler, speeds.kustomize_workers));
+            }
+            Controller::Helm if self.helm.is_none() => {
+                let reconciler = HelmReleases::new(context.clone(), self.releases.clone());
+                self.helm = Some(Running::start(context, reconciler, speeds.helm_workers));
             }
             Controller::Reflector if self.reflector.is_empty() => {
                 let (database, workers) = (Arc::<Database>::default(), speeds.reflector_workers);

@@ -52,6 +52,28 @@ pub struct Speeds {
     pub automation_push: Duration,
     /// From there to the end of the push, if the git host is not slower.
     pub automation_answer: Duration,
+    /// Downloading the index of a chart repository, or finding the newest version of a chart.
+    pub chart_index: Duration,
+    /// Downloading a chart.
+    pub chart_pull: Duration,
+    /// From the change of a chart to the moment at which helm-controller hears of it.
+    pub helm_hear: Duration,
+    /// Reading the chart and the values of a release.
+    pub helm_load: Duration,
+    /// Getting ready for an action of Helm, and rendering the chart.
+    pub helm_render: Duration,
+    /// Applying what was rendered.
+    pub helm_apply: Duration,
+    /// Writing a release into Helm's storage.
+    pub helm_record: Duration,
+    /// Getting ready for a rollback.
+    pub helm_rollback: Duration,
+    /// Comparing a release with what is wished for.
+    pub helm_observe: Duration,
+    /// How long helm-controller waits after a rollback for a history that never comes.
+    pub helm_history: Duration,
+    /// Reconciliations of helm-controller at a time.
+    pub helm_workers: usize,
     /// Wait after a dependency was not ready, or an artifact not there.
     pub dependency_requeue: Duration,
     /// First wait after a failure; doubles with each further one.
@@ -107,6 +129,17 @@ impl Default for Speeds {
             automation_clone: ms(68),
             automation_push: ms(100),
             automation_answer: ms(62),
+            chart_index: ms(6),
+            chart_pull: ms(8),
+            helm_hear: ms(6),
+            helm_load: ms(8),
+            helm_render: ms(100),
+            helm_apply: ms(28),
+            helm_record: ms(14),
+            helm_rollback: ms(90),
+            helm_observe: ms(36),
+            helm_history: s(10),
+            helm_workers: 4,
             dependency_requeue: s(30),
             min_retry: ms(750),
             max_retry: s(15 * 60),

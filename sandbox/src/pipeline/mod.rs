@@ -1,12 +1,15 @@
-//! Everything together: a cluster, a git host, a registry and Flux, with lanes that changes travel.
+//! Everything together: a cluster, a git host, a registry, charts and Flux, with lanes that changes
+//! travel.
 //!
 //! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
 //! what a platform team would set aside for a synthetic change. An image lane begins one step
-//! earlier, with a tag in the registry.
+//! earlier, with a tag in the registry; a Helm lane ends in a release.
 
+mod helm;
 mod image;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
+use crate::charts::{self, ChartRepository};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
 use crate::registry::{self, Registry, RegistryOptions};
@@ -20,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub use helm::{ChartFrom, HelmLane, HelmLanePlaces, RELEASE_PATH, VALUES_PATH, Values};
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
 
 /// Namespace of all Flux objects.
@@ -43,6 +47,7 @@ pub struct Sandbox {
     api: ApiServer,
     git: GitHost,
     registry: Registry,
+    charts: ChartRepository,
     flux: Flux,
     folder: TempDir,
 }
@@ -106,6 +111,9 @@ pub enum SandboxError {
     /// The registry could not be started.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// The chart repository could not be started.
+    #[error(transparent)]
+    Charts(#[from] charts::Error),
     /// Flux could not be started.
     #[error("the sandbox's Flux cannot listen on loopback: {0}")]
     Flux(io::Error),
@@ -135,6 +143,7 @@ impl Sandbox {
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
         let git = GitHost::start(options.git).await?;
         let registry = Registry::start(options.registry).await?;
+        let charts = ChartRepository::start(0).await?;
         let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
@@ -142,7 +151,7 @@ impl Sandbox {
                 "metadata": {"name": namespace}});
             store.create(object, "sandbox")?;
         }
-        Ok(Self { store, api, git, registry, flux, folder })
+        Ok(Self { store, api, git, registry, charts, flux, folder })
     }
 
     /// Adds a lane, and returns the address of its repository once its first canary is applied.
@@ -168,15 +177,17 @@ impl Sandbox {
     }
 
     /// Has a lane consent to the changes of another installation than the usual one, or to
-    /// nobody's: its source, and its image policy if it has one.
+    /// nobody's: its source, and its image policy or chart repository if it has one.
     ///
     /// # Errors
     /// If there is no such lane.
     pub fn consent(&self, lane: &str, guest: Option<&str>) -> Result<(), SandboxError> {
         let patch = json!({"metadata": {"annotations": {CONSENT: guest}}});
-        let policy = Key::new("ImagePolicy", FLUX_NAMESPACE, lane);
-        if self.store.get(&policy).is_some() {
-            self.store.merge(&policy, &patch, Part::Whole, "sandbox")?;
+        for kind in ["ImagePolicy", "HelmRepository"] {
+            let key = Key::new(kind, FLUX_NAMESPACE, lane);
+            if self.store.get(&key).is_some() {
+                self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
+            }
         }
         let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
         self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
@@ -205,6 +216,12 @@ impl Sandbox {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The chart repository.
+    #[must_use]
+    pub fn charts(&self) -> &ChartRepository {
+        &self.charts
     }
 
     /// The controllers.

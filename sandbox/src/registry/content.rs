@@ -161,6 +161,30 @@ impl State {
     }
 }
 
+impl State {
+    /// Makes an artifact of a config and one layer, and tags it.
+    pub(super) fn push_artifact(
+        &mut self,
+        (name, tag): (&str, &str),
+        config: (&str, Bytes),
+        layer: (&str, Bytes),
+    ) -> TagUpdate {
+        let repository = self.repository(name);
+        let mut part = |(kind, bytes): (&str, Bytes)| {
+            let size = bytes.len();
+            json!({"mediaType": kind, "digest": repository.add_blob(bytes), "size": size})
+        };
+        let (config, layer) = (part(config), part(layer));
+        let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config,
+            "layers": [layer]});
+        let body = Bytes::from(manifest.to_string());
+        let digest = digest_of(&body);
+        let manifest = Manifest { media_type: MANIFEST.to_owned(), body };
+        repository.manifests.insert(digest.clone(), manifest);
+        self.move_tag(name, tag, Some(digest), UpdatedBy::Host)
+    }
+}
+
 /// The digests that a manifest needs: blobs, then other manifests.
 pub(super) fn needs(manifest: &Value) -> (Vec<&str>, Vec<&str>) {
     let layers = manifest["layers"].as_array().into_iter().flatten();

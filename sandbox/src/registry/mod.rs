@@ -22,9 +22,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
+use crate::charts::Chart;
 use crate::git::WebhookFault;
 use crate::loopback::{self, Server, tls};
 
@@ -32,6 +34,12 @@ pub use content::{Deletion, Rules, TagUpdate, UpdatedBy};
 pub use fault::{Fault, FaultRule, RequestRecord, Route};
 pub use gate::{Account, Gate, Rights, Scheme};
 pub use webhook::{Delivery, Webhook, WebhookFormat};
+
+/// The media type of a chart's metadata.
+const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+
+/// The media type of a chart.
+pub(crate) const CHART_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// How a registry is started; the default is plain HTTP on a free port.
 #[derive(Debug, Clone, Default)]
@@ -170,6 +178,22 @@ impl Registry {
     pub fn push_image(&self, repository: &str, tag: &str, text: &str) -> String {
         let shared = &self.inner.shared;
         let update = shared.lock().push_image(repository, tag, text);
+        let digest = update.digest.clone().unwrap_or_default();
+        shared.tell(update);
+        digest
+    }
+
+    /// Puts a chart under its version, as `helm push` does; returns its digest. Webhooks follow.
+    #[must_use]
+    pub fn push_chart(&self, repository: &str, chart: &Chart) -> String {
+        let config = json!({"apiVersion": "v2", "name": chart.name, "version": chart.version,
+            "appVersion": chart.app_version});
+        let config = (CHART_CONFIG, Bytes::from(config.to_string()));
+        let shared = &self.inner.shared;
+        // A tag cannot have the plus sign of a version.
+        let tag = chart.version.replace('+', "_");
+        let layer = (CHART_CONTENT, Bytes::from(chart.pack()));
+        let update = shared.lock().push_artifact((repository, &tag), config, layer);
         let digest = update.digest.clone().unwrap_or_default();
         shared.tell(update);
         digest

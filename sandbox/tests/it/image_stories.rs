@@ -62,7 +62,7 @@ impl Play {
         let app = manifest(registry.host(), current, true);
         let dependent = map("dependent", "0");
         let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  \
-                       name: valued\n  namespace: flux-system\n";
+                       name: valued\n  namespace: flux-system\nspec:\n  suspend: true\n";
         let files = [
             (APP, app.as_str()),
             ("dependent/dependent.yaml", &dependent),

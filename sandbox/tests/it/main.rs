@@ -6,6 +6,7 @@
 
 mod api;
 mod flux_facts;
+mod helm_stories;
 mod image_facts;
 mod image_lanes;
 mod image_stories;

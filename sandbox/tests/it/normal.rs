@@ -69,6 +69,10 @@ fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
         objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
         for (field, value) in objects.values_mut().flatten().flat_map(|(_, moved)| moved) {
             let Some(text) = value.as_str() else { continue };
+            if field == "history" {
+                *value = releases(text, names.entry("chart").or_default()).into();
+                continue;
+            }
             let sort = match field.as_str() {
                 "requestedAt" | "lastHandledReconcileAt" => "request",
                 "lastScanResult.revision" => "scan",
@@ -90,6 +94,17 @@ fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
         }
     }
     tidied
+}
+
+/// Releases with their charts' versions named by order of appearance.
+fn releases(text: &str, names: &mut HashMap<String, usize>) -> String {
+    let renamed = text.split(' ').map(|release| {
+        let (head, chart) = release.rsplit_once('/').unwrap();
+        let next = names.len() + 1;
+        let number = *names.entry(chart.to_owned()).or_insert(next);
+        format!("{head}/c{number}")
+    });
+    renamed.collect::<Vec<_>>().join(" ")
 }
 
 /// The fields that count, of one object.
@@ -114,6 +129,7 @@ fn fields(object: &Value) -> Moved {
         "lastHandledReconcileAt",
         "lastAttemptedRevision",
         "lastAppliedRevision",
+        "lastAttemptedGeneration",
     ] {
         keep(field, &status[field]);
     }
@@ -126,6 +142,18 @@ fn fields(object: &Value) -> Moved {
         let tags: Vec<_> =
             policies.iter().map(|(name, it)| format!("{name}:{}", it["tag"])).collect();
         keep("observedPolicies", &tags.join(" ").into());
+    }
+    // Releases of Helm, which have versions; other histories have none.
+    let releases = status["history"].as_array().into_iter().flatten();
+    let releases: Vec<String> = releases
+        .filter(|it| it["version"].is_number())
+        .map(|it| {
+            let text = |field: &str| it[field].as_str().unwrap();
+            format!("{}/v{}/{}", text("status"), it["version"], text("chartVersion"))
+        })
+        .collect();
+    if !releases.is_empty() {
+        keep("history", &releases.join(" ").into());
     }
     keep("lastScanResult.revision", &status["lastScanResult"]["revision"]);
     keep("artifact.revision", &status["artifact"]["revision"]);
@@ -154,7 +182,8 @@ pub(crate) fn posted(
     for TakenEvent { event, .. } in events {
         let wire = serde_json::to_value(&event).unwrap();
         let names = event.metadata.keys().map(|key| key.rsplit('/').next().unwrap());
-        let mut names: Vec<&str> = names.filter(|name| *name != "digest").collect();
+        let mut names: Vec<&str> =
+            names.filter(|name| !matches!(*name, "digest" | "token")).collect();
         names.sort_unstable();
         let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
         let severity = wire["severity"].as_str().unwrap();
@@ -173,6 +202,7 @@ fn general(message: &str, registry: &str) -> String {
         text = text.replace(registry, "<registry>");
     }
     text = Regex::new("sha256:[0-9a-f]{64}").unwrap().replace_all(&text, "<digest>").into_owned();
+    text = Regex::new(r"\+[0-9a-f]{12}\b").unwrap().replace_all(&text, "+<digest>").into_owned();
     for (start, end, name) in [
         ("Reconciliation finished in ", ",", "<took>"),
         ("Health check passed in ", "", "<took>"),
@@ -182,6 +212,7 @@ fn general(message: &str, registry: &str) -> String {
         ("@sha1:", "'", "<commit>"),
         ("signature verification of commit '", "'", "<commit>"),
         ("pushed commit '", "'", "<commit>"),
+        ("Last Helm logs:", "", "<logs>"),
     ] {
         text = between(&text, start, end, name);
     }

@@ -57,6 +57,17 @@ impl Access {
     pub(crate) async fn digest(self, tag: String) -> Result<String, String> {
         on_a_thread(async move { Session::open(&self).await?.digest(&tag).await }).await
     }
+
+    /// The digest and the manifest behind a tag or digest, with the blob of its first layer of a
+    /// media type.
+    pub(crate) async fn layer(
+        self,
+        reference: String,
+        media_type: &'static str,
+    ) -> Result<(String, Vec<u8>), String> {
+        on_a_thread(async move { Session::open(&self).await?.layer(&reference, media_type).await })
+            .await
+    }
 }
 
 impl<'a> Session<'a> {
@@ -146,6 +157,23 @@ impl<'a> Session<'a> {
         Ok(digest)
     }
 
+    async fn layer(&self, reference: &str, media_type: &str) -> Result<(String, Vec<u8>), String> {
+        let repository = &self.access.image.repository;
+        let path = format!("/v2/{repository}/manifests/{reference}");
+        let answer = self.ask(Method::GET, &path).await?;
+        let digest = text(answer.headers(), "docker-content-digest");
+        let manifest: Value = answer.json().await.map_err(|error| error.to_string())?;
+        let mut layers = manifest["layers"].as_array().into_iter().flatten();
+        let layer = layers.find(|it| it["mediaType"] == media_type);
+        let Some(blob) = layer.and_then(|it| it["digest"].as_str()) else {
+            return Err(format!("manifest does not contain a layer with mediatype {media_type}"));
+        };
+        let path = format!("/v2/{repository}/blobs/{blob}");
+        let answer = self.ask(Method::GET, &path).await?;
+        let bytes = answer.bytes().await.map_err(|error| error.to_string())?;
+        Ok((digest, bytes.to_vec()))
+    }
+
     async fn ask(&self, method: Method, path: &str) -> Result<Response, String> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         request = request.header(
@@ -207,7 +235,7 @@ fn parameter<'c>(challenge: &'c str, name: &str) -> &'c str {
     rest.split('"').next().unwrap_or_default()
 }
 
-async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, String>> + Send + 'static,
 ) -> Result<T, String> {
     let runtime = Handle::current();
