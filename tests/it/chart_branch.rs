@@ -3,7 +3,8 @@
 use crate::chart_kit::{ChartSite, canary, has_helm, helm, publish, source, version};
 use crate::git_kit::Bench;
 use axum::Router;
-use hopclock::model::{Ancestry, Holding, Revision};
+use hopclock::model::{Ancestry, Holding, PackagedChart, Revision};
+use hopclock::trigger::{GitCommitConfig, Kind};
 use hopclock_sandbox::git::NewCommit;
 use serde_json::{Value, json};
 
@@ -127,6 +128,39 @@ async fn what_is_no_index_is_an_error_that_names_the_file() {
     let error = site(&bench).trigger(branch()).await.latest().await.unwrap_err();
     assert_eq!(error.reason, "bad_chart_index");
     assert!(error.message.contains("`charts/index.yaml` on branch `main`"), "{error}");
+}
+
+#[tokio::test]
+async fn p7_a_commit_into_a_chart_that_flux_packages_raises_its_version() {
+    let bench = Bench::new().await;
+    let release = |version: &str| {
+        let text = format!("apiVersion: v2\nname: app # ours\nversion: {version}\n");
+        let commit = NewCommit::new("main", "release").file("charts/app/Chart.yaml", &text);
+        bench.host.commit(&bench.url, &commit).unwrap();
+    };
+    release("1.4.9");
+    let mut site = site(&bench);
+    let pages = source("GitRepository", "pages");
+    let chart = json!({"spec": {"chart": "./charts/app",
+        "sourceRef": {"kind": "GitRepository", "name": "pages"}}});
+    let app = source("HelmChart", "app");
+    site.charts = PackagedChart::of(&app, &chart, &pages, &bench.url).into_iter().collect();
+    let config = |mode: Value| {
+        let config = json!({"source": "flux-system/pages", "path": "charts/app/values.yaml",
+            "template": "run: ${canary}\n", "mode": mode});
+        serde_json::from_value::<GitCommitConfig>(config).unwrap()
+    };
+    let trigger = config(json!("append")).build(&site).await.unwrap().trigger;
+    let shown = async || bench.git(&["show", "main:charts/app/Chart.yaml"]).await;
+    publish(&trigger, &canary("hopclock", 1)).await;
+    assert_eq!(shown().await, "apiVersion: v2\nname: app # ours\nversion: \"1.4.10\"");
+    trigger.latest().await.unwrap();
+    trigger.prepare(&canary("hopclock", 2)).await.unwrap();
+    release("2.0.0");
+    assert_eq!(trigger.publish(&|_| {}).await.unwrap().attempts, 2);
+    assert!(shown().await.contains("version: \"2.0.1\""));
+    let error = config(json!({"replace": {"base": "base"}})).build(&site).await.err().unwrap();
+    assert!(error.message.contains("`reconcileStrategy`"), "{error:?}");
 }
 
 #[tokio::test]

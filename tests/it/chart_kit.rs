@@ -2,7 +2,7 @@
 
 use crate::git_kit::TestClock;
 use hopclock::model::{
-    CanaryId, Clock, GroupKind, ObjectName, ProbeError, Revision, Secret, Subject,
+    CanaryId, Clock, GroupKind, ObjectName, PackagedChart, ProbeError, Revision, Secret, Subject,
 };
 use hopclock::remote::Clients;
 use hopclock::remote::git::GitRemote;
@@ -23,6 +23,7 @@ pub(crate) struct ChartSite {
     pub(crate) secrets: BTreeMap<ObjectName, BTreeMap<String, SecretSlice<u8>>>,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) instance: &'static str,
+    pub(crate) charts: Vec<PackagedChart>,
     clock: Arc<TestClock>,
 }
 
@@ -38,6 +39,7 @@ impl ChartSite {
             secrets: BTreeMap::new(),
             folder: tempfile::tempdir().unwrap(),
             instance: "hopclock",
+            charts: Vec::new(),
             clock: Arc::new(TestClock::since(Instant::now())),
         };
         let release = Subject::local(GroupKind::helm_release(), "flux-system", "canary");
@@ -84,6 +86,10 @@ impl Site for ChartSite {
 
     fn is_built(&self) -> bool {
         false
+    }
+
+    fn charts(&self) -> &[PackagedChart] {
+        &self.charts
     }
 
     fn clock(&self) -> Arc<dyn Clock> {

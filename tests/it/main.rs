@@ -17,6 +17,7 @@ mod config_schema;
 mod drive;
 mod e2e;
 mod e2e_ancestry;
+mod e2e_chart;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;

@@ -138,9 +138,7 @@ impl Index {
         let is_key = |it: &&str| {
             let key =
                 it.strip_prefix(margin.as_str()).and_then(|it| it.trim_end().strip_suffix(':'));
-            key.is_some_and(|it| {
-                it == chart || it == name.to_string() || it == format!("'{chart}'")
-            })
+            key.is_some_and(|it| it.trim_matches(['"', '\'']) == chart)
         };
         let at = lines.iter().position(is_key).filter(|_| head == "entries:");
         let item = |indent| yaml::write(&json!([entry]), indent);
