@@ -1,5 +1,6 @@
 //! Everything outside the cluster that hopclock talks to.
 
+pub mod bucket;
 mod client;
 pub mod git;
 pub mod registry;
