@@ -122,8 +122,10 @@ pub(crate) enum Mistake {
     TwoTakers,
     #[error("name the folder that holds the chart's `Chart.yaml`")]
     NoFolder,
-    #[error("`push_auth` is for a registry, and `git` has its own `auth`: leave it out")]
-    RegistryAuthForGit,
+    #[error("`push_auth` is for a registry, and `git` and `bucket` have their own: leave it out")]
+    RegistryAuthForFiles,
+    #[error("`git` and `bucket` exclude each other: keep one")]
+    TwoChartPlaces,
     #[error("nothing says where to push: give `source`, or `url`")]
     NoRemote,
     #[error("`source` and `url` exclude each other: keep one")]

@@ -26,7 +26,7 @@ pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
-pub use helm_chart::{ChartBranch, HelmChartConfig};
+pub use helm_chart::{ChartBranch, ChartBucket, HelmChartConfig};
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
 pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};

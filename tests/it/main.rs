@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod chart_branch;
+mod chart_bucket;
 mod chart_kit;
 mod chart_registry;
 mod cli;

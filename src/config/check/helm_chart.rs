@@ -22,10 +22,13 @@ pub(super) fn check(trigger: &HelmChartConfig, findings: &mut Findings<'_>) {
         findings.value(&below("chart"), Mistake::NoFolder);
     }
     image_tag::auth(KIND, trigger.push_auth.as_ref(), findings);
+    if trigger.push_auth.is_some() && (trigger.git.is_some() || trigger.bucket.is_some()) {
+        findings.key(&below("push_auth"), Mistake::RegistryAuthForFiles);
+    }
+    if trigger.git.is_some() && trigger.bucket.is_some() {
+        findings.key(&below("bucket"), Mistake::TwoChartPlaces);
+    }
     if let Some(branch) = &trigger.git {
-        if trigger.push_auth.is_some() {
-            findings.key(&below("push_auth"), Mistake::RegistryAuthForGit);
-        }
         check_branch(branch, findings);
     }
 }

@@ -1,7 +1,9 @@
-//! Finds the repository of a chart in a registry, and what Flux itself proves itself with there.
+//! Finds the repository of a chart, in a registry or a bucket, and what to prove ourselves with there.
 
 use crate::model::{ObjectName, ProbeError, Subject};
+use crate::remote::bucket::{self, Bucket, BucketAddress, BucketOptions};
 use crate::remote::registry::{Credentials, Registry, RegistryOptions, Repository, Rights};
+use crate::trigger::helm_chart::ChartBucket;
 use crate::trigger::registry_access::{
     PATIENCE, PULL_KEYS, TIMEOUT, ca_of, error, of_auth, of_secret,
 };
@@ -40,6 +42,27 @@ pub(super) async fn open(
     let (rights, timeout, patience) = (Rights::Delete, TIMEOUT, PATIENCE);
     let options = RegistryOptions { repository, credentials, ca, rights, timeout, patience };
     Registry::open(options, site.clock()).map_err(|it| error(&it))
+}
+
+/// Opens the bucket of a chart repository. Asks nothing of its server.
+pub(super) async fn open_bucket(
+    site: &dyn Site,
+    wanted: &ChartBucket,
+) -> Result<Bucket, ProbeError> {
+    let ChartBucket { provider, endpoint, name, region, .. } = wanted;
+    let bad =
+        |it: bucket::Error| ProbeError { reason: it.reason().to_owned(), message: it.to_string() };
+    let address = BucketAddress::new(*provider, endpoint, false, name, region.as_deref());
+    let credentials = match &wanted.secret {
+        Some(secret) => bucket::Credentials::of_secret(*provider, &site.secret(secret).await?)?,
+        None => bucket::Credentials::Anonymous,
+    };
+    let ca = wanted.ca_file.as_ref();
+    let ca = ca.map(|it| site.file(it, "certificate authority")).transpose()?;
+    let (timeout, patience) = (TIMEOUT, PATIENCE);
+    let address = address.map_err(bad)?;
+    let options = BucketOptions { address, credentials, ca, timeout, patience };
+    Bucket::open(&options, site.clock(), &site.clients()).map_err(bad)
 }
 
 /// A HelmRepository's Secret may hold `username` and `password` as well as a docker configuration.

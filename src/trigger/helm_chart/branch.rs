@@ -177,7 +177,7 @@ impl Trigger for ChartOnBranch {
 }
 
 /// Whether our entry may be put into an index.
-fn check(
+pub(super) fn check(
     aim: &Aim,
     index: &Index,
     place: &str,
@@ -205,7 +205,7 @@ fn check(
     Ok(())
 }
 
-fn unreadable(place: &str, why: &str) -> Error {
+pub(super) fn unreadable(place: &str, why: &str) -> Error {
     Error {
         reason: "bad_chart_index",
         message: format!(

@@ -2,6 +2,7 @@
 
 use crate::model::{ChartLanding, GroupKind, ObjectName, ProbeError, RevisionSort, Subject};
 use crate::trigger::helm_chart::branch::ChartOnBranch;
+use crate::trigger::helm_chart::bucket::ChartInBucket;
 use crate::trigger::helm_chart::chart::Chart;
 use crate::trigger::helm_chart::choice::{Choice, pinned};
 use crate::trigger::helm_chart::registry::ChartInRegistry;
@@ -72,16 +73,22 @@ impl HelmChartConfig {
         let Target { chart, source, object, .. } = target;
         let url = object["spec"]["url"].as_str().unwrap_or_default();
         let is_oci = url.starts_with("oci://");
-        match &self.git {
-            Some(_) if is_oci => Err(unusable(format!(
-                "{source} is an OCI registry, and the trigger gives a `git` branch for an HTTP \
-                 repository: leave `git` out"
+        match (&self.git, &self.bucket) {
+            (Some(_), _) | (_, Some(_)) if is_oci => Err(unusable(format!(
+                "{source} is an OCI registry, and the trigger says where the files of an HTTP \
+                 repository lie: leave `git` and `bucket` out"
             ))),
-            None if !is_oci => Err(unusable(format!(
+            (None, None) if !is_oci => Err(unusable(format!(
                 "{source} is fetched over HTTP, and nothing can be pushed to a web server: say with \
-                 `git` in which branch its files lie"
+                 `git` or `bucket` where its files lie"
             ))),
-            Some(branch) => {
+            (_, Some(bucket)) => {
+                let opened = access::open_bucket(site, bucket).await?;
+                let place = format!("the chart `{chart}` of {}", opened.address());
+                let trigger = ChartInBucket::new(opened, &bucket.folder, aim, site.clock());
+                Ok((Arc::new(trigger), place))
+            }
+            (Some(branch), None) => {
                 let remote = open_branch(site, branch).await?;
                 let place = format!(
                     "the chart `{chart}` of branch `{}` of `{}`",
@@ -91,7 +98,7 @@ impl HelmChartConfig {
                 let trigger = ChartOnBranch::new(remote, &branch.folder, aim, site.clock());
                 Ok((Arc::new(trigger), place))
             }
-            None => {
+            (None, None) => {
                 let is_whole = source.kind == GroupKind::source("OCIRepository");
                 let folder = url.trim_end_matches('/');
                 let address = if is_whole { url.to_owned() } else { format!("{folder}/{chart}") };

@@ -1,6 +1,7 @@
 //! A `helm_chart` as a scenario asks for it.
 
 use crate::model::ObjectName;
+use crate::remote::bucket::Provider;
 use crate::trigger::{GitAuth, RegistryAuth};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 ///
 /// The version is computed from its version range. Exactly one of `helm_release` and `helm_chart`.
 /// A chart in an OCI registry is pushed to where Flux pulls it from; one of an HTTP repository
-/// needs `git`, the branch that is served there.
+/// needs `git` or `bucket`, whose files are served there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HelmChartConfig {
@@ -36,6 +37,10 @@ pub struct HelmChartConfig {
     /// Where the files of an HTTP repository lie in git, as for GitHub Pages.
     #[serde(default)]
     pub git: Option<ChartBranch>,
+
+    /// The bucket that holds the files of an HTTP repository.
+    #[serde(default)]
+    pub bucket: Option<ChartBucket>,
 
     /// How many canary versions stay; older ones are taken away.
     #[serde(default = "keep")]
@@ -72,6 +77,37 @@ pub struct ChartBranch {
     pub auth: Option<GitAuth>,
 
     /// File with the certificate authority of the host, in PEM.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// The bucket whose objects are served as a chart repository.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChartBucket {
+    /// Name of the bucket, or of the container at Azure's.
+    pub name: String,
+
+    /// Who speaks for it.
+    #[serde(default)]
+    pub provider: Provider,
+
+    /// Its server: a host, or `http://` and a host for one without TLS.
+    pub endpoint: String,
+
+    /// Region, where the provider is `s3`. Default: `us-east-1`.
+    #[serde(default)]
+    pub region: Option<String>,
+
+    /// Folder of `index.yaml`. Default: the root.
+    #[serde(default)]
+    pub folder: String,
+
+    /// A Secret in the layout of a Bucket's `secretRef`.
+    #[serde(default)]
+    pub secret: Option<ObjectName>,
+
+    /// File with the certificate authority of the server, in PEM.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
 }

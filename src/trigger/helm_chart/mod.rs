@@ -1,5 +1,5 @@
 //! Pushes a new version of a Helm chart that Flux will choose: to an OCI registry, or with the index
-//! of an HTTP repository.
+//! of an HTTP repository whose files lie in a git branch or a bucket.
 //!
 //! The canary stands in the chart's annotations. Helm repeats these in the index and in the
 //! manifest, so the latest canary there says where the lane's sequence stands, and nothing has to
@@ -8,6 +8,7 @@
 mod access;
 mod archive;
 mod branch;
+mod bucket;
 mod build;
 mod chart;
 mod choice;
@@ -25,7 +26,7 @@ use choice::{Choice, comparable};
 
 pub(super) use chart::bumped;
 pub(super) use choice::later as later_version;
-pub use config::{ChartBranch, HelmChartConfig};
+pub use config::{ChartBranch, ChartBucket, HelmChartConfig};
 
 /// What is pushed, and for whom.
 struct Aim {
