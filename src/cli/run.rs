@@ -7,7 +7,7 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, print, say};
-use crate::cluster::{Cluster, ClusterOptions, Timing};
+use crate::cluster::{Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
@@ -48,8 +48,9 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let RunArguments { cluster, instance, namespace, .. } = arguments;
-    let lanes = Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(&workshop.cluster);
-    let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    let lanes =
+        Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(workshop.clusters.home());
+    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     if let Some(page) = &page {
         say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
@@ -133,7 +134,7 @@ async fn take_lane(
     })
 }
 
-/// Connects to the cluster and finds a place for caches.
+/// Connects to our own cluster and finds a place for caches.
 pub(super) async fn workshop(
     cluster: &ClusterArguments,
     instance: &InstanceArguments,
@@ -150,9 +151,12 @@ pub(super) async fn workshop(
         https_proxy: variable("HTTPS_PROXY").or_else(|| variable("https_proxy")),
         no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
         timing: Timing::default(),
+        ..ClusterOptions::default()
     };
+    let home = Cluster::connect(options.clone(), clock.clone()).await?;
+    let ways = cluster.clusters.iter().cloned().collect();
     Ok(Workshop {
-        cluster: Cluster::connect(options, clock.clone()).await?,
+        clusters: Clusters::new(home, options, ways, clock.clone()),
         clock,
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
@@ -220,7 +224,7 @@ pub(super) fn unassembled(
 
 /// A hop that a run did not get to.
 fn unreached(hop: &Hop) -> HopRecord {
-    let subject = hop.kind.kind().subject();
+    let subject = hop.subject();
     HopRecord {
         hop: hop.name.clone(),
         subject: subject.map(|it| it.to_string()).unwrap_or_default(),
