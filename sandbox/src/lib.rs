@@ -7,8 +7,8 @@
 //! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
 //! - [`git`]: a git host over smart HTTP, with webhooks;
 //! - [`registry`]: an OCI registry, with webhooks;
-//! - [`charts`]: a Helm chart repository over HTTP;
 //! - [`bucket`]: a bucket server that speaks S3, with notifications;
+//! - [`charts`]: a Helm chart repository over HTTP;
 //! - [`flux`]: Flux's controllers, as far as timing can tell;
 //! - [`pipeline`]: all of it together, with lanes that changes can travel.
 

@@ -11,13 +11,14 @@ use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
 use crate::hop::{Bystander, Objects, Place};
-use crate::model::{Clock, ClusterName, GroupKind, ProbeError, SourceKind, Subject};
+use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -78,17 +79,20 @@ impl Workshop {
             hops,
         };
         let live = plan.hops.iter().filter(|it| it.place.is_arrival());
+        // Whoever polls a branch and whoever pushes to it share what was fetched.
+        let branches = Arc::default();
         let site = |cluster: &ClusterName| ScenarioSite {
             cluster: cluster.clone(),
             scenario: &scenario.name,
             instance: &self.instance,
             live: live.clone().map(|it| (*it.subject).clone()).collect(),
             is_built: plan.hops.iter().any(|it| comes_built(it, &path)),
+            charts: packaged(&path),
             clock: &self.clock,
             clients: &self.clients,
             cache_dir: &self.cache_dir,
             reader: &reader,
-            branches: Mutex::default(),
+            branches: Arc::clone(&branches),
         };
         let watches = self.watches(&site, &plan).await?;
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
@@ -164,6 +168,14 @@ impl Workshop {
                 }
                 let proven =
                     self.proofs.prove_bucket(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
+            Destination::Chart(landing) => {
+                for subject in landing.takers.iter().chain([&landing.source]) {
+                    path.insert(subject.clone(), reader.get(subject).await?);
+                }
+                let proofs = &self.proofs;
+                let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
                 return Ok(Arc::new(proven.await?));
             }
         };
@@ -279,6 +291,17 @@ fn comes_built(hop: &PlannedHop, path: &Objects) -> bool {
         path.get(&*hop.subject).filter(|_| hop.subject.kind == GroupKind::kustomization());
     let sources = applied.map(|it| path::upstream_of(&hop.subject, it)).unwrap_or_default();
     hop.place == Place::Fetch && is_built(&hop.subject) || sources.iter().any(is_built)
+}
+
+/// The charts of the path that are packaged from files (rule P7).
+fn packaged(path: &Objects) -> Vec<PackagedChart> {
+    let charts = path.iter().filter(|it| it.0.kind == GroupKind::source("HelmChart"));
+    let read = |(chart, object): (&Subject, &Value)| {
+        let source = path::upstream_of(chart, object).into_iter().next()?;
+        let url = path.get(&source).and_then(|it| it["spec"]["url"].as_str()).unwrap_or_default();
+        PackagedChart::of(chart, object, &source, url)
+    };
+    charts.filter_map(read).collect()
 }
 
 /// What the hops need beside their subjects and the path: it has to be there (rule P6).

@@ -10,7 +10,7 @@ pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let Some(scenarios) = load(&arguments.files) else { return Exit::Usage };
     let lines = scenarios.iter().map(|it| {
         let note = "; its source is shared: `run` counts whom each run wakes";
-        let shared = if it.trigger.is_shared() { note } else { "" };
+        let shared = if it.trigger.kind().is_shared() { note } else { "" };
         format!("scenario `{}` is right: {} hops{shared}\n", it.name, it.hops.len())
     });
     match print(&lines.collect::<String>()) {

@@ -12,13 +12,13 @@ use crate::cluster::{Cluster, Clusters, Error as ClusterError};
 use crate::config::{Hop, Scenario};
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ClusterName, GroupKind, ImageLanding,
-    Landing, Moment, ObjectName, ProbeError, Revision, Subject, Survey,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ClusterName, GroupKind,
+    ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_markers,
-    subjects,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_chart_verify,
+    check_markers, subjects,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -57,7 +57,7 @@ enum Tip {
     Delivers(Tree),
     /// The choice of this policy is written to nothing but these.
     MarksOnly(Box<Marked>),
-    /// It holds nobody else's artifacts, unless one of these consents.
+    /// It holds nobody else's artifacts or charts, unless one of these consents.
     Holds(Box<Marked>),
 }
 
@@ -162,6 +162,40 @@ impl Proofs {
             scenario: scenario.name.clone(),
             policy: None,
             own: sources,
+            clusters: workshop.clusters.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
+    }
+
+    /// Proves by the objects that take it that a chart may be published; the trigger that it gives
+    /// proves the rest.
+    pub(super) async fn prove_chart(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ChartLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        // The command that gives consent names what the canary is for before what all share.
+        let subjects = landing.takers.iter().rev().chain([&landing.source]);
+        let concerned: Vec<_> = subjects.filter_map(|it| objects.get_key_value(it)).collect();
+        check_chart_verify(&concerned)?;
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
+        let (namespace, pipeline) = (&landing.source.namespace, pipeline_of(scenario, objects));
+        let mut woken = Woken::default();
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
+            neighbours.check_chart(landing, &own_appliers(&pipeline, &cluster))?;
+            woken.extend(neighbours.woken_by_chart(landing));
+        }
+        if landing.shared {
+            self.say_woken(&scenario.name, &woken);
+        }
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: Some(landing.source.clone()),
+            own: landing.takers.clone(),
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };

@@ -116,6 +116,16 @@ pub(crate) enum Mistake {
     PeriodTooShortForShared { period: Duration },
 
     // The trigger.
+    #[error("nothing says what takes the chart: give `helm_release`, or `helm_chart`")]
+    NoTaker,
+    #[error("`helm_release` and `helm_chart` exclude each other: keep one")]
+    TwoTakers,
+    #[error("name the folder that holds the chart's `Chart.yaml`")]
+    NoFolder,
+    #[error("`push_auth` is for a registry, and `git` and `bucket` have their own: leave it out")]
+    RegistryAuthForFiles,
+    #[error("`git` and `bucket` exclude each other: keep one")]
+    TwoChartPlaces,
     #[error("nothing says where to push: give `source`, or `url`")]
     NoRemote,
     #[error("`source` and `url` exclude each other: keep one")]

@@ -40,7 +40,9 @@ pub use git_branch::GitBranch;
 pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram};
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
-pub use landing::{ArtifactLanding, BucketLanding, ImageLanding, Landing, Signature};
+pub use landing::{
+    ArtifactLanding, BucketLanding, ChartLanding, ImageLanding, Landing, PackagedChart, Signature,
+};
 pub use ledger::{AccountError, Ledger, Tick};
 pub use object_name::{NotAnObjectName, ObjectName};
 pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};

@@ -7,6 +7,7 @@
 mod bucket_object;
 mod git_access;
 mod git_commit;
+mod helm_chart;
 mod image_tag;
 mod oci_artifact;
 mod registry_access;
@@ -14,8 +15,8 @@ mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ImageLanding, Landing, Moment, ProbeError,
-    Revision, RevisionSort, Survey, When,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ImageLanding, Landing,
+    Moment, ProbeError, Revision, RevisionSort, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -29,6 +30,7 @@ pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
+pub use helm_chart::{ChartBranch, ChartBucket, HelmChartConfig};
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
 pub use oci_artifact::{OciArtifact, OciArtifactConfig};
 pub use registry_access::{RegistryAuth, why_no_repository};
@@ -41,6 +43,11 @@ pub trait Kind: Send + Sync {
     /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
     /// `image_digest` a digest and no tag.
     fn announces(&self) -> RevisionSort;
+
+    /// Whether the scenario says that others use what is pushed to as well (rule S1).
+    fn is_shared(&self) -> bool {
+        false
+    }
 
     /// Builds the trigger. Nothing is pushed.
     ///
@@ -67,6 +74,8 @@ pub enum Destination {
     Artifact(ArtifactLanding),
     /// To a bucket.
     Bucket(Box<BucketLanding>),
+    /// To a chart repository, for a release to take.
+    Chart(ChartLanding),
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -156,6 +165,8 @@ pub enum TriggerConfig {
     OciArtifact(Box<OciArtifactConfig>),
     /// Writes an object to a bucket.
     BucketObject(Box<BucketObjectConfig>),
+    /// Pushes a new version of a Helm chart.
+    HelmChart(Box<HelmChartConfig>),
 }
 
 /// A change that could not be made.
@@ -171,17 +182,6 @@ pub struct Error {
 // === impl TriggerConfig ===
 
 impl TriggerConfig {
-    /// Whether the scenario says that others use the source too (rule S1).
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        match self {
-            Self::GitCommit(config) => config.shared,
-            Self::OciArtifact(config) => config.shared,
-            Self::BucketObject(config) => config.shared,
-            Self::ImageTag(_) | Self::ImageDigest(_) => false,
-        }
-    }
-
     /// The kind that the scenario asks for.
     #[must_use]
     pub fn kind(&self) -> &dyn Kind {
@@ -191,6 +191,7 @@ impl TriggerConfig {
             Self::ImageDigest(config) => &**config,
             Self::OciArtifact(config) => &**config,
             Self::BucketObject(config) => &**config,
+            Self::HelmChart(config) => &**config,
         }
     }
 }

@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long one request to a registry may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long one operation may wait where a registry asks for patience.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The keys under which a Secret keeps a docker configuration.
-const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
+pub(super) const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
 
 /// Credentials of a registry: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -134,7 +134,7 @@ fn finish(
     Registry::open(options, site.clock()).map_err(|it| error(&it))
 }
 
-async fn of_auth(
+pub(super) async fn of_auth(
     site: &dyn Site,
     auth: &RegistryAuth,
     repository: &Repository,
@@ -154,7 +154,7 @@ async fn of_auth(
     })
 }
 
-async fn of_secret(
+pub(super) async fn of_secret(
     site: &dyn Site,
     name: &ObjectName,
     repository: &Repository,
@@ -173,11 +173,11 @@ async fn of_secret(
     Credentials::of_pull_secret(bytes, repository).map_err(|it| error(&it))
 }
 
-fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
+pub(super) fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
     let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| secret.bytes(it).ok())?;
     Some(bytes.expose_secret().to_vec())
 }
 
-fn error(error: &registry::Error) -> ProbeError {
+pub(super) fn error(error: &registry::Error) -> ProbeError {
     ProbeError { reason: error.reason().to_owned(), message: error.to_string() }
 }

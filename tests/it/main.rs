@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
 mod bucket;
+mod chart_branch;
+mod chart_bucket;
+mod chart_kit;
+mod chart_registry;
 mod cli;
 mod cluster_config_map;
 mod cluster_evidence;
@@ -16,6 +20,7 @@ mod drive;
 mod e2e;
 mod e2e_ancestry;
 mod e2e_bucket;
+mod e2e_chart;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;

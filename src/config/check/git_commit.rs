@@ -66,9 +66,14 @@ fn remote(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
         }
     }
     for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
-        for source in auth.iter().flat_map(secret_sources) {
-            secret_source(&below(key), source, findings);
-        }
+        check_auth(&below(key), auth.as_ref(), findings);
+    }
+}
+
+/// Looks whether every secret of credentials is somewhere.
+pub(super) fn check_auth(way: &[Step<'_>], auth: Option<&GitAuth>, findings: &mut Findings<'_>) {
+    for source in auth.into_iter().flat_map(secret_sources) {
+        secret_source(way, source, findings);
     }
 }
 
@@ -157,7 +162,7 @@ fn below(key: &'static str) -> [Step<'static>; 3] {
     [WAY[0], WAY[1], Key(key)]
 }
 
-fn why_not_a_url(url: &str) -> Option<Mistake> {
+pub(super) fn why_not_a_url(url: &str) -> Option<Mistake> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest else { return why_not_over_ssh(url) };
     if rest.split(['/', '?', '#']).next().is_some_and(|it| it.contains('@')) {
@@ -207,7 +212,7 @@ pub(super) fn why_not_a_path(path: &str) -> Option<&'static str> {
 }
 
 /// Whether git takes the name (the rules of `git check-ref-format`), or it can be a commit's id.
-fn is_branch(name: &str) -> bool {
+pub(super) fn is_branch(name: &str) -> bool {
     let wrong = |it: char| it.is_control() || " ~^:?*[\\".contains(it);
     let part =
         |it: &str| !it.is_empty() && !it.starts_with('.') && it.strip_suffix(".lock").is_none();

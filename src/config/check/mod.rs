@@ -5,6 +5,7 @@
 mod bucket_object;
 mod git_commit;
 mod graph;
+mod helm_chart;
 mod hops;
 mod image_tag;
 mod oci_artifact;
@@ -63,6 +64,7 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         TriggerConfig::BucketObject(trigger) => {
             bucket_object::check(trigger, &file.hops, &mut findings);
         }
+        TriggerConfig::HelmChart(trigger) => helm_chart::check(trigger, &mut findings),
     }
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);

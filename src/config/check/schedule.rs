@@ -62,7 +62,7 @@ fn period(file: &ScenarioFile, schedule: &ScheduleFile, findings: &mut Findings<
         let jitter = [Key("schedule"), Key("jitter")];
         findings.value(&jitter, Mistake::JitterNotBelowPeriod { sum, period });
     }
-    if file.trigger.is_shared() && !period.0.is_zero() && period < SHORTEST_SHARED {
+    if file.trigger.kind().is_shared() && !period.0.is_zero() && period < SHORTEST_SHARED {
         findings.value(&way, Mistake::PeriodTooShortForShared { period });
     }
 }

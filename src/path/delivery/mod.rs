@@ -6,6 +6,7 @@
 mod applier;
 mod artifact;
 mod bucket;
+mod charted;
 mod consent;
 mod ignored;
 mod include;
@@ -22,6 +23,7 @@ use crate::model::ProbeError;
 use std::fmt;
 
 pub use bucket::subjects;
+pub use charted::check_chart_verify;
 pub use consent::{CONSENT, Consent};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;

@@ -1,8 +1,8 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{ArtifactLanding, ClusterName, GroupKind, Landing, Subject};
+use crate::model::{ArtifactLanding, ChartLanding, ClusterName, GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
-use crate::path::delivery::{Refusal, artifact, verify};
+use crate::path::delivery::{Refusal, artifact, charted, verify};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -162,6 +162,61 @@ impl Neighbours {
             format_args!(
                 "{place} is also applied by {}, and each run would wake {}: give the canary a source, a \
                  {what} and an applier of its own, or say `shared: true`",
+                listed(others.iter().copied()),
+                if others.len() == 1 { "it" } else { "them" },
+            ),
+        ))
+    }
+
+    /// Whom a run wakes that publishes a chart there.
+    #[must_use]
+    pub fn woken_by_chart(&self, landing: &ChartLanding) -> Woken {
+        let mut woken = Woken::default();
+        for (subject, object) in &self.objects {
+            if charted::takes(landing, subject, &object["spec"]) {
+                woken.appliers.insert(subject.clone());
+            }
+        }
+        let told = |it: &Value, namespace: &str| {
+            let namespace = it["namespace"].as_str().unwrap_or(namespace);
+            let ours = woken.appliers.iter().chain([&landing.source]);
+            ours.into_iter().any(|by| {
+                let name = it["name"].as_str().unwrap_or_default();
+                it["kind"] == by.kind.kind.as_str()
+                    && by.namespace == namespace
+                    && (name == "*" || name == by.name)
+            })
+        };
+        let alerts = self.objects.iter().filter(|it| it.0.kind.kind == "Alert");
+        let alerts = alerts.filter(|(subject, object)| {
+            let sources = object["spec"]["eventSources"].as_array().into_iter().flatten();
+            sources.into_iter().any(|it| told(it, &subject.namespace))
+        });
+        woken.alerts = alerts.map(|it| it.0.clone()).collect();
+        woken
+    }
+
+    /// Refuses a chart that others install, unless the scenario says so.
+    ///
+    /// # Errors
+    /// When it is shared and the scenario does not say so.
+    pub fn check_chart(
+        &self,
+        landing: &ChartLanding,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        let appliers = self.woken_by_chart(landing).appliers;
+        let own: BTreeSet<_> = path.iter().chain(&landing.takers).cloned().collect();
+        let others: Vec<_> = appliers.difference(&own).collect();
+        if landing.shared || others.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "shared_source",
+            format_args!(
+                "{} is also installed by {}, and each run would give {} the canary: give it a chart \
+                 of its own, or say `shared: true`",
+                landing.place,
                 listed(others.iter().copied()),
                 if others.len() == 1 { "it" } else { "them" },
             ),

@@ -33,6 +33,10 @@ impl Kind for BucketObjectConfig {
         RevisionSort::Digest
     }
 
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
         let Access { address, credentials, ca, prefix } = match &self.source {
             Some(name) => self.of_source(site, name).await?,

@@ -5,10 +5,11 @@
 
 pub(super) mod build;
 mod config;
+mod packaged;
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Trigger, git_access};
 use tokio::sync::Mutex;
 
 pub(super) use build::content;
@@ -55,6 +56,8 @@ pub struct EditTemplate {
     pub builds: Builds,
     /// What it holds.
     pub content: Content,
+    /// The `Chart.yaml` whose version goes up with it, where a chart is packaged from the file.
+    pub chart: Option<String>,
     /// How commits follow each other.
     pub mode: PushMode,
     /// Author and committer.
@@ -107,24 +110,6 @@ impl GitCommit {
             });
         }
         Ok(())
-    }
-
-    /// Reads the remote once after a push without an answer (rule T2).
-    async fn after_no_answer(&self, commit: &str, why: &git::Error) -> Result<(), Error> {
-        let message =
-            |what: &str| format!("the push of `{commit}` got no answer, and {what}; {why}");
-        let error = |reason, what: &str| Error { reason, message: message(what) };
-        match self.remote.tip().await {
-            Ok(Some(tip)) if tip == commit => Ok(()),
-            Ok(Some(tip)) if self.remote.descends(&tip, commit).await == Some(true) => Ok(()),
-            Ok(_) => Err(error("push_lost", "the branch does not hold it, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the branch could not be read afterwards: {read}"
-                ),
-            )),
-        }
     }
 }
 
@@ -183,7 +168,7 @@ impl Trigger for GitCommit {
                 Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: it.attempts }
             }
             Err(git::PublishError::NoAnswer { commit, sent, why, .. }) => {
-                self.after_no_answer(&commit, &why).await?;
+                git_access::after_no_answer(&self.remote, &commit, &why).await?;
                 let zero = When::between(sent, self.remote.now());
                 Published { sent, zero, attempts }
             }
@@ -259,6 +244,7 @@ impl EditTemplate {
                     git::Mode::Replace { base: base.clone(), trailer: self.lane_trailer() }
                 }
             },
+            further: self.chart.iter().map(|it| packaged::raising(it)).collect(),
         }
     }
 
@@ -321,6 +307,7 @@ mod tests {
             path: "canary.yaml".to_owned(),
             builds: Builds::Skipped,
             content,
+            chart: None,
             mode: PushMode::Append,
             author: None,
             trailers: vec!["Signed-off-by: Ann <ann@example.org>".to_owned()],

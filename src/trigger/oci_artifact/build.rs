@@ -19,6 +19,10 @@ impl Kind for OciArtifactConfig {
         RevisionSort::Digest
     }
 
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
         let named = self.source.as_ref();
         let oci = || GroupKind::source("OCIRepository");
