@@ -1,6 +1,7 @@
 //! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
 //! its trigger and detectors, and finds the rest of its path.
 
+use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::signing;
@@ -10,7 +11,7 @@ use crate::config::{Hop, Scenario};
 use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
-use crate::hop::{Bystander, Objects, Place};
+use crate::hop::{Bystander, HopConfig, Objects, Place};
 use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
@@ -36,6 +37,8 @@ pub(super) struct Workshop {
     pub(super) proofs: Arc<Proofs>,
     /// Room for jobs that are being made.
     pub(super) bench: Arc<Bench>,
+    /// Where notifications come in, if they do.
+    pub(super) ears: Option<Ears>,
 }
 
 /// Room for a few jobs that are being made. At its start a service looks at every path, and each
@@ -64,6 +67,9 @@ impl Workshop {
         let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
+            if let HopConfig::Notified(config) = &hop.kind {
+                notify::listens(self.ears.as_ref(), &hop.name, config)?;
+            }
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
         let path = path_of(&reader, scenario, &hops).await?;
@@ -90,6 +96,10 @@ impl Workshop {
             branches: Mutex::default(),
         };
         let watches = self.watches(&site, &plan).await?;
+        let watches = match &self.ears {
+            Some(ears) => ears.beside(watches, scenario, self.clock.clone()),
+            None => watches,
+        };
         let built = scenario.trigger.kind().build(&site).await?;
         Ok(Job {
             plan: Arc::new(plan),
@@ -165,13 +175,6 @@ async fn plan_hop(
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
     let subject = kind.subject().ok_or_else(none)?;
-    if subject.kind == GroupKind::notification() {
-        return Err(unusable(format!(
-            "hop `{}` of scenario `{}` waits for a notification: this version has no listener for \
-             them, leave the hop out",
-            hop.name, scenario.name
-        )));
-    }
     let mut objects = Objects::new();
     for needed in kind.needs() {
         let object = reader.get(&needed).await?;

@@ -5,6 +5,7 @@ use crate::config::{Hop, Scenario};
 use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{Clock, Requirement};
 use crate::web::{self, Limits, Pages, Readiness, Ready};
+use axum::Router;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -63,10 +64,19 @@ impl Page {
         pages: Pages,
         limits: Limits,
     ) -> std::io::Result<Self> {
+        Self::answer(listener, web::private_pages(pages), limits)
+    }
+
+    /// Answers with any pages on a port that was taken before.
+    pub(super) fn answer(
+        listener: TcpListener,
+        pages: Router,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        let serving = web::serve(listener, web::private_pages(pages), limits, stopped);
+        let serving = web::serve(listener, pages, limits, stopped);
         Ok(Self { address, stop, serving: tokio::spawn(serving) })
     }
 

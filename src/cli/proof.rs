@@ -371,6 +371,7 @@ mod tests {
             proofs: Arc::default(),
             clients: Clients::default(),
             bench: Arc::default(),
+            ears: None,
         };
         Ok((workshop, clock))
     }

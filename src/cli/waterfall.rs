@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Width of the bars, in characters.
 const WIDTH: usize = 40;
 
+/// How the subject of a listener begins.
+const NOTICE: &str = "Notification ";
+
 /// Whether to paint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
@@ -31,6 +34,7 @@ pub(super) fn draw(record: &RunRecord, paint: Paint) -> String {
         draw_hops(&mut text, record);
     }
     draw_failure(&mut text, record);
+    draw_silence(&mut text, record);
     draw_objectives(&mut text, record);
     text
 }
@@ -111,7 +115,12 @@ fn legend(record: &RunRecord) -> Vec<&'static str> {
 fn row(hop: &HopRecord, end: Duration) -> Row {
     match &hop.passage {
         Passage::Bypassed => {
-            let why = "not seen, though the change went on".to_owned();
+            let why = if hop.subject.starts_with(NOTICE) {
+                "nobody told, though the change is there"
+            } else {
+                "not seen, though the change went on"
+            };
+            let why = why.to_owned();
             Row::new(&hop.hop, "-", why, "", String::new())
         }
         Passage::Unreached => Row::new(&hop.hop, "-", "not reached".to_owned(), "", String::new()),
@@ -189,6 +198,20 @@ fn draw_failure(text: &mut String, record: &RunRecord) {
         let end = if cleared { ", and recovered" } else { "" };
         let (subject, reason, at) = (&failure.subject, &failure.reason, length(failure.at));
         let _ = writeln!(text, "  {subject} failed with {reason} after {at}{end}");
+    }
+}
+
+/// What to look at where Flux told nobody of a change that is there.
+fn draw_silence(text: &mut String, record: &RunRecord) {
+    let silent =
+        |it: &&HopRecord| it.subject.starts_with(NOTICE) && it.passage == Passage::Bypassed;
+    if let Some(hop) = record.hops.iter().find(silent) {
+        let listener = hop.subject.trim_start_matches(NOTICE);
+        let _ = writeln!(
+            text,
+            "  no notification came: see that notification-controller runs, that an Alert selects \
+             the applier, and that its Provider's address ends in `/notify/{listener}`"
+        );
     }
 }
 

@@ -57,5 +57,6 @@ mod signing;
 mod watch;
 mod web_kit;
 mod web_limits;
+mod web_notices;
 mod web_run;
 mod web_stop;
