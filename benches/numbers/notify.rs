@@ -131,7 +131,7 @@ fn request(number: usize) -> Vec<u8> {
     );
     let key = hmac::Key::new(hmac::HMAC_SHA256, TOKEN.as_bytes());
     let digits = hmac::sign(&key, body.as_bytes());
-    let hex: String = digits.as_ref().iter().map(|it| format!("{it:02x}")).collect();
+    let hex = digits.as_ref().iter().fold(String::new(), |hex, it| format!("{hex}{it:02x}"));
     let head = format!(
         "POST /notify/flux HTTP/1.1\r\nHost: hopclock\r\nContent-Type: application/json\r\n\
          gotk-component: kustomize-controller\r\nX-Signature: sha256={hex}\r\nContent-Length: {}\r\n\r\n",

@@ -80,7 +80,11 @@ impl Workshop {
             deadline: scenario.deadline,
             within: slo.map(|it| it.within),
             until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
-            bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
+            bystanders: bystanders(&path, &hops)
+                .into_iter()
+                .chain(needs(scenario))
+                .chain(called(scenario))
+                .collect(),
             hops,
         };
         let live = plan.hops.iter().filter(|it| it.place.is_arrival());
@@ -148,6 +152,12 @@ impl Workshop {
                 let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
                 return Ok(Arc::new(proven));
             }
+            Destination::Receiver(landing) => {
+                let receiver = reader.get(&landing.receiver).await?;
+                self.proofs.prove_receiver(self, scenario, &landing, &receiver)?;
+                return Ok(built.trigger);
+            }
+            Destination::Nowhere => return Ok(built.trigger),
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
@@ -263,6 +273,12 @@ fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
     let others = subjects.filter(|it| path::role(&it.kind).is_none());
     others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+}
+
+/// The Receiver that the trigger calls.
+fn called(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> {
+    let receivers = scenario.trigger.kind().needs().into_iter();
+    receivers.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Receiver })
 }
 
 #[cfg(test)]

@@ -117,7 +117,11 @@ pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
         kind: it.kind.kind().traits().kind.to_owned(),
         optional: it.required == Requirement::Optional,
     };
-    let clusters: BTreeSet<String> = scenario.hops.iter().map(|it| it.cluster.0.clone()).collect();
+    let mut clusters: BTreeSet<String> =
+        scenario.hops.iter().map(|it| it.cluster.0.clone()).collect();
+    if clusters.is_empty() {
+        clusters.insert(String::new());
+    }
     let total = scenario.slo.as_ref().map(|_| "total".to_owned());
     let own = scenario.hops.iter().filter(|it| it.within.is_some()).map(|it| it.name.clone());
     ScenarioSeries {

@@ -12,8 +12,8 @@ use crate::cluster::{Cluster, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
-    Subject, Survey,
+    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError,
+    ReceiverLanding, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
@@ -127,6 +127,23 @@ impl Proofs {
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
+    }
+
+    /// Proves that a Receiver may be called: that whoever owns it lets us wake what it lists.
+    pub(super) fn prove_receiver(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ReceiverLanding,
+        object: &Value,
+    ) -> Result<(), ProbeError> {
+        Consent::of_receiver(&workshop.instance, landing, object)?;
+        let listed = object["spec"]["resources"].as_array().map_or(0, Vec::len);
+        let woken = format!("each run wakes what {} lists ({listed} entries)", landing.receiver);
+        if landing.shared && self.is_news(&scenario.name, &woken) {
+            say(&format!("scenario `{}`: {woken}", scenario.name));
+        }
+        Ok(())
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all

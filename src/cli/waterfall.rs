@@ -25,13 +25,18 @@ pub(super) fn draw(record: &RunRecord, paint: Paint) -> String {
     let _ = writeln!(text, "{}  {}", record.scenario, headline(record, paint));
     if let Some(push) = &record.push {
         let names: Vec<String> = push.revisions.iter().map(ToString::to_string).collect();
-        let _ = write!(text, "  pushed {} as {}", record.canary, names.join(", "));
+        let _ = match names.as_slice() {
+            [] => write!(text, "  called as {}", record.canary),
+            names => write!(text, "  pushed {} as {}", record.canary, names.join(", ")),
+        };
         let _ = write!(text, ", acknowledged after {}", length(push.took));
         let _ = match push.attempts {
             0 | 1 => writeln!(text),
             n => writeln!(text, " at the {n}th attempt"),
         };
-        draw_hops(&mut text, record);
+        if !record.hops.is_empty() {
+            draw_hops(&mut text, record);
+        }
     }
     draw_failure(&mut text, record);
     draw_silence(&mut text, record);
@@ -58,7 +63,9 @@ fn headline(record: &RunRecord, paint: Paint) -> String {
     };
     match (&record.outcome, record.push_to_apply) {
         (Outcome::Ok | Outcome::Slow, Some(time)) => {
-            format!("{outcome}  {} from push to live", length(time))
+            let is_request = record.push.as_ref().is_some_and(|it| it.revisions.is_empty());
+            let way = if is_request { "after the call" } else { "from push to live" };
+            format!("{outcome}  {} {way}", length(time))
         }
         (_, Some(time)) => format!("{outcome}  given up after {}", length(time)),
         (_, None) => outcome,

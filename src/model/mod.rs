@@ -41,7 +41,7 @@ pub use git_branch::GitBranch;
 pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram};
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
-pub use landing::{ImageLanding, Landing, Signature};
+pub use landing::{ImageLanding, Landing, ReceiverLanding, Signature};
 pub use ledger::{AccountError, Ledger, Tick};
 pub use notice::{Facts, Involved, Notice};
 pub use object_name::{NotAnObjectName, ObjectName};

@@ -7,13 +7,14 @@
 mod git_access;
 mod git_commit;
 mod image_tag;
+mod receiver;
 mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
-    When,
+    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, ReceiverLanding, Revision,
+    RevisionSort, Subject, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -26,6 +27,7 @@ pub use git_commit::{
     is_over_ssh,
 };
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
+pub use receiver::{ReceiverGet, ReceiverGetConfig, ReceiverPost, ReceiverPostConfig};
 pub use registry_access::RegistryAuth;
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
@@ -34,8 +36,13 @@ pub use site::{SecretSource, Site, unusable};
 #[async_trait::async_trait]
 pub trait Kind: Send + Sync {
     /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
-    /// `image_digest` a digest and no tag.
+    /// `image_digest` a digest and no tag, `receiver_post` nothing.
     fn announces(&self) -> RevisionSort;
+
+    /// Further objects that have to be there, and must not be suspended (rules P5 and P6).
+    fn needs(&self) -> Vec<Subject> {
+        Vec::new()
+    }
 
     /// Builds the trigger. Nothing is pushed.
     ///
@@ -58,6 +65,10 @@ pub enum Destination {
     Branch(Box<Landing>, Option<Signer>),
     /// To an image repository, for a policy to choose.
     Image(ImageLanding),
+    /// To a Receiver, which wakes what it lists.
+    Receiver(ReceiverLanding),
+    /// Nowhere: it has no effect.
+    Nowhere,
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -143,6 +154,10 @@ pub enum TriggerConfig {
     ImageTag(Box<ImageTagConfig>),
     /// Pushes a new image under the tag that an ImagePolicy chooses already.
     ImageDigest(Box<ImageDigestConfig>),
+    /// Calls a Receiver, correctly signed.
+    ReceiverPost(Box<ReceiverPostConfig>),
+    /// Calls a Receiver so that nothing happens.
+    ReceiverGet(Box<ReceiverGetConfig>),
 }
 
 /// A change that could not be made.
@@ -158,6 +173,16 @@ pub struct Error {
 // === impl TriggerConfig ===
 
 impl TriggerConfig {
+    /// Whether it says that others use what it pushes to as well (rule S1).
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::GitCommit(config) => config.shared,
+            Self::ReceiverPost(config) => config.shared,
+            Self::ImageTag(_) | Self::ImageDigest(_) | Self::ReceiverGet(_) => false,
+        }
+    }
+
     /// The kind that the scenario asks for.
     #[must_use]
     pub fn kind(&self) -> &dyn Kind {
@@ -165,6 +190,8 @@ impl TriggerConfig {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
+            Self::ReceiverPost(config) => &**config,
+            Self::ReceiverGet(config) => &**config,
         }
     }
 }

@@ -22,6 +22,7 @@ mod e2e_image_failures;
 mod e2e_image_kit;
 mod e2e_kit;
 mod e2e_push;
+mod e2e_receiver;
 mod e2e_secrets;
 mod e2e_shared;
 mod e2e_start;

@@ -16,6 +16,7 @@ mod draft;
 mod gotime;
 mod kustomize;
 mod notification;
+pub mod oidc;
 mod queue;
 mod reflector;
 mod runtime;

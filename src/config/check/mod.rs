@@ -6,6 +6,7 @@ mod git_commit;
 mod graph;
 mod hops;
 mod image_tag;
+mod receiver;
 mod schedule;
 mod signing;
 mod times;
@@ -52,8 +53,14 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
         }
+        TriggerConfig::ReceiverPost(trigger) => receiver::check(trigger, &mut findings),
+        TriggerConfig::ReceiverGet(trigger) => {
+            receiver::check_preflight(trigger, file, &mut findings);
+        }
     }
-    hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    if !matches!(file.trigger, TriggerConfig::ReceiverGet(_)) {
+        hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    }
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);
     findings.found

@@ -20,7 +20,7 @@ const FLAGS: [&str; 6] = [
     "file:state.sqlite",
 ];
 
-fn object(api: &str, kind: &str, name: &str, rest: Value) -> Value {
+fn object(api: &str, kind: &str, name: &str, rest: &Value) -> Value {
     let mut object = json!({"apiVersion": api, "kind": kind,
         "metadata": {"namespace": "flux-system", "name": name}});
     object.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
@@ -29,7 +29,7 @@ fn object(api: &str, kind: &str, name: &str, rest: Value) -> Value {
 
 fn secret(token: &str) -> Value {
     let data = json!({"data": {"token": STANDARD.encode(token)}});
-    object("v1", "Secret", "told", data)
+    object("v1", "Secret", "told", &data)
 }
 
 /// A service that hears, with an Alert and a Provider that post to it.
@@ -44,12 +44,12 @@ async fn hearing(hook: Hook) -> Scene {
     let api = "notification.toolkit.fluxcd.io/v1beta3";
     let spec = json!({"spec": {"type": "generic-hmac", "secretRef": {"name": "signing"},
         "address": format!("http://{address}/notify/flux")}});
-    scene.stage.create(object(api, "Provider", "hopclock", spec));
+    scene.stage.create(object(api, "Provider", "hopclock", &spec));
     let data = json!({"data": {"token": STANDARD.encode("planted")}});
-    scene.stage.create(object("v1", "Secret", "signing", data));
+    scene.stage.create(object("v1", "Secret", "signing", &data));
     let sources = json!([{"kind": "Kustomization", "name": "*"}]);
     let spec = json!({"spec": {"providerRef": {"name": "hopclock"}, "eventSources": sources}});
-    scene.stage.create(object(api, "Alert", "hopclock", spec));
+    scene.stage.create(object(api, "Alert", "hopclock", &spec));
     scene
 }
 
