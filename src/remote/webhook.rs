@@ -5,8 +5,10 @@
 
 use crate::remote::client::{Cause, Clients, cause};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Url};
+use reqwest::{Client, Url};
 use std::time::Duration;
+
+pub use reqwest::Method;
 
 const USER_AGENT: &str = concat!("hopclock/", env!("CARGO_PKG_VERSION"));
 

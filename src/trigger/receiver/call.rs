@@ -4,11 +4,10 @@
 //! is taken byte by byte, as Flux takes it.
 
 use crate::model::CanaryId;
-use crate::remote::webhook::{Call, Error};
+use crate::remote::webhook::{Call, Error, Method};
 use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::Method;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
