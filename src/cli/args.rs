@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
@@ -92,6 +93,9 @@ pub(super) struct RunArguments {
     pub(super) namespace: Option<String>,
 
     #[command(flatten)]
+    pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
@@ -134,10 +138,35 @@ pub(super) struct ServeArguments {
     pub(super) token_review: bool,
 
     #[command(flatten)]
+    pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
     pub(super) instance: InstanceArguments,
+}
+
+/// Where Flux's notifications come in.
+#[derive(Debug, Args)]
+pub(super) struct NotifyArguments {
+    /// Where to listen for Flux's notifications, such as `0.0.0.0:9781`, for hops of kind
+    /// `notified`. The Provider's address is then `http://THIS-HOST:9781/notify/flux`.
+    #[arg(long, env = "HOPCLOCK_NOTIFY_LISTEN", value_name = "ADDRESS", requires = "notify_token")]
+    pub(super) notify_listen: Option<SocketAddr>,
+
+    /// How notifications prove themselves: `LISTENER=PLACE`, with the place of the token that the
+    /// Provider signs with: `secret:NAMESPACE/NAME` (its key `token`, as Flux has it), `file:PATH`
+    /// or `env:NAME`; or `unsigned`, for Providers of type `generic`, whom anybody can imitate who
+    /// reaches the port. Once for each listener.
+    #[arg(
+        long,
+        env = "HOPCLOCK_NOTIFY_TOKEN",
+        value_name = "LISTENER=PLACE",
+        value_delimiter = ',',
+        requires = "notify_listen"
+    )]
+    pub(super) notify_token: Vec<NotifyToken>,
 }
 
 /// Ask a service for a run.

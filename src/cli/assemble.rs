@@ -1,6 +1,7 @@
 //! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
 //! its trigger and detectors, and finds the rest of its path.
 
+use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::signing;
@@ -10,7 +11,7 @@ use crate::config::{Hop, Scenario};
 use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
-use crate::hop::{Bystander, Objects, Place};
+use crate::hop::{Bystander, HopConfig, Objects, Place};
 use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
@@ -37,6 +38,8 @@ pub(super) struct Workshop {
     pub(super) proofs: Arc<Proofs>,
     /// Room for jobs that are being made.
     pub(super) bench: Arc<Bench>,
+    /// Where notifications come in, if they do.
+    pub(super) ears: Option<Ears>,
 }
 
 /// Room for a few jobs that are being made. At its start a service looks at every path, and each
@@ -65,6 +68,9 @@ impl Workshop {
         let reader = Reader::new(&self.clusters);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
+            if let HopConfig::Notified(config) = &hop.kind {
+                notify::listens(self.ears.as_ref(), &hop.name, config)?;
+            }
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
         let path = path_of(&reader, scenario, &hops).await?;
@@ -75,7 +81,11 @@ impl Workshop {
             deadline: scenario.deadline,
             within: slo.map(|it| it.within),
             until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
-            bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
+            bystanders: bystanders(&path, &hops)
+                .into_iter()
+                .chain(needs(scenario))
+                .chain(called(scenario))
+                .collect(),
             hops,
         };
         let live = plan.hops.iter().filter(|it| it.place.is_arrival());
@@ -95,6 +105,10 @@ impl Workshop {
             branches: Arc::clone(&branches),
         };
         let watches = self.watches(&site, &plan).await?;
+        let watches = match &self.ears {
+            Some(ears) => ears.beside(watches, scenario, self.clock.clone()),
+            None => watches,
+        };
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
         Ok(Job {
             plan: Arc::new(plan),
@@ -178,6 +192,12 @@ impl Workshop {
                 let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
                 return Ok(Arc::new(proven.await?));
             }
+            Destination::Receiver(landing) => {
+                let receiver = reader.get(&landing.receiver).await?;
+                self.proofs.prove_receiver(self, scenario, &landing, &receiver)?;
+                return Ok(built.trigger);
+            }
+            Destination::Nowhere => return Ok(built.trigger),
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
@@ -198,13 +218,6 @@ async fn plan_hop(
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
     let subject = hop.subject().ok_or_else(none)?;
-    if subject.kind == GroupKind::notification() {
-        return Err(unusable(format!(
-            "hop `{}` of scenario `{}` waits for a notification: this version has no listener for \
-             them, leave the hop out",
-            hop.name, scenario.name
-        )));
-    }
     let mut objects = Objects::new();
     // A kind knows nothing of clusters: what it is shown is all of its own.
     let home = |it: &Subject| it.clone().in_cluster(&ClusterName::default());
@@ -309,6 +322,12 @@ fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(Hop::needs);
     let others = subjects.filter(|it| path::role(&it.kind).is_none());
     others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+}
+
+/// The Receiver that the trigger calls.
+fn called(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> {
+    let receivers = scenario.trigger.kind().needs().into_iter();
+    receivers.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Receiver })
 }
 
 #[cfg(test)]

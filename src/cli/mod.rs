@@ -11,6 +11,7 @@ mod history;
 mod lanes;
 mod memory;
 mod metrics;
+mod notify;
 mod progress;
 mod proof;
 mod reader;

@@ -13,7 +13,8 @@ use crate::config::{Hop, Scenario};
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
     Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ClusterName, GroupKind,
-    ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision, Subject, Survey,
+    ImageLanding, Landing, Moment, ObjectName, ProbeError, ReceiverLanding, Revision, Subject,
+    Survey,
 };
 use crate::path;
 use crate::path::delivery::{
@@ -260,6 +261,23 @@ impl Proofs {
         if self.is_news(scenario, &woken) {
             say(&format!("scenario `{scenario}`: {woken}"));
         }
+    }
+
+    /// Proves that a Receiver may be called: that whoever owns it lets us wake what it lists.
+    pub(super) fn prove_receiver(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ReceiverLanding,
+        object: &Value,
+    ) -> Result<(), ProbeError> {
+        Consent::of_receiver(&workshop.instance, landing, object)?;
+        let listed = object["spec"]["resources"].as_array().map_or(0, Vec::len);
+        let woken = format!("each run wakes what {} lists ({listed} entries)", landing.receiver);
+        if landing.shared && self.is_news(&scenario.name, &woken) {
+            say(&format!("scenario `{}`: {woken}", scenario.name));
+        }
+        Ok(())
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -550,6 +568,7 @@ mod tests {
             proofs: Arc::default(),
             clients: Clients::default(),
             bench: Arc::default(),
+            ears: None,
         };
         Ok((workshop, clock))
     }

@@ -33,8 +33,7 @@ pub struct ScenarioFile {
     /// What makes the change.
     pub trigger: TriggerConfig,
 
-    /// The steps that the change has to take.
-    #[schemars(length(min = 1))]
+    /// The steps that the change has to take: at least one, and none for `receiver_get`.
     pub hops: Vec<HopFile>,
 
     /// What is good enough, from the acknowledged push until the change is live.

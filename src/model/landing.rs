@@ -135,6 +135,15 @@ impl PackagedChart {
     }
 }
 
+/// The Receiver that a trigger calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverLanding {
+    /// The Receiver.
+    pub receiver: Subject,
+    /// Whether the scenario says that everything that it lists may be woken.
+    pub shared: bool,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {

@@ -15,6 +15,7 @@ pub mod image_policy;
 mod kept;
 mod landing;
 mod ledger;
+mod notice;
 mod object_name;
 mod outcome;
 mod requirement;
@@ -41,9 +42,11 @@ pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram}
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
 pub use landing::{
-    ArtifactLanding, BucketLanding, ChartLanding, ImageLanding, Landing, PackagedChart, Signature,
+    ArtifactLanding, BucketLanding, ChartLanding, ImageLanding, Landing, PackagedChart,
+    ReceiverLanding, Signature,
 };
 pub use ledger::{AccountError, Ledger, Tick};
+pub use notice::{Facts, Involved, Notice};
 pub use object_name::{NotAnObjectName, ObjectName};
 pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};
 pub use requirement::Requirement;

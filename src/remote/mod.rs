@@ -5,5 +5,6 @@ mod client;
 pub mod git;
 pub mod registry;
 pub mod server;
+pub mod webhook;
 
 pub use client::Clients;

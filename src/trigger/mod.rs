@@ -10,13 +10,14 @@ mod git_commit;
 mod helm_chart;
 mod image_tag;
 mod oci_artifact;
+mod receiver;
 mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
     Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ImageLanding, Landing,
-    Moment, ProbeError, Revision, RevisionSort, Survey, When,
+    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -33,6 +34,7 @@ pub use git_commit::{
 pub use helm_chart::{ChartBranch, ChartBucket, HelmChartConfig};
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
 pub use oci_artifact::{OciArtifact, OciArtifactConfig};
+pub use receiver::{ReceiverGet, ReceiverGetConfig, ReceiverPost, ReceiverPostConfig};
 pub use registry_access::{RegistryAuth, why_no_repository};
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
@@ -41,12 +43,17 @@ pub use site::{SecretSource, Site, unusable};
 #[async_trait::async_trait]
 pub trait Kind: Send + Sync {
     /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
-    /// `image_digest` a digest and no tag.
+    /// `image_digest` a digest and no tag, `receiver_post` nothing.
     fn announces(&self) -> RevisionSort;
 
     /// Whether the scenario says that others use what is pushed to as well (rule S1).
     fn is_shared(&self) -> bool {
         false
+    }
+
+    /// Further objects that have to be there, and must not be suspended (rules P5 and P6).
+    fn needs(&self) -> Vec<Subject> {
+        Vec::new()
     }
 
     /// Builds the trigger. Nothing is pushed.
@@ -76,6 +83,10 @@ pub enum Destination {
     Bucket(Box<BucketLanding>),
     /// To a chart repository, for a release to take.
     Chart(ChartLanding),
+    /// To a Receiver, which wakes what it lists.
+    Receiver(ReceiverLanding),
+    /// Nowhere: it has no effect.
+    Nowhere,
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -167,6 +178,10 @@ pub enum TriggerConfig {
     BucketObject(Box<BucketObjectConfig>),
     /// Pushes a new version of a Helm chart.
     HelmChart(Box<HelmChartConfig>),
+    /// Calls a Receiver, correctly signed.
+    ReceiverPost(Box<ReceiverPostConfig>),
+    /// Calls a Receiver so that nothing happens.
+    ReceiverGet(Box<ReceiverGetConfig>),
 }
 
 /// A change that could not be made.
@@ -192,6 +207,8 @@ impl TriggerConfig {
             Self::OciArtifact(config) => &**config,
             Self::BucketObject(config) => &**config,
             Self::HelmChart(config) => &**config,
+            Self::ReceiverPost(config) => &**config,
+            Self::ReceiverGet(config) => &**config,
         }
     }
 }

@@ -20,6 +20,7 @@ mod gotime;
 mod helm;
 mod kustomize;
 mod notification;
+pub mod oidc;
 mod queue;
 mod reflector;
 mod registry;

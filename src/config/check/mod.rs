@@ -9,6 +9,7 @@ mod helm_chart;
 mod hops;
 mod image_tag;
 mod oci_artifact;
+mod receiver;
 mod schedule;
 mod signing;
 mod times;
@@ -65,8 +66,14 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
             bucket_object::check(trigger, &file.hops, &mut findings);
         }
         TriggerConfig::HelmChart(trigger) => helm_chart::check(trigger, &mut findings),
+        TriggerConfig::ReceiverPost(trigger) => receiver::check(trigger, &mut findings),
+        TriggerConfig::ReceiverGet(trigger) => {
+            receiver::check_preflight(trigger, file, &mut findings);
+        }
     }
-    hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    if !matches!(file.trigger, TriggerConfig::ReceiverGet(_)) {
+        hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    }
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);
     findings.found

@@ -1,6 +1,6 @@
 //! Whether we may push here at all (rule S0): somebody said so, or nobody else has anything here.
 
-use crate::model::{Holding, Subject, Survey};
+use crate::model::{Holding, ReceiverLanding, Subject, Survey};
 use crate::path::delivery::Refusal;
 use serde_json::Value;
 
@@ -44,6 +44,32 @@ impl Consent {
         }
         let source = sources.first().map(|it| it.0.clone());
         Ok(Self { instance: instance.to_owned(), place, given, source })
+    }
+
+    /// Refuses to call a Receiver that consents to another instance, or to nobody while the scenario
+    /// does not say that it is shared.
+    ///
+    /// # Errors
+    /// Those of a source.
+    pub fn of_receiver(
+        instance: &str,
+        landing: &ReceiverLanding,
+        object: &Value,
+    ) -> Result<(), Refusal> {
+        let subject = &landing.receiver;
+        let place = subject.to_string();
+        let consent = Self::of(instance, place, &[(subject, object)])?;
+        if consent.given || landing.shared {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "no_consent",
+            format_args!(
+                "a call of {subject} wakes everything that it lists, and it does not consent: if \
+                 canaries may do that, say so with `{}`, or with `shared: true` in the scenario",
+                command(subject, instance)
+            ),
+        ))
     }
 
     /// Refuses a branch that nobody has given us. `survey` is what its tip holds, if it has a tree.

@@ -12,6 +12,7 @@ mod killed;
 #[allow(dead_code, reason = "the benches use more of it")]
 mod killed_kit;
 pub(crate) mod kit;
+mod notified;
 mod output;
 mod over_ssh;
 mod past;
