@@ -3,20 +3,21 @@
 
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
-use crate::cli::signing;
 use crate::cli::site::ScenarioSite;
+use crate::cli::{discover, metrics, signing};
 use crate::cluster::{self, Cluster};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
+use crate::export::Metrics;
 use crate::hop::{Bystander, Objects, Place};
 use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, Semaphore};
 
 /// What all jobs share.
@@ -36,6 +37,8 @@ pub(super) struct Workshop {
     pub(super) proofs: Arc<Proofs>,
     /// Room for jobs that are being made.
     pub(super) bench: Arc<Bench>,
+    /// Where the series of discovered hops are declared, once there is such a place.
+    pub(super) metrics: Arc<OnceLock<Arc<Metrics>>>,
 }
 
 /// Room for a few jobs that are being made. At its start a service looks at every path, and each
@@ -57,10 +60,21 @@ impl Default for Bench {
 // === impl Workshop ===
 
 impl Workshop {
-    /// Makes a job of a scenario. Nothing is pushed.
+    /// Makes a job of a scenario. Nothing is pushed. The hops of one that only names its target are
+    /// discovered before, and its series declared.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
         // Nobody closes it; and without room things go on all the same.
         let _room = self.bench.0.acquire().await;
+        let Some(target) = &scenario.target else { return self.job(scenario).await };
+        let found =
+            discover::found(&self.cluster, &self.instance, &scenario.trigger, target).await?;
+        if let Some(metrics) = self.metrics.get() {
+            metrics.declare(&metrics::series(&found));
+        }
+        self.job(&found).await
+    }
+
+    async fn job(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
         let reader = Reader::new(&self.cluster);
         let mut hops = Vec::new();
         for hop in &scenario.hops {

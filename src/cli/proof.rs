@@ -371,6 +371,7 @@ mod tests {
             proofs: Arc::default(),
             clients: Clients::default(),
             bench: Arc::default(),
+            metrics: Arc::default(),
         };
         Ok((workshop, clock))
     }

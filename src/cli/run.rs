@@ -7,7 +7,7 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, print, say};
-use crate::cluster::{Cluster, ClusterOptions, Timing};
+use crate::cluster::{self, Cluster, ClusterOptions, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
@@ -50,6 +50,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let RunArguments { cluster, instance, namespace, .. } = arguments;
     let lanes = Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(&workshop.cluster);
     let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    // Nobody has set it before.
+    let _ = workshop.metrics.set(metrics.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     if let Some(page) = &page {
         say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
@@ -139,6 +141,23 @@ pub(super) async fn workshop(
     instance: &InstanceArguments,
     clock: Arc<dyn Clock>,
 ) -> Result<Workshop, ProbeError> {
+    Ok(Workshop {
+        cluster: connect(cluster, clock.clone()).await?,
+        clock,
+        instance: instance.instance.clone(),
+        cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
+        proofs: Arc::default(),
+        clients: Clients::default(),
+        bench: Arc::default(),
+        metrics: Arc::default(),
+    })
+}
+
+/// Connects to the cluster that arguments and environment name.
+pub(super) async fn connect(
+    cluster: &ClusterArguments,
+    clock: Arc<dyn Clock>,
+) -> Result<Cluster, cluster::Error> {
     let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
     let from_environment = || {
         let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
@@ -151,15 +170,7 @@ pub(super) async fn workshop(
         no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
         timing: Timing::default(),
     };
-    Ok(Workshop {
-        cluster: Cluster::connect(options, clock.clone()).await?,
-        clock,
-        instance: instance.instance.clone(),
-        cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
-        proofs: Arc::default(),
-        clients: Clients::default(),
-        bench: Arc::default(),
-    })
+    Cluster::connect(options, clock).await
 }
 
 /// What a run is printed as.

@@ -140,6 +140,7 @@ impl Work<'_> {
             }
         };
         let _ = self.cluster.set(workshop.cluster.clone());
+        let _ = workshop.metrics.set(self.metrics.clone());
         let (store, accounts) = loop {
             match self.open_store(&workshop.cluster).await {
                 Ok(opened) => break opened,
@@ -226,7 +227,13 @@ impl Work<'_> {
         let new = crew.service.keep(&names);
         let accounts = crew.recorder.adopt(new).await;
         for (name, good) in &look.scenarios {
-            let series = metrics::series(&good.scenario);
+            let mut series = metrics::series(&good.scenario);
+            // Hops that were discovered stay until they are discovered anew.
+            if let Some(known) = self.metrics.declared(name)
+                && good.scenario.target.is_some()
+            {
+                (series.hops, series.clusters) = (known.hops, known.clusters);
+            }
             match accounts.get(name) {
                 Some(account) => {
                     if let Err(error) = self.metrics.declare_with(&series, &account.totals) {

@@ -16,8 +16,13 @@ const DEFAULT_BRANCH: &str = "main";
 
 const WAY: [Step<'static>; 2] = [Key("trigger"), Key("git_commit")];
 
-/// Looks at the whole trigger; the hops say whether it can do without a template.
-pub(super) fn check(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+/// Looks at the whole trigger; the hops, where they are known, say whether it can do without a
+/// template.
+pub(super) fn check(
+    trigger: &GitCommitConfig,
+    hops: Option<&[HopFile]>,
+    findings: &mut Findings<'_>,
+) {
     remote(trigger, findings);
     branch(trigger, findings);
     if let Some(why) = why_not_a_path(&trigger.path) {
@@ -109,13 +114,13 @@ fn branch(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
     }
 }
 
-fn template(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+fn template(trigger: &GitCommitConfig, hops: Option<&[HopFile]>, findings: &mut Findings<'_>) {
     match &trigger.template {
         Some(template) if !template.contains(PLACEHOLDER) => {
             findings.value(&below("template"), Mistake::TemplateWithoutCanary);
         }
         Some(_) => {}
-        None => match config_maps(hops).len() {
+        None => match hops.map_or(1, |it| config_maps(it).len()) {
             0 => findings.key(&WAY, Mistake::NoTemplate),
             1 => {}
             _ => findings.key(&WAY, Mistake::ManyTemplates),

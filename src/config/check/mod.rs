@@ -8,6 +8,7 @@ mod hops;
 mod image_tag;
 mod schedule;
 mod signing;
+mod target;
 mod times;
 
 use super::file::ScenarioFile;
@@ -46,13 +47,15 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
     times::check(file, &mut findings);
     match &file.trigger {
         TriggerConfig::GitCommit(trigger) => {
-            git_commit::check(trigger, &file.hops, &mut findings);
+            let known = file.target.is_none().then_some(file.hops.as_slice());
+            git_commit::check(trigger, known, &mut findings);
         }
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
         }
     }
+    target::check(file, root, &mut findings);
     hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);

@@ -9,7 +9,7 @@ mod ignored;
 mod include;
 mod kustomization;
 mod marked;
-mod place;
+pub(in crate::path) mod place;
 mod proof;
 mod reference;
 mod shared;
@@ -19,7 +19,7 @@ mod verify;
 use crate::model::ProbeError;
 use std::fmt;
 
-pub use consent::{CONSENT, Consent};
+pub use consent::{CONSENT, Consent, command as consent_command};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
 pub use proof::{Pipeline, Tree};

@@ -5,6 +5,7 @@ mod bad_files;
 mod bad_git;
 mod bad_source;
 mod delivery;
+mod discover;
 mod exit_codes;
 mod help;
 mod killed;
