@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Graph {
     nodes: BTreeMap<Subject, Node>,
     edges: Vec<Edge>,
+    /// Where in `edges` those are that lead to an object, and from it.
+    places: BTreeMap<Subject, [Vec<usize>; 2]>,
     snapshot: Snapshot,
 }
 
@@ -120,7 +122,13 @@ impl Graph {
             let written = links::inventory(subject, object).into_iter();
             edges.extend(written.map(|to| Edge { from: subject.clone(), to, link: Link::Writes }));
         }
-        Self { nodes, edges, snapshot }
+        let mut places: BTreeMap<Subject, [Vec<usize>; 2]> = BTreeMap::new();
+        for (at, edge) in edges.iter().enumerate() {
+            for (end, subject) in [&edge.to, &edge.from].into_iter().enumerate() {
+                places.entry(subject.clone()).or_default()[end].push(at);
+            }
+        }
+        Self { nodes, edges, places, snapshot }
     }
 
     /// An object; none if it is not there, or could not be seen.
@@ -159,13 +167,18 @@ impl Graph {
     }
 
     /// The edges that lead to an object.
-    pub fn into<'g>(&'g self, subject: &'g Subject) -> impl Iterator<Item = &'g Edge> {
-        self.edges.iter().filter(move |it| it.to == *subject)
+    pub fn into<'g>(&'g self, subject: &Subject) -> impl Iterator<Item = &'g Edge> {
+        self.at(subject, 0)
     }
 
     /// The edges that lead from an object.
-    pub fn out_of<'g>(&'g self, subject: &'g Subject) -> impl Iterator<Item = &'g Edge> {
-        self.edges.iter().filter(move |it| it.from == *subject)
+    pub fn out_of<'g>(&'g self, subject: &Subject) -> impl Iterator<Item = &'g Edge> {
+        self.at(subject, 1)
+    }
+
+    fn at(&self, subject: &Subject, end: usize) -> impl Iterator<Item = &Edge> {
+        let places = self.places.get(subject).map_or(&[][..], |it| it[end].as_slice());
+        places.iter().map(|it| &self.edges[*it])
     }
 
     /// What an applier, chart or generator is fed with.

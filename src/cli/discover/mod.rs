@@ -12,6 +12,7 @@ use crate::config;
 use crate::engine::SystemClock;
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::{Draft, Drafter, Graph, NotDrafted, Snapshot, Wish};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,14 @@ use std::sync::Arc;
 use collect::collect;
 pub(super) use found::found;
 use render::hops;
+
+/// A scenario as it is written.
+struct Text {
+    name: String,
+    yaml: String,
+    /// The command that gives consent, where that is missing.
+    consent: Option<String>,
+}
 
 /// A target, and what came of it.
 type Drafted = (Subject, Result<Draft, NotDrafted>);
@@ -64,6 +73,7 @@ pub(super) async fn discover(arguments: &DiscoverArguments) -> anyhow::Result<Ex
     }
     let mut texts = Vec::new();
     for (target, draft) in drafted {
+        let draft = draft.map(|it| renamed(it, &texts));
         match draft.map_err(|it| it.to_string()).and_then(sound) {
             Ok(text) => texts.push(text),
             Err(error) => say(&format!("no scenario for {target}: {error}")),
@@ -92,8 +102,16 @@ fn targets(graph: &Graph) -> Vec<Subject> {
     kinds.into_iter().flat_map(of).map(|it| it.subject.clone()).collect()
 }
 
-/// The name and the text of a scenario that `check` accepts.
-fn sound(draft: Draft) -> Result<(String, String), String> {
+/// A draft under a name that no scenario has yet.
+fn renamed(draft: Draft, texts: &[Text]) -> Draft {
+    let numbered = (2..).map(|it| format!("{}-{it}", draft.name));
+    let mut names = std::iter::once(draft.name.clone()).chain(numbered);
+    let free = names.find(|name| !texts.iter().any(|it| it.name == *name));
+    Draft { name: free.unwrap_or_default(), ..draft }
+}
+
+/// The text of a scenario that `check` accepts.
+fn sound(draft: Draft) -> Result<Text, String> {
     if !config::trigger_kinds().contains(&draft.trigger) {
         return Err(format!(
             "its source takes a trigger `{}`, and this version has none",
@@ -102,15 +120,19 @@ fn sound(draft: Draft) -> Result<(String, String), String> {
     }
     let text = render::render(&draft);
     match config::load_text(&draft.name, &text) {
-        Ok(_) => Ok((draft.name, text)),
+        Ok(_) => Ok(Text { name: draft.name, yaml: text, consent: draft.consent }),
         Err(problems) => Err(format!("what was found makes no scenario: {problems}")),
     }
 }
 
 /// Writes scenarios to standard output, or each to a file.
-fn write(arguments: &DiscoverArguments, texts: &[(String, String)]) -> anyhow::Result<Exit> {
+fn write(arguments: &DiscoverArguments, texts: &[Text]) -> anyhow::Result<Exit> {
+    let consents: BTreeSet<_> = texts.iter().filter_map(|it| it.consent.as_ref()).collect();
+    for command in consents {
+        say(&format!("consent is missing: {command}"));
+    }
     let Some(folder) = &arguments.output else {
-        let texts: Vec<_> = texts.iter().map(|it| it.1.as_str()).collect();
+        let texts: Vec<_> = texts.iter().map(|it| it.yaml.as_str()).collect();
         print(&texts.join("---\n"))?;
         if texts.len() > 1 {
             say("these are several scenarios, and a file holds one: use `--output FOLDER`");
@@ -121,16 +143,10 @@ fn write(arguments: &DiscoverArguments, texts: &[(String, String)]) -> anyhow::R
         complain(&format!("cannot make the folder `{}`: {error}", folder.display()));
         return Ok(Exit::Usage);
     }
-    let (mut names, mut exit) = (Vec::<String>::new(), Exit::Delivered);
-    for (name, text) in texts {
-        let same = names.iter().filter(|it| *it == name).count();
-        names.push(name.clone());
-        let file = folder.join(if same == 0 {
-            format!("{name}.yaml")
-        } else {
-            format!("{name}-{same}.yaml")
-        });
-        match put(&file, text, arguments.force) {
+    let mut exit = Exit::Delivered;
+    for Text { name, yaml, .. } in texts {
+        let file = folder.join(format!("{name}.yaml"));
+        match put(&file, yaml, arguments.force) {
             Ok(()) => say(&format!("wrote {}", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 let file = file.display();

@@ -47,7 +47,7 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
     times::check(file, &mut findings);
     match &file.trigger {
         TriggerConfig::GitCommit(trigger) => {
-            let known = file.target.is_none().then_some(file.hops.as_slice());
+            let known = Some(file.hops.as_slice()).filter(|it| !it.is_empty());
             git_commit::check(trigger, known, &mut findings);
         }
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),

@@ -8,6 +8,7 @@ use crate::path::delivery::{branch_of, place};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
 use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::graph::Link;
 use crate::path::links;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,10 +44,8 @@ impl Drafter<'_> {
             up.steps.push(live(&canary.live));
         }
         self.payload(&mut up, target, object, canary);
-        if up.trigger == "git_commit" {
-            let path: BTreeSet<_> = up.steps.iter().map(|it| it.subject.clone()).collect();
-            self.shared(&mut up, &path);
-        }
+        let path = up.steps.iter().map(|it| it.subject.clone()).collect();
+        self.shared(&mut up, &path);
         brought(&mut up, target, object);
         let times = times(&up.polls, behind);
         Ok(Draft {
@@ -101,9 +100,15 @@ impl Drafter<'_> {
         let folder = object["spec"]["path"].as_str().and_then(place::clean).unwrap_or_default();
         let file = format!("{}.yaml", canary_name(target));
         let file = if folder.is_empty() { file } else { format!("{folder}/{file}") };
-        if up.trigger == "git_commit" {
-            let why = "a file of its own; hopclock rewrites it in each run";
-            up.fields.push(Field::new("path", file.clone(), why));
+        if up.trigger != "helm_chart" {
+            let why = match up.trigger {
+                "git_commit" => "a file of its own; hopclock rewrites it in each run",
+                "oci_artifact" => {
+                    "the artifact holds nothing but this: it needs a repository of its own"
+                }
+                _ => "an object of its own; hopclock rewrites it in each run",
+            };
+            up.fields.push(Field::new("path", file, why));
             let remote = self.graph.facts(target).cluster.is_some();
             let manifest = || manifest(&canary.live.namespace, &canary.live.name);
             if let Some(template) = canary.template.or_else(|| remote.then(manifest)) {
@@ -111,6 +116,8 @@ impl Drafter<'_> {
                 let why = if remote { "no `live` hop says what it is" } else { why };
                 up.fields.push(Field::new("template", template, why));
             }
+        }
+        if up.trigger != "oci_artifact" {
             let folder = if folder.is_empty() { ".".to_owned() } else { folder };
             up.notes.push(format!(
                 "if `{folder}` holds a kustomization.yaml, list `{}.yaml` under its `resources`",
@@ -122,6 +129,10 @@ impl Drafter<'_> {
 
     /// Whether others use the source, and what would spare them (rule S1).
     pub(super) fn shared(&self, up: &mut Upstream, steps: &BTreeSet<Subject>) {
+        let git = GroupKind::git_repository();
+        if up.lane.kind != git {
+            return self.shared_source(up, steps);
+        }
         let object = self.graph.object(&up.lane);
         let Ok(branch) = branch_of(&up.lane, object) else { return };
         let landing = Landing {
@@ -148,6 +159,22 @@ impl Drafter<'_> {
             "each run wakes {woken}; a lane of its own would spare them: a branch that holds only \
              the canary, a GitRepository that follows it, and a Kustomization that applies it"
         ));
+    }
+
+    /// The same for a source that is no branch: those that it feeds.
+    pub(super) fn shared_source(&self, up: &mut Upstream, path: &BTreeSet<Subject>) {
+        let feeds = self.graph.out_of(&up.lane).filter(|it| it.link == Link::Feeds);
+        let others: BTreeSet<_> = feeds.map(|it| &it.to).filter(|it| !path.contains(it)).collect();
+        // What is static wakes nobody.
+        if !others.is_empty() && !self.graph.facts(&up.lane).is_static {
+            let others: Vec<_> = others.into_iter().map(ToString::to_string).collect();
+            let why = "others use the source too: each run wakes them";
+            up.fields.push(Field::new("shared", true, why));
+            up.notes.push(format!(
+                "each run also wakes {}: a source of the canary's own would spare them",
+                others.join(", ")
+            ));
+        }
     }
 
     /// The canary that it is to bring.

@@ -4,13 +4,10 @@ use crate::model::{GroupKind, Subject};
 use crate::path::delivery::place;
 use crate::path::draft::kustomization::{applied_after, capital, live};
 use crate::path::draft::times::{Behind, times};
+use crate::path::draft::upstream::Upstream;
 use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
 use crate::path::graph::Link;
-use crate::path::links;
 use serde_json::Value;
-
-/// Workloads that bear their chart's version, as charts commonly do.
-const WORKLOADS: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 // === impl Drafter ===
 
@@ -33,18 +30,20 @@ impl Drafter<'_> {
         }
         up.steps.push(applied_after(target, &[], "the newest release is deployed with the change"));
         let far = self.graph.facts(target).cluster.is_some();
-        if let Some(live) = released(target, object, up.trigger, wish).filter(|_| !far) {
-            up.steps.push(live);
+        if !far {
+            up.steps.push(released(target, object, up.trigger, wish));
         }
         if up.trigger == "git_commit" {
             self.in_chart(&mut up.fields, source);
             let path = up.steps.iter().map(|it| it.subject.clone()).collect();
             self.shared(&mut up, &path);
         } else {
-            up.notes.push(format!(
-                "each run releases a new version of the chart to {target}: use a chart and a \
-                 release of the canary's own"
-            ));
+            let fed =
+                up.steps.iter().any(|it| it.subject.kind == GroupKind::source("HelmRepository"));
+            published(target, fed, &mut up);
+            let path = up.steps.iter().map(|it| it.subject.clone()).collect();
+            self.shared_source(&mut up, &path);
+            up.lane = target.clone();
         }
         self.values(target, &mut up.notes);
         let behind = Behind { waits: self.graph.facts(target).waits, ..Behind::default() };
@@ -93,20 +92,41 @@ impl Drafter<'_> {
     }
 }
 
-/// What the release brings: of a chart in git the canary itself, of others a workload.
-fn released(target: &Subject, object: &Value, trigger: &str, wish: &Wish) -> Option<Step> {
+/// The canary that the release brings: one more object of a chart in git, of others the only one.
+fn released(target: &Subject, object: &Value, trigger: &str, wish: &Wish) -> Step {
     if let Some(it) = &wish.live {
-        return Some(live(it));
+        return live(it);
     }
     if trigger == "git_commit" {
         let namespace = object["spec"]["targetNamespace"].as_str();
         let namespace = namespace.unwrap_or(&target.namespace);
         let kind = GroupKind::new("", "ConfigMap");
-        return Some(live(&Subject::local(kind, namespace, "hopclock-canary")));
+        return live(&Subject::local(kind, namespace, "hopclock-canary"));
     }
-    let own = links::inventory(target, object).into_iter();
-    let mut workloads = own.filter(|it| WORKLOADS.contains(&it.kind.kind.as_str()));
-    let why = "reached if its labels name the chart's version, as charts commonly do";
-    let step = live(&workloads.next()?);
-    Some(Step { required: Some(false), why: why.to_owned(), ..step })
+    // The canary's chart brings one ConfigMap, called as the release.
+    let text = |key: &str| object["spec"][key].as_str().filter(|it| !it.is_empty());
+    let namespace = text("targetNamespace").unwrap_or(&target.namespace);
+    let name = text("releaseName").map(str::to_owned);
+    let name = name.unwrap_or_else(|| match text("targetNamespace") {
+        Some(namespace) => format!("{namespace}-{}", target.name),
+        None => target.name.clone(),
+    });
+    live(&Subject::local(GroupKind::new("", "ConfigMap"), namespace, &name))
+}
+
+/// A chart in a registry or an index is published anew, with nothing in it but the canary.
+fn published(target: &Subject, by_index: bool, up: &mut Upstream) {
+    let why = "chart, range and registry are those of the release";
+    up.fields = vec![Field::new("helm_release", named(target), why)];
+    up.notes.push(format!(
+        "each run replaces the whole release of {target} by a chart that holds only a \
+         ConfigMap: use a chart and a release of the canary's own, or say `chart: FOLDER`"
+    ));
+    if by_index {
+        up.notes.push(
+            "where the files of the chart repository lie, Flux does not know: add `git` or \
+             `bucket` to the trigger"
+                .to_owned(),
+        );
+    }
 }

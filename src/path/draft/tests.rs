@@ -170,7 +170,12 @@ fn the_trigger_is_that_of_the_source() {
     );
     assert_eq!(hops(&oci)[0], "source_fetched: OCIRepository flux-system/app");
     assert_eq!(oci.hops[0].config, json!({"oci_repository": "flux-system/app"}));
-    assert_eq!(from("Bucket").trigger, "bucket_object");
+    assert_eq!(field(&oci, "shared"), None);
+    let bucket = from("Bucket");
+    assert_eq!(
+        (bucket.trigger, field(&bucket, "path")),
+        ("bucket_object", Some(&"hopclock-apps.yaml".into()))
+    );
 }
 
 #[test]
@@ -221,7 +226,7 @@ fn a_release_is_reached_through_index_and_chart_and_of_an_oci_registry_through_t
     let names: Vec<_> = found.hops.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(
         names,
-        ["webhook_received", "source_helm_repository", "source_helm_chart", "applied"]
+        ["webhook_received", "source_helm_repository", "source_helm_chart", "applied", "live"]
     );
     assert_eq!(hops(&found)[1], index);
     let oci = of(&json!({"type": "oci"}));
@@ -229,7 +234,9 @@ fn a_release_is_reached_through_index_and_chart_and_of_an_oci_registry_through_t
     assert_eq!(hops(&found)[0], "source_fetched: HelmChart flux-system/flux-system-web");
     let vain = Link::Wakes(Request::Vain);
     assert!(oci.edges().iter().any(|it| it.link == vain));
-    assert_eq!(found.lane, subject("HelmRepository", "charts"));
+    assert_eq!(found.lane, subject("HelmRelease", "web"));
+    assert_eq!(field(&found, "helm_release"), Some(&"flux-system/web".into()));
+    assert_eq!(hops(&found).last().unwrap(), "live: ConfigMap flux-system/web");
 }
 
 #[test]

@@ -103,8 +103,8 @@ impl Drafter<'_> {
         let by_version = object["spec"]["reconcileStrategy"] != "Revision";
         if it.trigger != "helm_chart" && by_version {
             it.notes.push(format!(
-                "{chart} is packaged anew only when the chart's version changes: set \
-                 `reconcileStrategy: Revision`, or nothing is delivered"
+                "{chart} is packaged anew only when the chart's version changes: each run raises it \
+                 in `Chart.yaml`; with `reconcileStrategy: Revision` it need not"
             ));
         }
         it.steps.extend(steps);

@@ -2,6 +2,7 @@
 //! passes it, and what it says of clusters that show it little.
 
 use crate::cli::kit::{Page, Stage, Told, check, hopclock, lane};
+use crate::cli::serve_kit::{self, Running};
 use hopclock_sandbox::api::{Answer, Scope};
 use hopclock_sandbox::pipeline::{Door, Hook, ImageLane};
 use hopclock_sandbox::store::Key;
@@ -12,6 +13,8 @@ use serde_json::{Value, json};
 async fn stage() -> Stage {
     let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
     stage.sandbox.add_image_lane(&ImageLane::new("app")).await.unwrap();
+    let include = json!([{"repository": {"name": "app"}, "toPath": "included"}]);
+    stage.change("GitRepository", "canary", &json!({"spec": {"include": include}}));
     stage.create(json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": "second", "namespace": "flux-system"},
@@ -173,7 +176,34 @@ async fn a_file_that_is_there_is_overwritten_only_by_force() {
     assert!(told.err.contains("`./flux-system-canary.yaml` is there already"), "{}", told.err);
     let text = || std::fs::read_to_string(stage.folder.path().join(file)).unwrap();
     assert_eq!(text(), "mine");
+    stage.sandbox.consent("canary", None).unwrap();
     let told = stage.tell(&[&call[..], &["--force"]].concat()).await;
     assert_eq!(told.code, Some(0), "{told:?}");
+    let command =
+        "kubectl annotate gitrepository -n flux-system canary hopclock.dev/canary=hopclock";
+    assert!(told.err.contains(&format!("consent is missing: {command}\n")), "{}", told.err);
+    assert!(text().contains(&format!("#   {command}\n")), "{}", text());
     assert!(text().starts_with("# The path to Kustomization flux-system/canary"), "{}", text());
+}
+
+#[tokio::test]
+async fn a_service_knows_the_series_of_a_target_once_it_has_found_the_path() {
+    let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
+    std::fs::create_dir(stage.folder.path().join("scenarios")).unwrap();
+    stage.file("scenarios/target.yaml", TARGET);
+    stage.file("token", "secret");
+    let more = ["--state", "none", "--token-file", "token"];
+    let service = Running::start(&stage, &more).await;
+    service.eventually_ready().await;
+    let told = serve_kit::trigger(&stage, &service, "canary", &["--wait"]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let live = "hopclock_stage_duration_seconds_count{scenario=\"canary\",hop=\"live\"} 1";
+    service.eventually("/metrics", live).await;
+    // A reload takes nothing away.
+    let other = TARGET.replace("20s", "25s");
+    stage.file("scenarios/target.yaml", &other);
+    stage.file("scenarios/other.yaml", &other.replace("name: canary", "name: other"));
+    service.eventually("/metrics", "hopclock_runs_in_flight{scenario=\"other\"} 0").await;
+    service.eventually("/metrics", live).await;
+    assert_eq!(service.stop().await, Some(0));
 }
