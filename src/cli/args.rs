@@ -2,6 +2,7 @@
 
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
+use crate::cluster::ClusterWay;
 use crate::model::{Duration, ObjectName, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -191,6 +192,12 @@ pub(super) struct ClusterArguments {
     /// Context of the kubeconfig. Default: its current one.
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
+
+    /// How another cluster is reached that hops name with `cluster`: `NAME=FILE` for a kubeconfig,
+    /// `NAME=context:CONTEXT`, or `NAME=secret:NAMESPACE/NAME[/KEY]` for a kubeconfig in a Secret.
+    /// Default: the context of that name. Can be given several times.
+    #[arg(long = "cluster", value_name = "NAME=WAY", value_parser = other_cluster)]
+    pub(super) clusters: Vec<(String, ClusterWay)>,
 }
 
 /// Which installation this is.
@@ -376,6 +383,17 @@ pub(super) enum Output {
     Text,
     /// A JSON object for each run, on a line of its own.
     Json,
+}
+
+/// Another cluster: its name, and the way to it.
+fn other_cluster(text: &str) -> Result<(String, ClusterWay), String> {
+    match text.split_once('=') {
+        Some((name, way)) if !name.is_empty() => Ok((name.to_owned(), way.parse()?)),
+        _ => {
+            Err("write `NAME=FILE`, `NAME=context:CONTEXT` or `NAME=secret:NAMESPACE/NAME`"
+                .to_owned())
+        }
+    }
 }
 
 /// Names of installations stand in labels, branch names and canary ids.

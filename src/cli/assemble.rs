@@ -5,14 +5,14 @@ use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
 use crate::cli::{discover, metrics, signing};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
 use crate::export::Metrics;
 use crate::hop::{Bystander, Objects, Place};
-use crate::model::{Clock, GroupKind, ProbeError, SourceKind, Subject};
+use crate::model::{Clock, ClusterName, GroupKind, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
@@ -23,8 +23,8 @@ use tokio::sync::{Mutex, Semaphore};
 /// What all jobs share.
 #[derive(Clone)]
 pub(super) struct Workshop {
-    /// The cluster.
-    pub(super) cluster: Cluster,
+    /// The clusters.
+    pub(super) clusters: Clusters,
     /// The only source of time.
     pub(super) clock: Arc<dyn Clock>,
     /// Name of this installation.
@@ -67,7 +67,8 @@ impl Workshop {
         let _room = self.bench.0.acquire().await;
         let Some(target) = &scenario.target else { return self.job(scenario).await };
         let found =
-            discover::found(&self.cluster, &self.instance, &scenario.trigger, target).await?;
+            discover::found(self.clusters.home(), &self.instance, &scenario.trigger, target)
+                .await?;
         if let Some(metrics) = self.metrics.get() {
             metrics.declare(&metrics::series(&found));
         }
@@ -75,7 +76,7 @@ impl Workshop {
     }
 
     async fn job(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
-        let reader = Reader::new(&self.cluster);
+        let reader = Reader::new(&self.clusters);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
             hops.push(plan_hop(&reader, scenario, hop).await?);
@@ -92,10 +93,11 @@ impl Workshop {
             hops,
         };
         let live = plan.hops.iter().filter(|it| it.place.is_arrival());
-        let site = ScenarioSite {
+        let site = |cluster: &ClusterName| ScenarioSite {
+            cluster: cluster.clone(),
             scenario: &scenario.name,
             instance: &self.instance,
-            live: live.map(|it| (*it.subject).clone()).collect(),
+            live: live.clone().map(|it| (*it.subject).clone()).collect(),
             is_built: plan.hops.iter().any(|it| comes_built(it, &path)),
             clock: &self.clock,
             clients: &self.clients,
@@ -104,7 +106,7 @@ impl Workshop {
             branches: Mutex::default(),
         };
         let watches = self.watches(&site, &plan).await?;
-        let built = scenario.trigger.kind().build(&site).await?;
+        let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
         Ok(Job {
             plan: Arc::new(plan),
             trigger: self.proven(&reader, scenario, built, path).await?,
@@ -113,28 +115,28 @@ impl Workshop {
         })
     }
 
-    /// The cluster; where the plan looks at git branches, they are asked beside it.
-    async fn watches(
+    /// The clusters; where the plan looks at git branches, they are asked beside them.
+    async fn watches<'a>(
         &self,
-        site: &ScenarioSite<'_>,
+        site: impl Fn(&ClusterName) -> ScenarioSite<'a>,
         plan: &Plan,
     ) -> Result<Arc<dyn Watches>, ProbeError> {
-        let cluster: Arc<dyn Watches> = Arc::new(self.cluster.clone());
+        let clusters: Arc<dyn Watches> = Arc::new(self.clusters.clone());
         let mut polls: Vec<Arc<dyn Poll>> = Vec::new();
         for subject in plan.subjects() {
             if subject.kind != GroupKind::git_branch() {
                 continue;
             }
-            let remote = site.branch(&subject).await?;
+            let remote = site(&subject.cluster).branch(&subject).await?;
             let witnessed = |it: &&PlannedHop| it.witnesses.iter().any(|it| it.subject == subject);
             let pushed_by = plan.hops.iter().filter(witnessed).map(|it| (*it.subject).clone());
             let pushed_by = pushed_by.collect();
             polls.push(Arc::new(BranchPoll::new(subject, remote, pushed_by)));
         }
         if polls.is_empty() {
-            return Ok(cluster);
+            return Ok(clusters);
         }
-        Ok(Arc::new(Polled::new(cluster, polls, self.clock.clone())))
+        Ok(Arc::new(Polled::new(clusters, polls, self.clock.clone())))
     }
 
     /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
@@ -169,16 +171,9 @@ async fn plan_hop(
     scenario: &Scenario,
     hop: &Hop,
 ) -> Result<PlannedHop, ProbeError> {
-    if !hop.cluster.0.is_empty() {
-        return Err(unusable(format!(
-            "hop `{}` of scenario `{}` looks into cluster `{}`: this version looks only into \
-                 the one of its kubeconfig",
-            hop.name, scenario.name, hop.cluster.0
-        )));
-    }
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
-    let subject = kind.subject().ok_or_else(none)?;
+    let subject = hop.subject().ok_or_else(none)?;
     if subject.kind == GroupKind::notification() {
         return Err(unusable(format!(
             "hop `{}` of scenario `{}` waits for a notification: this version has no listener for \
@@ -187,17 +182,19 @@ async fn plan_hop(
         )));
     }
     let mut objects = Objects::new();
-    for needed in kind.needs() {
+    // A kind knows nothing of clusters: what it is shown is all of its own.
+    let home = |it: &Subject| it.clone().in_cluster(&ClusterName::default());
+    for needed in hop.needs() {
         let object = reader.get(&needed).await?;
-        objects.insert(needed, object);
+        objects.insert(home(&needed), object);
     }
     if !objects.is_empty() || path::role(&subject.kind).is_some() {
         let object = reader.get(&subject).await?;
-        objects.insert(subject.clone(), object);
+        objects.insert(home(&subject), object);
     }
-    if kind.reads_subject() && !objects.contains_key(&subject) {
+    if kind.reads_subject() && !objects.contains_key(&home(&subject)) {
         match reader.get(&subject).await {
-            Ok(object) => drop(objects.insert(subject.clone(), object)),
+            Ok(object) => drop(objects.insert(home(&subject), object)),
             // Whether it may be absent, the run knows (rule P6).
             Err(cluster::Error::NoSuchObject { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -205,7 +202,10 @@ async fn plan_hop(
     }
     kind.suits(scenario.trigger.kind().announces(), Some(&objects)).map_err(unusable)?;
     let detector = kind.detector(&objects).map_err(unusable)?;
-    let witness = |(subject, detector)| Witness { subject: Arc::new(subject), detector };
+    let witness = |(subject, detector): (Subject, _)| {
+        let subject = Arc::new(subject.in_cluster(&hop.cluster));
+        Witness { subject, detector }
+    };
     let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
     Ok(PlannedHop {
         name: hop.name.clone(),
@@ -227,7 +227,7 @@ async fn path_of(
 ) -> Result<Objects, ProbeError> {
     let mut known = Objects::new();
     let mut open: Vec<Subject> = hops.iter().map(|it| (*it.subject).clone()).collect();
-    open.extend(scenario.hops.iter().flat_map(|it| it.kind.kind().needs()));
+    open.extend(scenario.hops.iter().flat_map(Hop::needs));
     while let Some(subject) = open.pop() {
         if path::role(&subject.kind).is_none() || known.contains_key(&subject) {
             continue;
@@ -271,7 +271,7 @@ fn comes_built(hop: &PlannedHop, path: &Objects) -> bool {
 
 /// What the hops need beside their subjects and the path: it has to be there (rule P6).
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
-    let subjects = scenario.hops.iter().flat_map(|it| it.kind.kind().needs());
+    let subjects = scenario.hops.iter().flat_map(Hop::needs);
     let others = subjects.filter(|it| path::role(&it.kind).is_none());
     others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
 }

@@ -71,7 +71,11 @@ async fn play(
         }
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let cluster = ClusterArguments { kubeconfig: Some(sandbox.kubeconfig()), context: None };
+    let cluster = ClusterArguments {
+        kubeconfig: Some(sandbox.kubeconfig()),
+        context: None,
+        clusters: Vec::new(),
+    };
     let instance =
         InstanceArguments { instance: INSTANCE.to_owned(), cache_dir: Some(folder.join("cache")) };
     let workshop = workshop(&cluster, &instance, clock.clone()).await;
@@ -79,7 +83,7 @@ async fn play(
     // Nobody else knows the sandbox.
     let lanes = LocalLanes::default();
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
-    let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     let observer = Arc::new(All(vec![metrics, Arc::new(Progress::new(&scenarios))]));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer };

@@ -1,6 +1,6 @@
 //! Metrics of runs that a command makes: registered, declared and served.
 
-use crate::cluster::Cluster;
+use crate::cluster::Clusters;
 use crate::config::{Hop, Scenario};
 use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{Clock, Requirement};
@@ -23,23 +23,29 @@ pub(super) struct Page {
 struct Once;
 
 /// Metrics of these scenarios; every series is there from the first scrape.
-pub(super) fn of(scenarios: &[Scenario], cluster: &Cluster, clock: Arc<dyn Clock>) -> Arc<Metrics> {
-    let metrics = later(Arc::new(OnceLock::from(cluster.clone())), clock);
+pub(super) fn of(
+    scenarios: &[Scenario],
+    clusters: &Clusters,
+    clock: Arc<dyn Clock>,
+) -> Arc<Metrics> {
+    let metrics = later(Arc::new(OnceLock::from(clusters.clone())), clock);
     for scenario in scenarios {
         metrics.declare(&series(scenario));
     }
     metrics
 }
 
-/// Metrics of no scenario yet, and of a cluster that is still to be found.
-pub(super) fn later(cluster: Arc<OnceLock<Cluster>>, clock: Arc<dyn Clock>) -> Arc<Metrics> {
+/// Metrics of no scenario yet, and of clusters that are still to be found.
+pub(super) fn later(clusters: Arc<OnceLock<Clusters>>, clock: Arc<dyn Clock>) -> Arc<Metrics> {
     let restarts = move || {
-        let counts = cluster.get().map(Cluster::watch_restarts).unwrap_or_default().into_iter();
-        let one = |((kind, reason), count): ((crate::model::GroupKind, &'static str), u64)| {
-            let reason = reason.to_owned();
-            WatchRestarts { target_cluster: String::new(), kind: kind.kind, reason, count }
-        };
-        counts.map(one).collect()
+        let reached = clusters.get().map(Clusters::reached).unwrap_or_default().into_iter();
+        let all = reached.flat_map(|(name, cluster)| {
+            cluster.watch_restarts().into_iter().map(move |((kind, reason), count)| {
+                let (target_cluster, reason) = (name.0.clone(), reason.to_owned());
+                WatchRestarts { target_cluster, kind: kind.kind, reason, count }
+            })
+        });
+        all.collect()
     };
     Arc::new(Metrics::new(clock, env!("CARGO_PKG_VERSION"), Box::new(restarts)))
 }

@@ -8,28 +8,28 @@
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
-use crate::cluster::{Cluster, Error as ClusterError};
+use crate::cluster::{Cluster, Clusters, Error as ClusterError};
 use crate::config::Scenario;
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, GroupKind, ImageLanding, Landing, Moment, ObjectName, ProbeError, Revision,
-    Subject, Survey,
+    Ancestry, CanaryId, ClusterName, GroupKind, ImageLanding, Landing, Moment, ObjectName,
+    ProbeError, Revision, Subject, Survey,
 };
 use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, check_markers,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_markers,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What is known of the whole cluster, and what was said of it.
 #[derive(Default)]
 pub(super) struct Proofs {
-    /// By namespace; the empty one stands for all.
-    censuses: tokio::sync::Mutex<HashMap<String, Census>>,
+    /// By cluster and namespace; the empty namespace stands for all.
+    censuses: tokio::sync::Mutex<HashMap<(ClusterName, String), Census>>,
     /// The last word on each scenario, and on what is not known.
     said: Mutex<HashMap<String, String>>,
 }
@@ -63,7 +63,7 @@ struct Marked {
     scenario: String,
     policy: Subject,
     own: Vec<Subject>,
-    cluster: Cluster,
+    clusters: Clusters,
     proofs: Arc<Proofs>,
 }
 
@@ -86,13 +86,21 @@ impl Proofs {
         let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
         let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
         let namespace = namespace.map_or("", |it| it.namespace.as_str());
-        let now = workshop.clock.now();
-        let neighbours = self.neighbours(&workshop.cluster, namespace, now).await;
-        neighbours.check_replace(landing)?;
-        neighbours.check_verify(landing)?;
-        neighbours.check(landing, &pipeline.applying())?;
+        let (now, home) = (workshop.clock.now(), ClusterName::default());
+        let clusters: BTreeSet<_> = objects.keys().map(|it| &it.cluster).chain([&home]).collect();
+        let mut woken = Woken::default();
+        for cluster in clusters {
+            let clusters = &workshop.clusters;
+            let neighbours = self.neighbours(clusters, cluster, namespace, now).await?;
+            neighbours.check_replace(landing)?;
+            neighbours.check_verify(landing)?;
+            let mut own = pipeline.applying();
+            own.retain(|it| it.cluster == *cluster);
+            neighbours.check(landing, &own)?;
+            woken.extend(neighbours.woken(landing));
+        }
         if landing.shared {
-            let woken = format!("each run wakes {}", neighbours.woken(landing));
+            let woken = format!("each run wakes {woken}");
             if self.is_news(&scenario.name, &woken) {
                 say(&format!("scenario `{}`: {woken}", scenario.name));
             }
@@ -123,7 +131,7 @@ impl Proofs {
             scenario: scenario.name.clone(),
             policy: policy.clone(),
             own,
-            cluster: workshop.cluster.clone(),
+            clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
@@ -131,27 +139,35 @@ impl Proofs {
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
     /// scenarios want to know.
-    async fn neighbours(&self, cluster: &Cluster, namespace: &str, now: Moment) -> Arc<Neighbours> {
+    async fn neighbours(
+        &self,
+        clusters: &Clusters,
+        name: &ClusterName,
+        namespace: &str,
+        now: Moment,
+    ) -> Result<Arc<Neighbours>, ProbeError> {
         let mut censuses = self.censuses.lock().await;
         let fresh = |it: &&Census| now.since(it.at) < BELIEVED;
-        let known = ["", namespace].into_iter().find_map(|it| censuses.get(it).filter(fresh));
+        let at = |namespace: &str| (name.clone(), namespace.to_owned());
+        let known = ["", namespace].into_iter().find_map(|it| censuses.get(&at(it)).filter(fresh));
         if let Some(known) = known {
-            return Arc::clone(&known.everybody);
+            return Ok(Arc::clone(&known.everybody));
         }
-        let (everybody, unknown) = take_census(cluster, namespace).await;
+        let cluster = clusters.get(name).await?;
+        let (everybody, unknown) = take_census(&cluster, name, namespace).await;
         let everybody = Arc::new(everybody);
         let place = if unknown.is_empty() { "" } else { namespace };
         let census = Census { at: now, everybody: Arc::clone(&everybody) };
         censuses.retain(|_, it| now.since(it.at) < BELIEVED);
-        censuses.insert(place.to_owned(), census);
+        censuses.insert(at(place), census);
         let unknown = unknown.join("; ");
-        if self.is_news("", &unknown) && !unknown.is_empty() {
+        if self.is_news(&format!(" {}", name.0), &unknown) && !unknown.is_empty() {
             tracing::warn!(
                 "who else uses what is pushed to is known only in part, for these cannot be listed \
                  in all namespaces: {unknown}"
             );
         }
-        everybody
+        Ok(everybody)
     }
 
     /// Whether this was not the last word on a scenario.
@@ -248,7 +264,7 @@ impl Marked {
     async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
         let mut sights = sights.to_vec();
         for subject in self.own.iter().chain([&self.policy]) {
-            match self.cluster.get(subject).await {
+            match self.clusters.object(subject).await {
                 Ok(object) => sights.push(object.to_string()),
                 Err(ClusterError::NoSuchObject { .. }) => {}
                 // Whoever cannot look takes nothing away.
@@ -276,7 +292,7 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     // What a later source is made of, nobody can prove beforehand (rule P10).
     let mut later = Vec::new();
     for hop in &scenario.hops {
-        let Some(subject) = hop.kind.kind().subject() else { continue };
+        let Some(subject) = hop.subject() else { continue };
         match hop.kind.kind().traits().place {
             Place::Fetch if subject.kind == GroupKind::git_repository() => sources.push(subject),
             Place::Fetch | Place::Chart => later.push(subject),
@@ -294,14 +310,18 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
 }
 
 /// Everybody who could use a source, as far as we may know, and what cannot be known.
-async fn take_census(cluster: &Cluster, namespace: &str) -> (Neighbours, Vec<String>) {
+async fn take_census(
+    cluster: &Cluster,
+    name: &ClusterName,
+    namespace: &str,
+) -> (Neighbours, Vec<String>) {
     let (mut all, mut unknown) = (Neighbours::default(), Vec::new());
-    for (group, name) in KINDS {
-        let kind = GroupKind::new(group, name);
+    for (group, plain) in KINDS {
+        let kind = GroupKind::new(group, plain);
         let found: Option<Vec<Value>> = match cluster.all(&kind, None).await {
             Ok(found) => found,
             Err(error) => {
-                unknown.push(format!("{name} ({error})"));
+                unknown.push(format!("{plain} ({error})"));
                 // Who may not look everywhere may still look beside the source.
                 match namespace {
                     "" => None,
@@ -310,7 +330,7 @@ async fn take_census(cluster: &Cluster, namespace: &str) -> (Neighbours, Vec<Str
                 }
             }
         };
-        all.add(&kind, found.unwrap_or_default());
+        all.add(name, &kind, found.unwrap_or_default());
     }
     (all, unknown)
 }
@@ -318,7 +338,7 @@ async fn take_census(cluster: &Cluster, namespace: &str) -> (Neighbours, Vec<Str
 #[cfg(all(test, feature = "sandbox"))]
 mod tests {
     use super::*;
-    use crate::cluster::ClusterOptions;
+    use crate::cluster::{Cluster, ClusterOptions};
     use crate::config::load_text;
     use crate::engine::SystemClock;
     use crate::model::Clock;
@@ -364,7 +384,12 @@ mod tests {
         let kubeconfigs = vec![sandbox.kubeconfig()];
         let options = ClusterOptions { kubeconfigs, ..ClusterOptions::default() };
         let workshop = Workshop {
-            cluster: Cluster::connect(options, clock.clone()).await?,
+            clusters: Clusters::new(
+                Cluster::connect(options.clone(), clock.clone()).await?,
+                options,
+                BTreeMap::new(),
+                clock.clone(),
+            ),
             clock: clock.clone(),
             instance: "hopclock".to_owned(),
             cache_dir: sandbox.kubeconfig().with_file_name("cache"),

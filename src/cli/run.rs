@@ -7,7 +7,7 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, print, say};
-use crate::cluster::{self, Cluster, ClusterOptions, Timing};
+use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
@@ -48,8 +48,9 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let RunArguments { cluster, instance, namespace, .. } = arguments;
-    let lanes = Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(&workshop.cluster);
-    let metrics = metrics::of(&scenarios, &workshop.cluster, clock.clone());
+    let lanes =
+        Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(workshop.clusters.home());
+    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
     // Nobody has set it before.
     let _ = workshop.metrics.set(metrics.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
@@ -135,14 +136,16 @@ async fn take_lane(
     })
 }
 
-/// Connects to the cluster and finds a place for caches.
+/// Connects to the clusters and finds a place for caches.
 pub(super) async fn workshop(
     cluster: &ClusterArguments,
     instance: &InstanceArguments,
     clock: Arc<dyn Clock>,
 ) -> Result<Workshop, ProbeError> {
+    let home = connect(cluster, clock.clone()).await?;
+    let ways = cluster.clusters.iter().cloned().collect();
     Ok(Workshop {
-        cluster: connect(cluster, clock.clone()).await?,
+        clusters: Clusters::new(home, options(cluster), ways, clock.clone()),
         clock,
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
@@ -158,19 +161,24 @@ pub(super) async fn connect(
     cluster: &ClusterArguments,
     clock: Arc<dyn Clock>,
 ) -> Result<Cluster, cluster::Error> {
+    Cluster::connect(options(cluster), clock).await
+}
+
+/// Where arguments and environment say that the cluster is.
+fn options(cluster: &ClusterArguments) -> ClusterOptions {
     let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
     let from_environment = || {
         let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
         std::env::split_paths(&list).filter(|it| !it.as_os_str().is_empty()).collect()
     };
-    let options = ClusterOptions {
+    ClusterOptions {
         kubeconfigs: cluster.kubeconfig.clone().map_or_else(from_environment, |it| vec![it]),
         context: cluster.context.clone(),
         https_proxy: variable("HTTPS_PROXY").or_else(|| variable("https_proxy")),
         no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
         timing: Timing::default(),
-    };
-    Cluster::connect(options, clock).await
+        ..ClusterOptions::default()
+    }
 }
 
 /// What a run is printed as.
@@ -231,7 +239,7 @@ pub(super) fn unassembled(
 
 /// A hop that a run did not get to.
 fn unreached(hop: &Hop) -> HopRecord {
-    let subject = hop.kind.kind().subject();
+    let subject = hop.subject();
     HopRecord {
         hop: hop.name.clone(),
         subject: subject.map(|it| it.to_string()).unwrap_or_default(),

@@ -38,7 +38,7 @@ async fn trusts(
     trusted: &ObjectName,
     now: Timestamp,
 ) -> Result<(), ProbeError> {
-    let secret = reader.secret(&trusted.namespace, &trusted.name).await?;
+    let secret = reader.secret(&source.cluster, trusted).await?;
     let mut values = Vec::new();
     for key in secret.keys() {
         values.push((key, secret.bytes(key)?.expose_secret()));

@@ -1,7 +1,9 @@
 //! Where triggers are built: the port [`Site`] on top of the cluster, the environment and files.
 
 use crate::cli::reader::Reader;
-use crate::model::{Clock, GitBranch, GroupKind, ObjectName, ProbeError, Secret, Subject};
+use crate::model::{
+    Clock, ClusterName, GitBranch, GroupKind, ObjectName, ProbeError, Secret, Subject,
+};
 use crate::path::delivery;
 use crate::remote::Clients;
 use crate::remote::git::GitRemote;
@@ -29,7 +31,9 @@ pub(super) struct ScenarioSite<'a> {
     pub(super) clients: &'a Clients,
     /// Folder of the caches.
     pub(super) cache_dir: &'a Path,
-    /// Reads the cluster.
+    /// The cluster in which things are looked up.
+    pub(super) cluster: ClusterName,
+    /// Reads the clusters.
     pub(super) reader: &'a Reader<'a>,
     /// The branches that were asked for.
     pub(super) branches: Mutex<HashMap<(ObjectName, String), GitRemote>>,
@@ -68,11 +72,11 @@ impl Site for ScenarioSite<'_> {
     }
 
     async fn object(&self, subject: &Subject) -> Result<Value, ProbeError> {
-        Ok(self.reader.get(subject).await?)
+        Ok(self.reader.get(&subject.clone().in_cluster(&self.cluster)).await?)
     }
 
     async fn all(&self, kind: &GroupKind, namespace: &str) -> Result<Vec<Value>, ProbeError> {
-        Ok(self.reader.all(kind, namespace).await?)
+        Ok(self.reader.all(&self.cluster, kind, namespace).await?)
     }
 
     async fn branch(&self, branch: &Subject) -> Result<GitRemote, ProbeError> {
@@ -97,7 +101,7 @@ impl Site for ScenarioSite<'_> {
     }
 
     async fn secret(&self, name: &ObjectName) -> Result<Secret, ProbeError> {
-        Ok(self.reader.secret(&name.namespace, &name.name).await?)
+        Ok(self.reader.secret(&self.cluster, name).await?)
     }
 
     fn branch_of(&self, source: &Subject, object: &Value) -> Result<String, ProbeError> {

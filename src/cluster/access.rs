@@ -20,6 +20,8 @@ pub struct ClusterOptions {
     /// The kubeconfigs, merged, the first one that says something wins; of several, those that do
     /// not exist are passed over. None: the one at its usual place, else the pod's account.
     pub kubeconfigs: Vec<PathBuf>,
+    /// A kubeconfig that is no file. It goes before the others.
+    pub given: Option<KubeconfigText>,
     /// The kubeconfig's context; its current one by default.
     pub context: Option<String>,
     /// `HTTPS_PROXY`: the way to an https API server, unless the kubeconfig has a `proxy-url`.
@@ -28,6 +30,16 @@ pub struct ClusterOptions {
     pub no_proxy: Option<String>,
     /// How long to wait for what.
     pub timing: Timing,
+}
+
+/// A kubeconfig that came out of a Secret. Whoever may write that must not have us run programs or
+/// read files, so it has to hold all that it needs.
+#[derive(Clone)]
+pub struct KubeconfigText {
+    /// What it says.
+    pub text: SecretString,
+    /// Where it came from, for messages.
+    pub from: String,
 }
 
 /// The API server's address without what may be secret, and all that is needed to reach it.
@@ -81,6 +93,12 @@ pub(super) fn client(server: &str, config: Config) -> Result<Client, Error> {
 }
 
 fn read(options: &ClusterOptions) -> Result<Option<(Kubeconfig, String)>, Error> {
+    if let Some(KubeconfigText { text, from }) = &options.given {
+        let kubeconfig = Kubeconfig::from_yaml(text.expose_secret());
+        let kubeconfig = kubeconfig.map_err(|it| unreadable(&it, from.clone()))?;
+        check_self_contained(&kubeconfig, from)?;
+        return Ok(Some((kubeconfig, from.clone())));
+    }
     if options.kubeconfigs.is_empty() {
         let path = "~/.kube/config".to_owned();
         return match Kubeconfig::read() {
@@ -193,6 +211,23 @@ fn check_parts(kubeconfig: &Kubeconfig, context: Option<&str>, path: &str) -> Re
         return Err(unusable(format!("the token of its user `{name}` is broken over lines")));
     }
     Ok(())
+}
+
+/// Refuses a kubeconfig that runs programs or reads files.
+fn check_self_contained(kubeconfig: &Kubeconfig, path: &str) -> Result<(), Error> {
+    let clusters = kubeconfig.clusters.iter().filter_map(|it| it.cluster.as_ref());
+    let reads_authority = clusters.filter(|it| it.certificate_authority.is_some()).count() > 0;
+    let mut users = kubeconfig.auth_infos.iter().filter_map(|it| it.auth_info.as_ref());
+    let needs_more = users.any(|it| {
+        let files = [&it.client_certificate, &it.client_key, &it.token_file];
+        it.exec.is_some() || it.auth_provider.is_some() || files.iter().any(|it| it.is_some())
+    });
+    if !reads_authority && !needs_more {
+        return Ok(());
+    }
+    let problem = "it runs a program or reads files, which a kubeconfig in a Secret must not: give \
+                   it a token or certificates in the `-data` keys";
+    Err(Error::KubeconfigUnusable { path: path.to_owned(), problem: problem.to_owned() })
 }
 
 fn is_missing(path: &Path) -> bool {

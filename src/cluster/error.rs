@@ -64,6 +64,14 @@ pub enum Error {
         /// Those that are there.
         known: String,
     },
+    /// Another cluster than our own cannot be used.
+    #[error("cluster `{name}`, which a hop looks into: {why}")]
+    OtherCluster {
+        /// Its name in the scenario.
+        name: String,
+        /// Why not.
+        why: Box<Error>,
+    },
     /// Neither a kubeconfig nor a service account.
     #[error(
         "there is no cluster to talk to: no kubeconfig at its usual place, and this is no pod with \
@@ -339,6 +347,7 @@ impl Error {
             Self::Conflict { .. } => "conflict",
             Self::TooLarge { .. } => "too_large",
             Self::NoSuchSecret { .. } => "secret",
+            Self::OtherCluster { why, .. } => why.reason(),
             Self::Answered { .. } | Self::NotUnderstood { .. } | Self::Ended { .. } => "api_server",
         }
     }

@@ -7,6 +7,7 @@
 
 mod access;
 mod api;
+mod clusters;
 mod config_map;
 mod echo;
 mod error;
@@ -43,8 +44,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::ClusterOptions;
+pub use access::{ClusterOptions, KubeconfigText};
 pub use api::Silence;
+pub use clusters::{ClusterWay, Clusters};
 pub use config_map::ConfigMap;
 pub use echo::{Echo, EchoOptions, EchoState};
 pub use error::{Error, Target};

@@ -83,6 +83,23 @@ impl From<ScenarioFile> for Scenario {
     }
 }
 
+// === impl Hop ===
+
+impl Hop {
+    /// What is looked at, in the hop's cluster; none if the scenario does not say.
+    #[must_use]
+    pub fn subject(&self) -> Option<Subject> {
+        self.kind.kind().subject().map(|it| it.in_cluster(&self.cluster))
+    }
+
+    /// Further objects that have to be there (rule P6), in the hop's cluster.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Subject> {
+        let needs = self.kind.kind().needs().into_iter();
+        needs.map(|it| it.in_cluster(&self.cluster)).collect()
+    }
+}
+
 // === impl Slo ===
 
 impl From<SloFile> for Slo {

@@ -1,8 +1,9 @@
-//! Lets runs watch a cluster: the port [`Watches`] on top of the cluster layer.
+//! Lets runs watch clusters: the port [`Watches`] on top of the cluster layer.
 
-use crate::cluster::{self, Cluster, Following};
+use crate::cluster::{self, Cluster, Clusters, Following};
 use crate::engine::drive::{Watches, Watching};
-use crate::model::{ObjectEvent, ProbeError, Seen, Subject};
+use crate::model::{ClusterName, ObjectEvent, ProbeError, Seen, Subject};
+use futures_util::future::{join_all, select_all, try_join_all};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,63 @@ impl Watches for Cluster {
             }
         }
         all
+    }
+}
+
+/// Open watches of several clusters.
+struct Several(Vec<Following>);
+
+/// Each subject is watched in its own cluster.
+#[async_trait::async_trait]
+impl Watches for Clusters {
+    async fn open(&self, subjects: &[Arc<Subject>]) -> Result<Box<dyn Watching>, ProbeError> {
+        let open = by_cluster(subjects).into_iter().map(async |(name, subjects)| {
+            let subjects: Vec<Subject> = subjects.iter().map(|it| (**it).clone()).collect();
+            self.get(&name).await?.follow(&subjects).await
+        });
+        let mut all = try_join_all(open).await?;
+        match all.len() {
+            1 => Ok(Box::new(all.remove(0))),
+            _ => Ok(Box::new(Several(all))),
+        }
+    }
+
+    async fn events(&self, subjects: &[Arc<Subject>]) -> BTreeMap<Arc<Subject>, Vec<ObjectEvent>> {
+        let ask = by_cluster(subjects).into_iter().map(async |(name, subjects)| {
+            match self.get(&name).await {
+                Ok(cluster) => Watches::events(&cluster, &subjects).await,
+                Err(_) => BTreeMap::new(),
+            }
+        });
+        join_all(ask).await.into_iter().flatten().collect()
+    }
+}
+
+fn by_cluster(subjects: &[Arc<Subject>]) -> BTreeMap<ClusterName, Vec<Arc<Subject>>> {
+    let mut all: BTreeMap<ClusterName, Vec<Arc<Subject>>> = BTreeMap::new();
+    for subject in subjects {
+        all.entry(subject.cluster.clone()).or_default().push(subject.clone());
+    }
+    all
+}
+
+#[async_trait::async_trait]
+impl Watching for Several {
+    async fn next(&mut self) -> Result<Seen, ProbeError> {
+        if self.0.is_empty() {
+            return std::future::pending().await;
+        }
+        let next = self.0.iter_mut().map(Watching::next);
+        select_all(next).await.0
+    }
+
+    async fn prove(&mut self, limit: Duration) -> Vec<Arc<Subject>> {
+        let proofs = self.0.iter_mut().map(|it| Watching::prove(it, limit));
+        join_all(proofs).await.into_iter().flatten().collect()
+    }
+
+    fn ready(&mut self) -> Option<Result<Seen, ProbeError>> {
+        self.0.iter_mut().find_map(Watching::ready)
     }
 }
 

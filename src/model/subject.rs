@@ -107,6 +107,12 @@ impl Subject {
             name: name.to_owned(),
         }
     }
+
+    /// The same object of another cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: &ClusterName) -> Self {
+        Self { cluster: cluster.clone(), ..self }
+    }
 }
 
 impl fmt::Display for Subject {

@@ -128,14 +128,30 @@ impl Sandbox {
     /// # Errors
     /// Without git, or if loopback or the temporary folder cannot be used.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
+        let git = GitHost::start(options.git).await?;
+        let registry = Registry::start(options.registry).await?;
+        Self::around(git, registry, options.speeds).await
+    }
+
+    /// Starts a second cluster with a Flux of its own, which uses this one's git host and registry.
+    ///
+    /// # Errors
+    /// If loopback or the temporary folder cannot be used.
+    pub async fn beside(&self, speeds: Speeds) -> Result<Self, SandboxError> {
+        Self::around(self.git.clone(), self.registry.clone(), speeds).await
+    }
+
+    async fn around(
+        git: GitHost,
+        registry: Registry,
+        speeds: Speeds,
+    ) -> Result<Self, SandboxError> {
         let folder = TempDir::new().map_err(SandboxError::Folder)?;
         let store = Store::new();
         let tls = Some(Tls::self_signed()?);
         let api = api::serve(store.clone(), api::Options { tls, ..Default::default() }).await?;
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
-        let git = GitHost::start(options.git).await?;
-        let registry = Registry::start(options.registry).await?;
-        let flux = Flux::start(store.clone(), Arc::new(git.clone()), options.speeds).await;
+        let flux = Flux::start(store.clone(), Arc::new(git.clone()), speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
             let object = json!({"apiVersion": "v1", "kind": "Namespace",

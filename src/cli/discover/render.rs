@@ -95,6 +95,10 @@ fn step(text: &mut String, step: &Step) {
     if let Some(required) = step.required {
         let _ = writeln!(text, "    required: {required}");
     }
+    let cluster = &step.subject.cluster.0;
+    if !cluster.is_empty() {
+        let _ = writeln!(text, "    cluster: {}", scalar(cluster));
+    }
 }
 
 /// A hop as a value, with the same keys as in the text.
@@ -112,6 +116,10 @@ fn value(step: &Step) -> Value {
     }
     if let Some(required) = step.required {
         hop.insert("required".to_owned(), required.into());
+    }
+    let cluster = &step.subject.cluster.0;
+    if !cluster.is_empty() {
+        hop.insert("cluster".to_owned(), cluster.as_str().into());
     }
     Value::Object(hop)
 }

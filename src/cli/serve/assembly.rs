@@ -41,7 +41,7 @@ impl ScenarioAssembly {
         let mut longest = None;
         for subject in job.plan.subjects() {
             if path::role(&subject.kind) == Some(Role::Source)
-                && let Ok(object) = self.workshop.cluster.get(&subject).await
+                && let Ok(object) = self.workshop.clusters.object(&subject).await
             {
                 longest = longest.max(Facts::of(&subject, &object).interval);
             }

@@ -1,6 +1,6 @@
 //! Lets those ask for runs whom the cluster knows and allows to.
 
-use crate::cluster::{Cluster, Deed, Reviewed};
+use crate::cluster::{Clusters, Deed, Reviewed};
 use crate::web::{Denied, Gate};
 use secrecy::SecretString;
 use std::sync::{Arc, OnceLock};
@@ -8,14 +8,14 @@ use std::sync::{Arc, OnceLock};
 /// Asks the cluster whose a token is (`TokenReview`), and whether they may `post` to the path of
 /// the run (`SubjectAccessReview` of a non-resource URL).
 pub(super) struct ReviewGate {
-    cluster: Arc<OnceLock<Cluster>>,
+    clusters: Arc<OnceLock<Clusters>>,
 }
 
 // === impl ReviewGate ===
 
 impl ReviewGate {
-    pub(super) fn new(cluster: Arc<OnceLock<Cluster>>) -> Self {
-        Self { cluster }
+    pub(super) fn new(clusters: Arc<OnceLock<Clusters>>) -> Self {
+        Self { clusters }
     }
 }
 
@@ -25,7 +25,7 @@ impl Gate for ReviewGate {
         let bearer = bearer.ok_or(Denied::Missing)?;
         let unavailable = |why: &str| Denied::Unavailable(why.to_owned());
         let no_cluster = || unavailable("the cluster that knows the token is not reached yet");
-        let cluster = self.cluster.get().ok_or_else(no_cluster)?;
+        let cluster = self.clusters.get().ok_or_else(no_cluster)?.home();
         let reviewed = cluster.review_token(bearer, &[]).await;
         let user = match reviewed.map_err(|it| unavailable(&it.to_string()))? {
             Reviewed::Authentic(user) => user,

@@ -23,7 +23,7 @@ use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, say, stop};
-use crate::cluster::Cluster;
+use crate::cluster::Clusters;
 use crate::engine::SystemClock;
 use crate::model::Clock;
 use crate::web::{self, Gate, Limits, Pages, Runs, TokenFile};
@@ -52,13 +52,13 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     stop::survive_hangups();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let place = Place::of(arguments);
-    let cluster: Arc<OnceLock<Cluster>> = Arc::default();
-    let metrics = metrics::later(cluster.clone(), clock.clone());
-    let standing = Standing::new(&arguments.folder, &place.state, cluster.clone());
+    let clusters: Arc<OnceLock<Clusters>> = Arc::default();
+    let metrics = metrics::later(clusters.clone(), clock.clone());
+    let standing = Standing::new(&arguments.folder, &place.state, clusters.clone());
     let requests = Arc::new(Requests::default());
     let gate: Option<Arc<dyn Gate>> = match &arguments.token_file {
         Some(file) => Some(Arc::new(TokenFile::new(file.clone()))),
-        None if arguments.token_review => Some(Arc::new(ReviewGate::new(cluster.clone()))),
+        None if arguments.token_review => Some(Arc::new(ReviewGate::new(clusters.clone()))),
         None => None,
     };
     let runs = gate.map(|gate| -> (Arc<dyn Runs>, _) { (requests.clone(), gate) });
@@ -68,7 +68,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     if let Some(loss) = place.state.loss() {
         say(loss);
     }
-    let work = Work { arguments, place: &place, clock, cluster, metrics, standing, requests };
+    let work = Work { arguments, place: &place, clock, clusters, metrics, standing, requests };
     let exit = work.run(folder, first, &stop).await;
     page.close().await;
     Ok(exit)

@@ -2,7 +2,7 @@
 
 use crate::cli::serve::folder::Look;
 use crate::cli::state::StatePlace;
-use crate::cluster::{Cluster, Silence};
+use crate::cluster::{Clusters, Silence};
 use crate::engine::{Activity, Service, Status};
 use crate::history::Recorder;
 use crate::web::{Check, CheckState, Readiness, Ready};
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 pub(super) struct Standing {
     folder: PathBuf,
     state: StatePlace,
-    cluster: Arc<OnceLock<Cluster>>,
+    clusters: Arc<OnceLock<Clusters>>,
     now: Mutex<Now>,
 }
 
@@ -34,11 +34,11 @@ impl Standing {
     pub(super) fn new(
         folder: &Path,
         state: &StatePlace,
-        cluster: Arc<OnceLock<Cluster>>,
+        clusters: Arc<OnceLock<Clusters>>,
     ) -> Arc<Self> {
         let hindrance = Some("it connects to the cluster".to_owned());
         let now = Mutex::new(Now { hindrance, ..Now::default() });
-        Arc::new(Self { folder: folder.to_owned(), state: state.clone(), cluster, now })
+        Arc::new(Self { folder: folder.to_owned(), state: state.clone(), clusters, now })
     }
 
     /// Says what keeps it from working; none if nothing does.
@@ -70,8 +70,8 @@ impl Standing {
     }
 
     fn of_cluster(&self, now: &Now) -> Vec<Check> {
-        let server = self.cluster.get().map(|it| format!("connected to {}", it.server()));
-        let silence = self.cluster.get().and_then(Cluster::silence);
+        let server = self.clusters.get().map(|it| format!("connected to {}", it.home().server()));
+        let silence = self.clusters.get().and_then(|it| it.home().silence());
         let mut checks = vec![match (&now.hindrance, silence) {
             (Some(why), _) => check("service", CheckState::Failing, why.clone()),
             (None, Some(silence)) => {
@@ -81,8 +81,8 @@ impl Standing {
             }
             (None, None) => check("service", CheckState::Ok, server.unwrap_or_default()),
         }];
-        if let Some(cluster) = self.cluster.get().filter(|_| now.has_echo) {
-            let echo = cluster.echo_state();
+        if let Some(clusters) = self.clusters.get().filter(|_| now.has_echo) {
+            let echo = clusters.home().echo_state();
             let late = "the echo of our own write is overdue: what is seen now is uncertain";
             checks.push(match (echo.problem, echo.last) {
                 (Some(problem), _) => check("echo", CheckState::Warning, problem),

@@ -12,7 +12,7 @@ use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, run};
-use crate::cluster::{Cluster, Echo, EchoOptions};
+use crate::cluster::{Cluster, Clusters, Echo, EchoOptions};
 use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings};
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
@@ -46,7 +46,7 @@ pub(super) struct Work<'a> {
     pub(super) arguments: &'a ServeArguments,
     pub(super) place: &'a Place,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) cluster: Arc<OnceLock<Cluster>>,
+    pub(super) clusters: Arc<OnceLock<Clusters>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) standing: Arc<Standing>,
     pub(super) requests: Arc<Requests>,
@@ -85,7 +85,7 @@ impl Work<'_> {
         self.requests.open(&crew.service, &crew.recorder);
         self.take_up(&mut crew, &first).await;
         self.standing.hinder(None);
-        let cluster = crew.workshop.cluster.clone();
+        let cluster = crew.workshop.clusters.home().clone();
         let exit = tokio::select! {
             exit = self.follow(&mut crew, folder, stop) => exit,
             never = keep_asking(&cluster) => match never {},
@@ -139,10 +139,10 @@ impl Work<'_> {
                 Err(error) => self.wait(error.message).await,
             }
         };
-        let _ = self.cluster.set(workshop.cluster.clone());
+        let _ = self.clusters.set(workshop.clusters.clone());
         let _ = workshop.metrics.set(self.metrics.clone());
         let (store, accounts) = loop {
-            match self.open_store(&workshop.cluster).await {
+            match self.open_store(workshop.clusters.home()).await {
                 Ok(opened) => break opened,
                 // A file does not mend itself, but a lock goes, and so may what fills a disk.
                 Err(error)
@@ -171,7 +171,7 @@ impl Work<'_> {
         };
         let setting = Setting {
             around,
-            lanes: self.place.lanes(&workshop.cluster),
+            lanes: self.place.lanes(workshop.clusters.home()),
             seed: arguments.instance.instance.clone(),
             keeper: Arc::new(recorder.clone()),
         };
@@ -184,7 +184,10 @@ impl Work<'_> {
             };
             self.metrics.declare_echo("");
             let metrics = self.metrics.clone();
-            workshop.cluster.start_echo(&options, move |took| metrics.observe_echo("", took))
+            workshop
+                .clusters
+                .home()
+                .start_echo(&options, move |took| metrics.observe_echo("", took))
         });
         Ok(Crew { workshop, recorder, service, absent, certain: None, echo })
     }

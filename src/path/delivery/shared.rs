@@ -1,6 +1,6 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{GroupKind, Landing, Subject};
+use crate::model::{ClusterName, GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
 use crate::path::delivery::{Refusal, verify};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub const KINDS: [(&str, &str); 5] = [
 /// Parts of a `spec` that may be long, and say nothing of who uses what.
 const LONG: [&str; 5] = ["values", "postRenderers", "patches", "postBuild", "healthChecks"];
 
-/// Everybody in a cluster who could use a source.
+/// Everybody in some clusters who could use a source.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
     objects: Vec<(Subject, Value)>,
@@ -41,10 +41,11 @@ pub struct Woken {
 impl Neighbours {
     /// Adds the objects of one of [`KINDS`]. Only what is asked of them is kept: a release's values
     /// may be long.
-    pub fn add(&mut self, kind: &GroupKind, objects: Vec<Value>) {
+    pub fn add(&mut self, cluster: &ClusterName, kind: &GroupKind, objects: Vec<Value>) {
         let named = objects.into_iter().map(|mut it| {
             let text = |field: &str| it["metadata"][field].as_str().unwrap_or_default().to_owned();
             let subject = Subject::local(kind.clone(), &text("namespace"), &text("name"));
+            let subject = subject.in_cluster(cluster);
             let mut spec = it["spec"].take();
             if let Some(spec) = spec.as_object_mut() {
                 spec.retain(|key, _| !LONG.contains(&key.as_str()));
@@ -197,6 +198,15 @@ impl Neighbours {
 
 // === impl Woken ===
 
+impl Woken {
+    /// Adds those whom it wakes elsewhere.
+    pub fn extend(&mut self, other: Self) {
+        self.appliers.extend(other.appliers);
+        self.alerts.extend(other.alerts);
+        self.automations.extend(other.automations);
+    }
+}
+
 impl fmt::Display for Woken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |all: &BTreeSet<Subject>, one: &str, many: &str| match all.len() {
@@ -218,10 +228,9 @@ impl fmt::Display for Woken {
 fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
     let git = GroupKind::git_repository();
     let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
+    let source = |name| Subject::local(git.clone(), namespace, name).in_cluster(&of.cluster);
     reference["kind"] == git.kind.as_str()
-        && reference["name"]
-            .as_str()
-            .is_some_and(|name| sources.contains(&Subject::local(git.clone(), namespace, name)))
+        && reference["name"].as_str().is_some_and(|name| sources.contains(&source(name)))
 }
 
 /// An automation's source is a GitRepository, said or not.
@@ -269,7 +278,7 @@ mod tests {
         let mut all = Neighbours::default();
         for (kind, object) in objects {
             let (group, kind) = KINDS[*kind];
-            all.add(&GroupKind::new(group, kind), vec![object.clone()]);
+            all.add(&ClusterName::default(), &GroupKind::new(group, kind), vec![object.clone()]);
         }
         all
     }

@@ -33,17 +33,17 @@ impl Drafter<'_> {
         let canary = self.canary(target, object, wish);
         let (steps, behind) = self.applied(target, source, &mut up.notes);
         up.steps.extend(steps);
-        let far = self.graph.facts(target).cluster;
-        if let Some(cluster) = &far {
+        if let Some(cluster) = self.graph.facts(target).cluster {
+            let way = object["spec"]["kubeConfig"]["secretRef"].as_object().map_or_else(
+                || format!("`--cluster {}=` and the way there", cluster.0),
+                |_| format!("`--cluster {0}=secret:{1}/{0}`", cluster.0, target.namespace),
+            );
             up.notes.push(format!(
-                "{target} applies to another cluster (`spec.kubeConfig`, {}): add `live` with \
-                 `cluster`, once hopclock looks into that one",
-                cluster.0
+                "{target} applies to another cluster (`spec.kubeConfig`): run this with {way}"
             ));
-        } else {
-            up.steps.push(live(&canary.live));
         }
-        self.payload(&mut up, target, object, canary);
+        up.steps.push(live(&canary.live));
+        payload(&mut up, target, object, canary);
         let path = up.steps.iter().map(|it| it.subject.clone()).collect();
         self.shared(&mut up, &path);
         brought(&mut up, target, object);
@@ -93,38 +93,6 @@ impl Drafter<'_> {
         };
         steps.push(applied_after(target, &before, why));
         (steps, behind)
-    }
-
-    /// What the trigger writes, and where.
-    fn payload(&self, up: &mut Upstream, target: &Subject, object: &Value, canary: Canary) {
-        let folder = object["spec"]["path"].as_str().and_then(place::clean).unwrap_or_default();
-        let file = format!("{}.yaml", canary_name(target));
-        let file = if folder.is_empty() { file } else { format!("{folder}/{file}") };
-        if up.trigger != "helm_chart" {
-            let why = match up.trigger {
-                "git_commit" => "a file of its own; hopclock rewrites it in each run",
-                "oci_artifact" => {
-                    "the artifact holds nothing but this: it needs a repository of its own"
-                }
-                _ => "an object of its own; hopclock rewrites it in each run",
-            };
-            up.fields.push(Field::new("path", file, why));
-            let remote = self.graph.facts(target).cluster.is_some();
-            let manifest = || manifest(&canary.live.namespace, &canary.live.name);
-            if let Some(template) = canary.template.or_else(|| remote.then(manifest)) {
-                let why = "the name that the applier makes of it is another one";
-                let why = if remote { "no `live` hop says what it is" } else { why };
-                up.fields.push(Field::new("template", template, why));
-            }
-        }
-        if up.trigger != "oci_artifact" {
-            let folder = if folder.is_empty() { ".".to_owned() } else { folder };
-            up.notes.push(format!(
-                "if `{folder}` holds a kustomization.yaml, list `{}.yaml` under its `resources`",
-                canary_name(target)
-            ));
-        }
-        up.notes.extend(canary.notes);
     }
 
     /// Whether others use the source, and what would spare them (rule S1).
@@ -212,14 +180,45 @@ impl Drafter<'_> {
         let shown = format!("{}{name}{}", prefix.unwrap_or_default(), suffix.unwrap_or_default());
         let template = (shown != name).then(|| manifest(&namespace, &name));
         let live = Subject::local(GroupKind::new("", "ConfigMap"), &namespace, &shown);
+        let far = self.graph.facts(target).cluster;
+        let live = Subject { cluster: far.clone().unwrap_or_default(), ..live };
         let unseen =
             self.graph.node(&Subject::local(GroupKind::new("", "Namespace"), "", &namespace));
         let listed = self.graph.nodes().any(|it| it.subject.kind.kind == "Namespace");
-        if unseen.is_none() && listed {
+        if unseen.is_none() && listed && far.is_none() {
             notes.push(format!("namespace `{namespace}` does not exist yet: the canary needs it"));
         }
         Canary { live, template, notes }
     }
+}
+
+/// What the trigger writes, and where.
+fn payload(up: &mut Upstream, target: &Subject, object: &Value, canary: Canary) {
+    let folder = object["spec"]["path"].as_str().and_then(place::clean).unwrap_or_default();
+    let file = format!("{}.yaml", canary_name(target));
+    let file = if folder.is_empty() { file } else { format!("{folder}/{file}") };
+    if up.trigger != "helm_chart" {
+        let why = match up.trigger {
+            "git_commit" => "a file of its own; hopclock rewrites it in each run",
+            "oci_artifact" => {
+                "the artifact holds nothing but this: it needs a repository of its own"
+            }
+            _ => "an object of its own; hopclock rewrites it in each run",
+        };
+        up.fields.push(Field::new("path", file, why));
+        if let Some(template) = canary.template {
+            let why = "the name that the applier makes of it is another one";
+            up.fields.push(Field::new("template", template, why));
+        }
+    }
+    if up.trigger != "oci_artifact" {
+        let folder = if folder.is_empty() { ".".to_owned() } else { folder };
+        up.notes.push(format!(
+            "if `{folder}` holds a kustomization.yaml, list `{}.yaml` under its `resources`",
+            canary_name(target)
+        ));
+    }
+    up.notes.extend(canary.notes);
 }
 
 /// Releases among what it applies: their own path is another scenario.

@@ -13,7 +13,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{GroupKind, Subject};
+use crate::model::{ClusterName, GroupKind, Subject};
 use crate::path::delivery::{self, Neighbours, consent_command};
 use crate::path::graph::{Graph, Link};
 use serde_json::Value;
@@ -112,7 +112,7 @@ impl<'g> Drafter<'g> {
         for (group, kind) in delivery::KINDS {
             let kind = GroupKind::new(group, kind);
             let all = graph.snapshot().of_kind(&kind).map(|it| it.1.clone()).collect();
-            neighbours.add(&kind, all);
+            neighbours.add(&ClusterName::default(), &kind, all);
         }
         Self { graph, neighbours, instance: instance.to_owned() }
     }

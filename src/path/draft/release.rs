@@ -29,10 +29,10 @@ impl Drafter<'_> {
             up.notes.push(format!("{target} waits for {it} before each upgrade"));
         }
         up.steps.push(applied_after(target, &[], "the newest release is deployed with the change"));
-        let far = self.graph.facts(target).cluster.is_some();
-        if !far {
-            up.steps.push(released(target, object, up.trigger, wish));
-        }
+        let live = released(target, object, up.trigger, wish);
+        let cluster = self.graph.facts(target).cluster.unwrap_or_default();
+        let subject = Subject { cluster, ..live.subject };
+        up.steps.push(Step { subject, ..live });
         if up.trigger == "git_commit" {
             self.in_chart(&mut up.fields, source);
             let path = up.steps.iter().map(|it| it.subject.clone()).collect();

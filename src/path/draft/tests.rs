@@ -136,13 +136,14 @@ fn s1_a_source_of_others_is_said_to_be_shared_and_a_dependency_is_no_other() {
 }
 
 #[test]
-fn a_kustomization_in_another_cluster_has_no_live_hop_and_its_own_template() {
+fn a_kustomization_in_another_cluster_brings_the_canary_there() {
     let east = json!({"secretRef": {"name": "east"}});
     let apps = with(applier("apps", "fleet", "apps"), "/spec/kubeConfig", east);
     let apps = draft(&graph([git("fleet"), apps]), "Kustomization", "apps");
-    assert_eq!(hops(&apps).last().unwrap(), "applied: Kustomization flux-system/apps");
-    assert!(field(&apps, "template").unwrap().as_str().unwrap().contains("${canary}"));
-    assert!(apps.notes.iter().any(|it| it.contains("another cluster")), "{:?}", apps.notes);
+    let live = "live: ConfigMap flux-system/hopclock-apps of cluster east";
+    assert_eq!(hops(&apps).last().unwrap(), live);
+    let way = "`--cluster east=secret:flux-system/east`";
+    assert!(apps.notes.iter().any(|it| it.contains(way)), "{:?}", apps.notes);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod signed;
 mod stop;
 mod tokens;
 mod trigger;
+mod two_clusters;
 mod zones;
 
 pub(crate) use kit::{hopclock, timeless, told};
