@@ -4,7 +4,7 @@ use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
-use crate::model::{Duration, Outcome};
+use crate::model::{Duration, ObjectName, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,6 +48,12 @@ pub(super) enum Command {
 
     /// Check scenario files, without a cluster.
     Check(CheckArguments),
+
+    /// Look at what is installed, and write scenarios for it.
+    ///
+    /// Without a target it lists what there is. Reads only. Exit code: 0 done, 2 bad usage, no such
+    /// object or none with a path, 3 the cluster could not be read.
+    Discover(DiscoverArguments),
 
     /// List past runs, or show one of them fully.
     ///
@@ -268,6 +274,58 @@ pub(super) struct CheckArguments {
     /// Scenario files, or directories of them.
     #[arg(required = true, value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+}
+
+/// Look at what is installed, and write scenarios for it.
+#[derive(Debug, Args)]
+pub(super) struct DiscoverArguments {
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+
+    /// Look only into this namespace. Default: into all.
+    #[arg(long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+
+    /// Write each scenario to a file of its own in this folder. Default: to standard output.
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) output: Option<PathBuf>,
+
+    /// Overwrite files that are there.
+    #[arg(long, requires = "output")]
+    pub(super) force: bool,
+
+    /// Look at what this file or folder holds, such as the output of `kubectl get -A -o yaml`, and
+    /// not at a cluster.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(super) from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+
+    /// Name of the installation that is to run the scenarios.
+    #[arg(long, env = "HOPCLOCK_INSTANCE", default_value = "hopclock", value_parser = instance)]
+    pub(super) instance: String,
+}
+
+/// What to write scenarios for.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct TargetArguments {
+    /// The path to what this Kustomization applies, as `namespace/name`.
+    #[arg(long, value_name = "NAME")]
+    pub(super) kustomization: Option<ObjectName>,
+
+    /// The path to what this HelmRelease releases, by a new chart.
+    #[arg(long, value_name = "NAME")]
+    pub(super) helm_release: Option<ObjectName>,
+
+    /// The path of a new image that this ImagePolicy chooses.
+    #[arg(long, value_name = "NAME")]
+    pub(super) image_policy: Option<ObjectName>,
+
+    /// Every path that there is.
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 /// Where the history is.

@@ -4,13 +4,14 @@
 use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
-use crate::cli::signing;
 use crate::cli::site::ScenarioSite;
+use crate::cli::{discover, metrics, signing};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
+use crate::export::Metrics;
 use crate::hop::{Bystander, HopConfig, Objects, Place};
 use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
@@ -18,7 +19,7 @@ use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
 /// What all jobs share.
@@ -40,6 +41,8 @@ pub(super) struct Workshop {
     pub(super) bench: Arc<Bench>,
     /// Where notifications come in, if they do.
     pub(super) ears: Option<Ears>,
+    /// Where the series of discovered hops are declared, once there is such a place.
+    pub(super) metrics: Arc<OnceLock<Arc<Metrics>>>,
 }
 
 /// Room for a few jobs that are being made. At its start a service looks at every path, and each
@@ -61,10 +64,22 @@ impl Default for Bench {
 // === impl Workshop ===
 
 impl Workshop {
-    /// Makes a job of a scenario. Nothing is pushed.
+    /// Makes a job of a scenario. Nothing is pushed. The hops of one that only names its target are
+    /// discovered before, and its series declared.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
         // Nobody closes it; and without room things go on all the same.
         let _room = self.bench.0.acquire().await;
+        let Some(target) = &scenario.target else { return self.job(scenario).await };
+        let found =
+            discover::found(self.clusters.home(), &self.instance, &scenario.trigger, target)
+                .await?;
+        if let Some(metrics) = self.metrics.get() {
+            metrics.declare(&metrics::series(&found));
+        }
+        self.job(&found).await
+    }
+
+    async fn job(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
         let reader = Reader::new(&self.clusters);
         let mut hops = Vec::new();
         for hop in &scenario.hops {

@@ -11,7 +11,11 @@ pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let lines = scenarios.iter().map(|it| {
         let note = "; its source is shared: `run` counts whom each run wakes";
         let shared = if it.trigger.kind().is_shared() { note } else { "" };
-        format!("scenario `{}` is right: {} hops{shared}\n", it.name, it.hops.len())
+        let hops = match &it.target {
+            Some(target) => format!("its path to {} is to be discovered", target.config.subject()),
+            None => format!("{} hops", it.hops.len()),
+        };
+        format!("scenario `{}` is right: {hops}{shared}\n", it.name)
     });
     match print(&lines.collect::<String>()) {
         Ok(()) => Exit::Delivered,

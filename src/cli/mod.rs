@@ -7,6 +7,7 @@ mod assemble;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod discover;
 mod history;
 mod lanes;
 mod memory;
@@ -66,6 +67,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
+        Command::Discover(arguments) => block_on(discover::discover(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),

@@ -35,23 +35,18 @@ impl Progress {
         let Ok(mut bars) = self.bars.lock() else { return };
         let hops = self.hops.get(scenario).into_iter().flatten();
         for hop in std::iter::once("push").chain(hops.map(String::as_str)) {
-            let bar = terminal.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix:18} {msg}") {
-                bar.set_style(style);
-            }
-            bar.set_prefix(hop.to_owned());
-            bar.set_message("waiting");
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bars.insert((scenario.to_owned(), hop.to_owned()), bar);
+            bars.insert((scenario.to_owned(), hop.to_owned()), bar(terminal, hop));
         }
     }
 
     fn update(&self, scenario: &str, hop: &str, text: String, done: bool) {
-        if self.terminal.is_none() {
+        let Some(terminal) = &self.terminal else {
             return say(&format!("{scenario}: {hop} {text}"));
-        }
-        let Ok(bars) = self.bars.lock() else { return };
-        let Some(bar) = bars.get(&(scenario.to_owned(), hop.to_owned())) else { return };
+        };
+        let Ok(mut bars) = self.bars.lock() else { return };
+        // A hop that was discovered has no line before it is reached.
+        let key = (scenario.to_owned(), hop.to_owned());
+        let bar = bars.entry(key).or_insert_with(|| bar(terminal, hop));
         if done {
             bar.finish_with_message(text);
         } else {
@@ -103,6 +98,17 @@ impl Observer for Progress {
             | Event::Ended { .. } => (),
         }
     }
+}
+
+fn bar(terminal: &MultiProgress, hop: &str) -> ProgressBar {
+    let bar = terminal.add(ProgressBar::new_spinner());
+    if let Ok(style) = ProgressStyle::with_template("  {spinner} {prefix:18} {msg}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(hop.to_owned());
+    bar.set_message("waiting");
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
 }
 
 fn describe(passage: &Passage) -> String {

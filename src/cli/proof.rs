@@ -569,6 +569,7 @@ mod tests {
             clients: Clients::default(),
             bench: Arc::default(),
             ears: None,
+            metrics: Arc::default(),
         };
         Ok((workshop, clock))
     }

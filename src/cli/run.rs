@@ -7,7 +7,7 @@ use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, notify, print, say};
-use crate::cluster::{Cluster, ClusterOptions, Clusters, Timing};
+use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
@@ -59,6 +59,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let lanes =
         Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(workshop.clusters.home());
     let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
+    // Nobody has set it before.
+    let _ = workshop.metrics.set(metrics.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     if let Some(page) = &page {
         say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
@@ -150,29 +152,16 @@ async fn take_lane(
     })
 }
 
-/// Connects to our own cluster and finds a place for caches.
+/// Connects to the clusters and finds a place for caches.
 pub(super) async fn workshop(
     cluster: &ClusterArguments,
     instance: &InstanceArguments,
     clock: Arc<dyn Clock>,
 ) -> Result<Workshop, ProbeError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
-    let from_environment = || {
-        let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
-        std::env::split_paths(&list).filter(|it| !it.as_os_str().is_empty()).collect()
-    };
-    let options = ClusterOptions {
-        kubeconfigs: cluster.kubeconfig.clone().map_or_else(from_environment, |it| vec![it]),
-        context: cluster.context.clone(),
-        https_proxy: variable("HTTPS_PROXY").or_else(|| variable("https_proxy")),
-        no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
-        timing: Timing::default(),
-        ..ClusterOptions::default()
-    };
-    let home = Cluster::connect(options.clone(), clock.clone()).await?;
+    let home = connect(cluster, clock.clone()).await?;
     let ways = cluster.clusters.iter().cloned().collect();
     Ok(Workshop {
-        clusters: Clusters::new(home, options, ways, clock.clone()),
+        clusters: Clusters::new(home, options(cluster), ways, clock.clone()),
         clock,
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
@@ -180,7 +169,33 @@ pub(super) async fn workshop(
         clients: Clients::default(),
         bench: Arc::default(),
         ears: None,
+        metrics: Arc::default(),
     })
+}
+
+/// Connects to the cluster that arguments and environment name.
+pub(super) async fn connect(
+    cluster: &ClusterArguments,
+    clock: Arc<dyn Clock>,
+) -> Result<Cluster, cluster::Error> {
+    Cluster::connect(options(cluster), clock).await
+}
+
+/// Where arguments and environment say that the cluster is.
+fn options(cluster: &ClusterArguments) -> ClusterOptions {
+    let variable = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    let from_environment = || {
+        let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+        std::env::split_paths(&list).filter(|it| !it.as_os_str().is_empty()).collect()
+    };
+    ClusterOptions {
+        kubeconfigs: cluster.kubeconfig.clone().map_or_else(from_environment, |it| vec![it]),
+        context: cluster.context.clone(),
+        https_proxy: variable("HTTPS_PROXY").or_else(|| variable("https_proxy")),
+        no_proxy: variable("NO_PROXY").or_else(|| variable("no_proxy")),
+        timing: Timing::default(),
+        ..ClusterOptions::default()
+    }
 }
 
 /// What a run is printed as.

@@ -115,7 +115,7 @@ pub(super) async fn list(
     }
 }
 
-/// Every object of a kind, in one namespace or in all.
+/// Every object of a kind, in one namespace or in all, without what `trim` takes away.
 ///
 /// # Errors
 ///
@@ -125,6 +125,7 @@ pub(super) async fn all(
     kinds: &Kinds,
     kind: &GroupKind,
     namespace: Option<&str>,
+    trim: fn(&mut Value),
 ) -> Result<Vec<Value>, Error> {
     let served = kinds.find(api, kind).await?;
     let namespace = namespace.filter(|_| served.namespaced);

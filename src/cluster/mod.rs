@@ -136,7 +136,30 @@ impl Cluster {
         kind: &GroupKind,
         namespace: Option<&str>,
     ) -> Result<Option<Vec<Value>>, Error> {
-        match list::all(&self.hub.api, &self.hub.kinds, kind, namespace).await {
+        self.list(kind, namespace, trim::trim).await
+    }
+
+    /// The same, each as [`Self::get`] shows it: a Kustomization with its inventory. For those who
+    /// look once and keep nothing.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    pub async fn survey(
+        &self,
+        kind: &GroupKind,
+        namespace: Option<&str>,
+    ) -> Result<Option<Vec<Value>>, Error> {
+        self.list(kind, namespace, trim::trim_for_one_look).await
+    }
+
+    async fn list(
+        &self,
+        kind: &GroupKind,
+        namespace: Option<&str>,
+        trim: fn(&mut Value),
+    ) -> Result<Option<Vec<Value>>, Error> {
+        match list::all(&self.hub.api, &self.hub.kinds, kind, namespace, trim).await {
             Err(Error::NoSuchKind { .. }) => Ok(None),
             objects => objects.map(Some),
         }

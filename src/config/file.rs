@@ -2,6 +2,7 @@
 
 use super::hop_file::HopFile;
 use super::schedule_file::ScheduleFile;
+use super::target::TargetConfig;
 use crate::model::Duration;
 use crate::trigger::TriggerConfig;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -12,7 +13,7 @@ use std::str::FromStr;
 /// When to run, what to change, which hops to time, and what is good enough.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Scenario")]
+#[schemars(rename = "Scenario", extend("oneOf" = [{"required": ["hops"]}, {"required": ["target"]}]))]
 pub struct ScenarioFile {
     /// Name of the scenario in results and metrics: lower-case letters, digits and `-`.
     #[schemars(regex(pattern = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
@@ -33,8 +34,15 @@ pub struct ScenarioFile {
     /// What makes the change.
     pub trigger: TriggerConfig,
 
-    /// The steps that the change has to take: at least one, and none for `receiver_get`.
+    /// The steps that the change has to take: at least one, and none for `receiver_get`. Exactly one of
+    /// `hops` and `target`.
+    #[serde(default)]
     pub hops: Vec<HopFile>,
+
+    /// What the change is to arrive at, instead of `hops`: the path there is discovered at the
+    /// start of each run.
+    #[serde(default)]
+    pub target: Option<TargetConfig>,
 
     /// What is good enough, from the acknowledged push until the change is live.
     #[serde(default)]

@@ -202,6 +202,19 @@ pub(crate) enum Mistake {
     // The hops.
     #[error("`hops` is empty: list at least one hop, such as `- live: {{ config_map: … }}`")]
     NoHops,
+    #[error(
+        "`hops` is missing: list the steps that the change has to take, or name a `target`, whose \
+         path is discovered"
+    )]
+    NoHopsNorTarget,
+    #[error("`hops` and `target` exclude each other: keep the hops, or let them be discovered")]
+    HopsAndTarget,
+    #[error(
+        "`{trigger}` needs a `target` of the kind `image_policy`: the policy that it pushes for"
+    )]
+    TargetOfNoPolicy { trigger: &'static str },
+    #[error("an `image_policy` is reached by `image_tag` or `image_digest`: use one as `trigger`")]
+    TargetOfNoImage,
     #[error("two hops are called `{name}`: give one of them another `name`")]
     SameHopName { name: String },
     #[error("`{name}` is a stage that hopclock adds itself: choose another `name`")]

@@ -16,11 +16,15 @@ mod scenario;
 mod schedule;
 mod schedule_file;
 mod secrets;
+mod target;
 mod yaml;
 
+use crate::trigger::TriggerConfig;
 use mistake::Mistake;
 use node::{Node, Place, Step};
 use secrets::Secrets;
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,6 +34,7 @@ pub use hop_file::{HopFile, Names, SharedKeys};
 pub use problem::{Problem, Problems};
 pub use scenario::{Hop, Scenario, Slo};
 pub use schedule_file::{Instant, NotAnInstant, PauseFile, ScheduleFile};
+pub use target::{Target, TargetConfig};
 
 /// Longest scenario, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -147,6 +152,13 @@ pub fn schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(ScenarioFile).to_value();
     schema["title"] = "hopclock scenario".into();
     schema
+}
+
+/// The kinds of trigger that scenarios may ask for.
+#[must_use]
+pub fn trigger_kinds() -> Vec<&'static str> {
+    let refused = TriggerConfig::deserialize(StrDeserializer::<read::Refused>::new("")).err();
+    refused.map(read::Refused::into_known).unwrap_or_default()
 }
 
 /// What a text says as JSON, with anchors and merges resolved, as a schema would judge it.

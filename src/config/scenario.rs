@@ -2,6 +2,7 @@
 
 use super::file::{ScenarioFile, SloFile};
 use super::hop_file::HopFile;
+use super::target::Target;
 use crate::hop::{
     AppliedConfig, AutomationCommittedConfig, HopConfig, PolicyUpdatedConfig, WebhookReceivedConfig,
 };
@@ -13,7 +14,7 @@ use std::time;
 /// A checked scenario.
 ///
 /// Invariant: hops have different names, `after`s name hops and make no cycle, at least one hop
-/// is needed, and no objective exceeds the deadline.
+/// is needed, and no objective exceeds the deadline. With a target there are no hops yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// Name, fit for a label.
@@ -28,6 +29,8 @@ pub struct Scenario {
     pub trigger: TriggerConfig,
     /// The steps that the change has to take, as the file lists them.
     pub hops: Vec<Hop>,
+    /// What the hops are to be found for.
+    pub target: Option<Target>,
     /// What is good enough.
     pub slo: Option<Slo>,
 }
@@ -68,6 +71,7 @@ impl From<ScenarioFile> for Scenario {
     /// Fills in the defaults. The file has to be free of mistakes.
     fn from(file: ScenarioFile) -> Self {
         Self {
+            target: Target::of(&file),
             schedule: file.schedule.and_then(|it| it.timetable(&file.name)),
             name: file.name,
             description: file.description.unwrap_or_default(),

@@ -72,6 +72,12 @@ impl Metrics {
         declare(&mut self.state(), scenario);
     }
 
+    /// What a scenario has series of; none if it was not declared.
+    #[must_use]
+    pub fn declared(&self, scenario: &str) -> Option<ScenarioSeries> {
+        self.state().tallies.get(scenario).map(|it| it.declared().clone())
+    }
+
     /// The same for a scenario of an earlier process, whose totals are there at once: a scrape
     /// between the two would see them begin anew.
     ///

@@ -4,9 +4,20 @@
 //! the path (rule P5 looks for suspension on all of them).
 
 pub mod delivery;
+mod draft;
+mod facts;
+mod graph;
+mod links;
+mod snapshot;
 
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
+
+pub use draft::{Draft, Drafter, Field, NotDrafted, Step, Times, Wish, key_of};
+pub use facts::Facts;
+pub use graph::{Edge, Graph, Link, Node, Request};
+pub use links::{Meant, Reference, Use, flux_kind, inventory, references, remote_cluster};
+pub use snapshot::{KINDS, Snapshot};
 
 /// Group of Flux's sources.
 const SOURCES: &str = "source.toolkit.fluxcd.io";
@@ -34,66 +45,15 @@ pub fn role(kind: &GroupKind) -> Option<Role> {
 }
 
 /// What an object needs before it can do its part: its source or chart, what it depends on, what it
-/// includes, the image repository that it reads (Flux: `spec.sourceRef`, `spec.chart`,
-/// `spec.chartRef`, `spec.dependsOn`, `spec.include`, `spec.imageRepositoryRef`). All in its own
-/// cluster.
+/// includes, the image repository that it reads. All in its own cluster.
 #[must_use]
 pub fn upstream_of(subject: &Subject, object: &Value) -> Vec<Subject> {
-    let spec = &object["spec"];
-    let named = |kind: GroupKind, reference: &Value| {
-        let name = reference["name"].as_str()?.to_owned();
-        let namespace = reference["namespace"].as_str().unwrap_or(&subject.namespace).to_owned();
-        Some(Subject { cluster: subject.cluster.clone(), kind, namespace, name })
-    };
-    let source = |reference: &Value, default: &str| {
-        let kind = reference["kind"].as_str().unwrap_or(default);
-        named(GroupKind::new(SOURCES, kind), reference)
-    };
-    let each = |list: &Value, kind: &GroupKind, part: fn(&Value) -> &Value| -> Vec<Subject> {
-        let all = list.as_array().into_iter().flatten();
-        all.filter_map(|it| named(kind.clone(), part(it))).collect()
-    };
-    match (subject.kind.group.as_str(), subject.kind.kind.as_str()) {
-        ("kustomize.toolkit.fluxcd.io", _) => {
-            let depends = each(&spec["dependsOn"], &subject.kind, |it| it);
-            source(&spec["sourceRef"], "GitRepository").into_iter().chain(depends).collect()
-        }
-        ("helm.toolkit.fluxcd.io", _) => {
-            let chart = match spec["chartRef"].as_object() {
-                Some(_) => source(&spec["chartRef"], "OCIRepository"),
-                None => chart_of(subject, spec),
-            };
-            let depends = each(&spec["dependsOn"], &subject.kind, |it| it);
-            chart.into_iter().chain(depends).collect()
-        }
-        (SOURCES, "HelmChart") => {
-            source(&spec["sourceRef"], "HelmRepository").into_iter().collect()
-        }
-        (SOURCES, "GitRepository") => {
-            each(&spec["include"], &GroupKind::git_repository(), |it| &it["repository"])
-        }
-        ("image.toolkit.fluxcd.io", "ImagePolicy") => {
-            let repository = GroupKind::new("image.toolkit.fluxcd.io", "ImageRepository");
-            named(repository, &spec["imageRepositoryRef"]).into_iter().collect()
-        }
-        ("image.toolkit.fluxcd.io", "ImageUpdateAutomation") => {
-            source(&spec["sourceRef"], "GitRepository").into_iter().collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// The `HelmChart` that helm-controller makes of a release's `spec.chart`: `<namespace>-<name>`,
-/// beside the repository.
-fn chart_of(release: &Subject, spec: &Value) -> Option<Subject> {
-    let reference = spec["chart"]["spec"]["sourceRef"].as_object()?;
-    let namespace = reference.get("namespace").and_then(Value::as_str);
-    Some(Subject {
-        cluster: release.cluster.clone(),
-        kind: GroupKind::new(SOURCES, "HelmChart"),
-        namespace: namespace.unwrap_or(&release.namespace).to_owned(),
-        name: format!("{}-{}", release.namespace, release.name),
-    })
+    let needs = references(subject, object).into_iter().filter(|it| it.used.is_need());
+    let one = needs.filter_map(|it| match it.meant {
+        Meant::One(subject) => Some(subject),
+        Meant::Labelled { .. } => None,
+    });
+    one.collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use crate::cli::assemble::Workshop;
 use crate::cli::run::unassembled;
 use crate::config::Scenario;
 use crate::engine::{Assembled, Assembly};
-use crate::model::{Duration as Interval, Moment, ProbeError, RunRecord};
-use crate::path::{self, Role};
+use crate::model::{Moment, ProbeError, RunRecord};
+use crate::path::{self, Facts, Role};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -43,9 +43,7 @@ impl ScenarioAssembly {
             if path::role(&subject.kind) == Some(Role::Source)
                 && let Ok(object) = self.workshop.clusters.object(&subject).await
             {
-                let interval = object["spec"]["interval"].as_str();
-                let interval = interval.and_then(|it| it.parse::<Interval>().ok());
-                longest = longest.max(interval.map(|it| it.0));
+                longest = longest.max(Facts::of(&subject, &object).interval);
             }
         }
         *known = Some((longest, now));

@@ -142,6 +142,7 @@ impl Work<'_> {
             }
         };
         let _ = self.clusters.set(workshop.clusters.clone());
+        let _ = workshop.metrics.set(self.metrics.clone());
         let (store, accounts) = loop {
             match self.open_store(workshop.clusters.home()).await {
                 Ok(opened) => break opened,
@@ -231,7 +232,13 @@ impl Work<'_> {
         let new = crew.service.keep(&names);
         let accounts = crew.recorder.adopt(new).await;
         for (name, good) in &look.scenarios {
-            let series = metrics::series(&good.scenario);
+            let mut series = metrics::series(&good.scenario);
+            // Hops that were discovered stay until they are discovered anew.
+            if let Some(known) = self.metrics.declared(name)
+                && good.scenario.target.is_some()
+            {
+                (series.hops, series.clusters) = (known.hops, known.clusters);
+            }
             match accounts.get(name) {
                 Some(account) => {
                     if let Err(error) = self.metrics.declare_with(&series, &account.totals) {

@@ -1,7 +1,7 @@
 //! A `bucket_object` that could not write, or that would write what nobody looks for.
 
-use super::git_commit::{config_maps, secret_source};
-use super::{Findings, PLACEHOLDER};
+use super::git_commit::{secret_source, template};
+use super::Findings;
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Key};
@@ -10,7 +10,11 @@ use crate::trigger::{BucketAuth, BucketObjectConfig};
 const WAY: [Step<'static>; 2] = [Key("trigger"), Key("bucket_object")];
 
 /// Looks at the whole trigger; the hops say whether it can do without a template.
-pub(super) fn check(trigger: &BucketObjectConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+pub(super) fn check(
+    trigger: &BucketObjectConfig,
+    hops: Option<&[HopFile]>,
+    findings: &mut Findings<'_>,
+) {
     let BucketObjectConfig { source, bucket, .. } = trigger;
     match (source, bucket) {
         (None, None) => findings.key(&WAY, Mistake::NoBucket),
@@ -49,14 +53,7 @@ pub(super) fn check(trigger: &BucketObjectConfig, hops: &[HopFile], findings: &m
     {
         findings.value(&below("path"), Mistake::BadObjectName);
     }
-    match (&trigger.template, config_maps(hops).len()) {
-        (Some(template), _) if !template.contains(PLACEHOLDER) => {
-            findings.value(&below("template"), Mistake::TemplateWithoutCanary);
-        }
-        (Some(_), _) | (None, 1) => {}
-        (None, 0) => findings.key(&WAY, Mistake::NoTemplate),
-        (None, _) => findings.key(&WAY, Mistake::ManyTemplates),
-    }
+    template("bucket_object", trigger.template.as_deref(), hops, findings);
 }
 
 fn below(key: &'static str) -> [Step<'static>; 3] {

@@ -14,8 +14,13 @@ const DEFAULT_BRANCH: &str = "main";
 
 const WAY: [Step<'static>; 2] = [Key("trigger"), Key("git_commit")];
 
-/// Looks at the whole trigger; the hops say whether it can do without a template.
-pub(super) fn check(trigger: &GitCommitConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+/// Looks at the whole trigger; the hops, where they are known, say whether it can do without a
+/// template.
+pub(super) fn check(
+    trigger: &GitCommitConfig,
+    hops: Option<&[HopFile]>,
+    findings: &mut Findings<'_>,
+) {
     remote(trigger, findings);
     branch(trigger, findings);
     if let Some(why) = why_not_a_path(&trigger.path) {
@@ -121,7 +126,7 @@ fn branch(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
 pub(super) fn template(
     kind: &'static str,
     template: Option<&str>,
-    hops: &[HopFile],
+    hops: Option<&[HopFile]>,
     findings: &mut Findings<'_>,
 ) {
     let way = [Key("trigger"), Key(kind)];
@@ -131,7 +136,7 @@ pub(super) fn template(
             findings.value(&[trigger, kind, Key("template")], Mistake::TemplateWithoutCanary);
         }
         Some(_) => {}
-        None => match config_maps(hops).len() {
+        None => match hops.map_or(1, |it| config_maps(it).len()) {
             0 => findings.key(&way, Mistake::NoTemplate),
             1 => {}
             _ => findings.key(&way, Mistake::ManyTemplates),

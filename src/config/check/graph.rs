@@ -14,6 +14,10 @@ const RESERVED: [&str; 2] = ["push", "total"];
 
 /// Looks at the hops together.
 pub(super) fn check(file: &ScenarioFile, findings: &mut Findings<'_>) {
+    if file.target.is_some() {
+        // What is to be found cannot be looked at.
+        return;
+    }
     let before = findings.found.len();
     names(&file.hops, findings);
     let known: Vec<_> = file.hops.iter().map(|it| it.name().to_owned()).collect();

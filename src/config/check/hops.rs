@@ -29,9 +29,6 @@ const CONDITIONS: [&str; 8] = [
 
 /// Looks at each hop by itself; the trigger announces revisions of this sort.
 pub(super) fn check(hops: &[HopFile], sort: RevisionSort, findings: &mut Findings<'_>) {
-    if hops.is_empty() {
-        findings.key(&[Key("hops")], Mistake::NoHops);
-    }
     for (index, hop) in hops.iter().enumerate() {
         if hop.shared.cluster.as_deref().is_some_and(|it| !is_word(it)) {
             let way = [Key("hops"), Item(index), Key("cluster")];

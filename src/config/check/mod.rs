@@ -12,6 +12,7 @@ mod oci_artifact;
 mod receiver;
 mod schedule;
 mod signing;
+mod target;
 mod times;
 
 use super::file::ScenarioFile;
@@ -51,19 +52,21 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         findings.value(&[Key("name")], mistake);
     }
     times::check(file, &mut findings);
+    // What is yet to be discovered cannot be looked at.
+    let known = Some(file.hops.as_slice()).filter(|it| !it.is_empty());
     match &file.trigger {
         TriggerConfig::GitCommit(trigger) => {
-            git_commit::check(trigger, &file.hops, &mut findings);
+            git_commit::check(trigger, known, &mut findings);
         }
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
         }
         TriggerConfig::OciArtifact(trigger) => {
-            oci_artifact::check(trigger, &file.hops, &mut findings);
+            oci_artifact::check(trigger, known, &mut findings);
         }
         TriggerConfig::BucketObject(trigger) => {
-            bucket_object::check(trigger, &file.hops, &mut findings);
+            bucket_object::check(trigger, known, &mut findings);
         }
         TriggerConfig::HelmChart(trigger) => helm_chart::check(trigger, &mut findings),
         TriggerConfig::ReceiverPost(trigger) => receiver::check(trigger, &mut findings),
@@ -72,6 +75,7 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         }
     }
     if !matches!(file.trigger, TriggerConfig::ReceiverGet(_)) {
+        target::check(file, root, &mut findings);
         hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     }
     graph::check(file, &mut findings);

@@ -10,7 +10,11 @@ const KIND: &str = "oci_artifact";
 const WAY: [Step<'static>; 2] = [Key("trigger"), Key(KIND)];
 
 /// Looks at the whole trigger; the hops say whether it can do without a template.
-pub(super) fn check(trigger: &OciArtifactConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
+pub(super) fn check(
+    trigger: &OciArtifactConfig,
+    hops: Option<&[HopFile]>,
+    findings: &mut Findings<'_>,
+) {
     match (&trigger.source, &trigger.url) {
         (None, None) => findings.key(&WAY, Mistake::NoRemote),
         (Some(_), Some(_)) => findings.key(&below("url"), Mistake::TwoRemotes),

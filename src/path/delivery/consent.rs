@@ -111,7 +111,8 @@ impl Consent {
 }
 
 /// The one command that gives consent.
-fn command(source: &Subject, instance: &str) -> String {
+#[must_use]
+pub fn command(source: &Subject, instance: &str) -> String {
     let kind = source.kind.kind.to_lowercase();
     format!("kubectl annotate {kind} -n {} {} {CONSENT}={instance}", source.namespace, source.name)
 }

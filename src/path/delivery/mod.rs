@@ -12,7 +12,7 @@ mod ignored;
 mod include;
 mod kustomization;
 mod marked;
-mod place;
+pub(in crate::path) mod place;
 mod proof;
 mod reference;
 mod shared;
@@ -24,7 +24,7 @@ use std::fmt;
 
 pub use bucket::subjects;
 pub use charted::check_chart_verify;
-pub use consent::{CONSENT, Consent};
+pub use consent::{CONSENT, Consent, command as consent_command};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
 pub use proof::{Pipeline, Tree};

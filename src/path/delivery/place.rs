@@ -2,7 +2,7 @@
 
 /// A folder or file without `./`, doubled slashes and slashes at its ends, with `..` resolved;
 /// none if it leaves the repository. The root is empty.
-pub(super) fn clean(path: &str) -> Option<String> {
+pub(in crate::path) fn clean(path: &str) -> Option<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

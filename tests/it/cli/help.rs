@@ -14,6 +14,7 @@ async fn every_command_explains_itself() {
         "trigger",
         "demo",
         "check",
+        "discover",
         "history",
         "report",
         "schema",

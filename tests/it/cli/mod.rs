@@ -6,6 +6,7 @@ mod bad_git;
 mod bad_source;
 mod delivery;
 mod demo;
+mod discover;
 mod exit_codes;
 mod help;
 mod killed;
