@@ -3,8 +3,8 @@
 use crate::web_kit::{Server, metrics_only};
 use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
-    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, RunRecord,
-    SloVerdict, Span, Via, Webhook,
+    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, Revision,
+    RunRecord, SloVerdict, Span, Via, Webhook,
 };
 use hopclock::web;
 use std::sync::Arc;
