@@ -13,6 +13,7 @@ mod history;
 mod lanes;
 mod memory;
 mod metrics;
+mod notify;
 mod progress;
 mod proof;
 mod reader;

@@ -107,8 +107,19 @@ fn secret(scenario: &Scenario, graph: &Graph) -> Option<Subject> {
         }
         TriggerConfig::ImageTag(it) => repository(graph, &it.policy)?,
         TriggerConfig::ImageDigest(it) => repository(graph, &it.policy)?,
-        // It names what it uses, and the rehearsal has read it.
-        TriggerConfig::GitCommit(_) => return None,
+        TriggerConfig::OciArtifact(it) if it.push_auth.is_none() => {
+            of(GroupKind::source("OCIRepository"), it.source.as_ref()?)
+        }
+        TriggerConfig::BucketObject(it) if it.push_auth.is_none() => {
+            of(GroupKind::source("Bucket"), it.source.as_ref()?)
+        }
+        TriggerConfig::ReceiverPost(it) => of(GroupKind::receiver(), &it.receiver),
+        TriggerConfig::ReceiverGet(it) => of(GroupKind::receiver(), &it.receiver),
+        // They name what they use, and the rehearsal has read it.
+        TriggerConfig::GitCommit(_)
+        | TriggerConfig::OciArtifact(_)
+        | TriggerConfig::BucketObject(_)
+        | TriggerConfig::HelmChart(_) => return None,
     };
     let name = graph.object(&source)["spec"]["secretRef"]["name"].as_str()?;
     Some(Subject::local(GroupKind::new("", "Secret"), &source.namespace, name))
