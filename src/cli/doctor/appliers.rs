@@ -30,7 +30,7 @@ pub(super) async fn check(clusters: &Clusters, graph: &Graph, scenario: &Scenari
                     table::APPLIER_RIGHT_MISSING,
                     &applier,
                     format!(
-                        "its service account {account} may not {}, so it cannot apply {live}",
+                        "its service account {account} is not allowed {}, so it cannot apply {live}",
                         it.target
                     ),
                     format!("grant {} of namespace `{}` to it", it.target.rule(), live.namespace),

@@ -22,6 +22,12 @@ pub(in crate::cli) struct DoctorArguments {
     #[arg(long, value_name = "NAMESPACE/NAME", conflicts_with = "from")]
     pub(in crate::cli) service_account: Option<ObjectName>,
 
+    /// Address at which Receivers are called from outside, such as
+    /// `https://flux-webhook.example.com`: each is called so that nothing happens. Default: none
+    /// is called.
+    #[arg(long, value_name = "URL", conflicts_with = "from")]
+    pub(in crate::cli) webhooks: Option<String>,
+
     /// Namespace of the Leases of lanes, and of what a service keeps. Default: that of the pod.
     #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
     pub(in crate::cli) namespace: Option<String>,

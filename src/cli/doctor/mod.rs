@@ -2,6 +2,7 @@
 
 mod appliers;
 mod arguments;
+mod calls;
 mod clocks;
 mod look;
 mod needs;
@@ -10,9 +11,8 @@ mod receivers;
 mod rehearsal;
 mod rights;
 
-use crate::cli::check;
 use crate::cli::whereabouts::Whereabouts;
-use crate::cli::{Exit, complain, discover, print, run};
+use crate::cli::{Exit, check, complain, discover, print, run};
 use crate::cluster::User;
 use crate::config::Scenario;
 use crate::engine::SystemClock;
@@ -76,6 +76,9 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> 
     }
     let seen = scope_of(&graph, &scenarios);
     found.extend(receivers::check(workshop.clusters.home(), &graph, seen.as_ref()).await);
+    if let Some(url) = &arguments.webhooks {
+        found.extend(calls::check(&workshop, &graph, seen.as_ref(), url).await);
+    }
     found.extend(clocks::check(&workshop.clusters).await);
     for it in rehearsed {
         // The missing right is said already, as a rule.

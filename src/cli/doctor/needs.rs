@@ -15,7 +15,7 @@ pub(super) struct Need {
     pub(super) subject: Subject,
     /// What it does.
     pub(super) verb: &'static str,
-    /// What a run lacks without it; none if it cannot do without.
+    /// What comes of it without; none if no run can do without.
     pub(super) lacks: Option<&'static str>,
 }
 
@@ -36,9 +36,6 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>) -> Needs
         };
         let path: BTreeSet<_> = path.into_iter().filter(|it| is_object(&it.kind)).collect();
         for subject in &path {
-            if role(&subject.kind).is_some() {
-                need(subject.clone(), "get", None);
-            }
             // A kind of which two objects of a namespace are followed is followed as a whole.
             let beside = |it: &&Subject| {
                 it.kind == subject.kind
@@ -50,15 +47,15 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>) -> Needs
             let watched = Subject { name, ..subject.clone() };
             need(watched.clone(), "list", None);
             need(watched, "watch", None);
-            let told = "what the cluster itself notes about a change that did not arrive";
+            let told = "no run can tell what the cluster itself notes of a change that is late";
             need(all_of(&GroupKind::new("", "Event"), subject), "list", Some(told));
         }
-        if let Some(secret) = secret(scenario, graph) {
-            need(secret, "get", None);
+        for subject in read(scenario, &path).into_iter().chain(secret(scenario, graph)) {
+            need(subject, "get", None);
         }
         for (group, kind) in KINDS {
             let kind = GroupKind::new(group, kind);
-            let others = "whether others use what is pushed to (rule S1)";
+            let others = "others who use what is pushed to are known only in part";
             let everywhere = Subject::local(kind, "", "");
             if graph.snapshot().absent().all(|it| *it != everywhere.kind) {
                 need(everywhere, "list", Some(others));
@@ -78,11 +75,27 @@ fn own(place: &str, needs: &mut Needs) {
         let subject = Subject::local(lease.clone(), place, "");
         needs.insert(Need { subject, verb, lacks: None }, BTreeSet::new());
     }
-    let kept = "the state of a service and its watch echo";
-    for verb in ["get", "create", "update", "patch", "watch"] {
+    let kept = "a service cannot keep its state there, and has no watch echo";
+    for verb in ["get", "list", "watch", "create", "update", "patch"] {
         let subject = Subject::local(GroupKind::new("", "ConfigMap"), place, "");
         needs.insert(Need { subject, verb, lacks: Some(kept) }, BTreeSet::new());
     }
+}
+
+/// The objects that are read before a run: members of the path, what hops need, and the subjects
+/// of those that need something.
+fn read(scenario: &Scenario, path: &BTreeSet<Subject>) -> BTreeSet<Subject> {
+    let members = path.iter().filter(|it| role(&it.kind).is_some()).cloned();
+    let mut read: BTreeSet<_> = members.collect();
+    for hop in &scenario.hops {
+        let needs = hop.needs();
+        if !needs.is_empty() || hop.kind.kind().reads_subject() {
+            read.extend(hop.subject());
+        }
+        read.extend(needs);
+    }
+    read.retain(|it| is_object(&it.kind));
+    read
 }
 
 /// The objects that a run would watch, as far as they are known without it.

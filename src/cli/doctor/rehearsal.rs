@@ -3,9 +3,11 @@
 
 use crate::cli::assemble::Workshop;
 use crate::cli::discover;
+use crate::cli::doctor::calls;
 use crate::config::Scenario;
 use crate::model::{ProbeError, Subject};
 use crate::path::checkup::{Finding, table};
+use crate::trigger::{Trigger, TriggerConfig};
 use std::sync::Arc;
 
 /// A scenario that was tried.
@@ -44,10 +46,8 @@ pub(super) async fn rehearse(workshop: &Workshop, scenarios: &[Scenario]) -> Vec
         };
         let (watched, tried) = match job {
             Ok(job) => {
-                let tried = job.trigger.latest().await.map(|_| ());
-                let told = tried
-                    .map_err(|it| ProbeError { reason: it.reason.to_owned(), message: it.message });
-                (Some(job.plan.subjects()), told)
+                let tried = try_remote(&scenario, &*job.trigger).await;
+                (Some(job.plan.subjects()), tried)
             }
             Err(error) => (None, Err(error)),
         };
@@ -55,6 +55,17 @@ pub(super) async fn rehearse(workshop: &Workshop, scenarios: &[Scenario]) -> Vec
         all.push(Rehearsed { scenario, watched, refused });
     }
     all
+}
+
+/// Asks the remote what a run asks first; a call that has no effect is made.
+async fn try_remote(scenario: &Scenario, trigger: &dyn Trigger) -> Result<(), ProbeError> {
+    if matches!(scenario.trigger, TriggerConfig::ReceiverGet(_)) {
+        return calls::harmless(trigger).await;
+    }
+    let latest = trigger.latest().await;
+    latest
+        .map(|_| ())
+        .map_err(|it| ProbeError { reason: it.reason.to_owned(), message: it.message })
 }
 
 fn refused(scenario: &Scenario, error: ProbeError) -> Refused {
