@@ -81,11 +81,14 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> 
     }
     found.extend(clocks::check(&workshop.clusters).await);
     for it in rehearsed {
-        // The missing right is said already, as a rule.
-        let said = found.iter().any(|it| it.check == table::RIGHT_MISSING);
-        found.extend(
-            it.refused.filter(|why| !(said && why.reason == "forbidden")).map(|it| it.finding),
-        );
+        let Some(refused) = it.refused else { continue };
+        // That right is named already, where it is ours that were asked for.
+        let is_said = refused.reason == "forbidden"
+            && who.is_none()
+            && found.iter().any(|it| it.check == table::RIGHT_MISSING);
+        if !is_said {
+            found.push(refused.finding);
+        }
     }
     tell(arguments, &graph, &scenarios, found)
 }

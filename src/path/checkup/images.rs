@@ -24,7 +24,7 @@ fn unused(room: &Room<'_>, policy: &Subject) -> Option<Finding> {
             table::POLICY_UNUSED,
             policy,
             format!(
-                "no ImageUpdateAutomation of namespace `{}` selects it, so what it chooses is written nowhere",
+                "no ImageUpdateAutomation of namespace `{}` selects it, so Flux writes its choice nowhere",
                 policy.namespace
             ),
             "label it as a `policySelector` asks, or put an automation beside it".to_owned(),

@@ -100,7 +100,7 @@ checks! {
         "a Kustomization waits for health, which is asked for every 5 s: times of `applied` are so coarse";
     AUTOMATION_WITHOUT_POLICY Warning "automation_without_policy"
         "an ImageUpdateAutomation selects no ImagePolicy";
-    POLICY_UNUSED Warning "policy_unused"
+    POLICY_UNUSED Note "policy_unused"
         "no ImageUpdateAutomation selects an ImagePolicy";
     AUTOMATION_ELSEWHERE Note "automation_elsewhere"
         "an automation pushes to another branch than the one that is fetched: somebody has to merge";
