@@ -136,6 +136,11 @@ async fn each_thing_that_is_broken_is_found() {
         undo["spec"]["suspend"] = Value::Null;
         stage.sandbox.store().merge(&canary(kind), &undo, Part::Whole, "test").unwrap();
     }
+}
+
+#[tokio::test]
+async fn each_object_that_cannot_do_its_part_is_found() {
+    let stage = stage().await;
     for (id, object) in [
         (
             "alert_without_provider",
