@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::doctor::DoctorArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
@@ -54,6 +55,13 @@ pub(super) enum Command {
     /// Without a target it lists what there is. Reads only. Exit code: 0 done, 2 bad usage, no such
     /// object or none with a path, 3 the cluster could not be read.
     Discover(DiscoverArguments),
+
+    /// Say what is wrong with what is installed, and what mends it.
+    ///
+    /// Without a file it looks at the whole installation; with scenarios at their paths, at the
+    /// rights that their runs need, and whether a run would begin. Pushes nothing. Exit code: 0
+    /// there is no error, 1 there are some, 2 bad usage or scenario, 3 it could not look.
+    Doctor(DoctorArguments),
 
     /// List past runs, or show one of them fully.
     ///

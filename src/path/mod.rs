@@ -3,6 +3,7 @@
 //! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
 //! the path (rule P5 looks for suspension on all of them).
 
+pub mod checkup;
 pub mod delivery;
 mod draft;
 mod facts;

@@ -17,7 +17,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use collect::collect;
+pub(super) use collect::collect;
+pub(super) use dump::read as read_dump;
 pub(super) use found::found;
 use render::hops;
 

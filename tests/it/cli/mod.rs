@@ -7,6 +7,7 @@ mod bad_source;
 mod delivery;
 mod demo;
 mod discover;
+mod doctor;
 mod exit_codes;
 mod help;
 mod killed;
