@@ -12,6 +12,7 @@ mod history;
 mod lanes;
 mod memory;
 mod metrics;
+mod plan;
 mod progress;
 mod proof;
 mod reader;
@@ -67,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
         Command::Discover(arguments) => block_on(discover::discover(&arguments)),
+        Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),

@@ -17,8 +17,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use collect::collect;
-pub(super) use found::found;
+pub(super) use collect::collect;
+pub(super) use dump::read as read_dump;
+pub(super) use found::{found, found_in};
 use render::hops;
 
 /// A scenario as it is written.

@@ -15,6 +15,7 @@ pub(crate) mod kit;
 mod output;
 mod over_ssh;
 mod past;
+mod plan;
 mod rights;
 mod serve;
 mod serve_bad_input;
