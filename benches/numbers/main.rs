@@ -1,7 +1,7 @@
 //! The numbers of the README, measured in one run against the sandbox, which knows the truth.
 //!
 //! `cargo bench --bench numbers` prints one table; `-- scrape` only the part that needs no sandbox,
-//! `-- serve` only that of the built program.
+//! `-- serve` only that of the built program, `-- notify` only that of the listener.
 //! Everything is a distribution or a ratio of this one run on this one machine; nothing is
 //! asserted.
 
@@ -10,6 +10,7 @@
 mod accuracy;
 mod fleet;
 mod memory;
+mod notify;
 mod push;
 mod scrape;
 mod serve;
@@ -62,6 +63,12 @@ fn main() {
             let runs = arguments.next().and_then(|it| it.parse().ok()).expect("a number of runs");
             runtime.block_on(memory::hold(kubeconfig.into(), runs));
         }
+        // The same for the listener.
+        Some("listen") => runtime.block_on(notify::listen()),
+        Some("notify") => {
+            heading();
+            runtime.block_on(notify::measure());
+        }
         Some("scrape") => {
             heading();
             scrape::measure();
@@ -80,6 +87,7 @@ async fn measure() {
     accuracy::measure().await;
     push::measure().await;
     memory::measure().await;
+    notify::measure().await;
     serve::measure().await;
 }
 

@@ -66,6 +66,7 @@ async fn push(remote: &GitRemote, content: &str) -> Duration {
         message: format!("canary {content}"),
         author: Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() },
         mode: Mode::Append,
+        further: Vec::new(),
     };
     let start = Instant::now();
     let prepared = remote.prepare(edit).await.expect("a commit");

@@ -7,10 +7,14 @@
 //! - [`api`]: the Kubernetes API over real loopback HTTP on top of the store;
 //! - [`git`]: a git host over smart HTTP, with webhooks;
 //! - [`registry`]: an OCI registry, with webhooks;
+//! - [`bucket`]: a bucket server that speaks S3, with notifications;
+//! - [`charts`]: a Helm chart repository over HTTP;
 //! - [`flux`]: Flux's controllers, as far as timing can tell;
 //! - [`pipeline`]: all of it together, with lanes that changes can travel.
 
 pub mod api;
+pub mod bucket;
+pub mod charts;
 pub mod flux;
 pub mod git;
 mod loopback;

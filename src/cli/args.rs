@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
@@ -41,7 +42,7 @@ pub(super) enum Command {
     /// those under way get `--grace`; what is left then is taken up by the next process.
     Serve(ServeArguments),
 
-    /// Run three scenarios against a GitOps pipeline that fits in this process. Needs only git.
+    /// Run a few scenarios against a GitOps pipeline that fits in this process. Needs only git.
     #[cfg(feature = "sandbox")]
     Demo(DemoArguments),
 
@@ -107,6 +108,9 @@ pub(super) struct RunArguments {
     pub(super) namespace: Option<String>,
 
     #[command(flatten)]
+    pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
@@ -149,10 +153,35 @@ pub(super) struct ServeArguments {
     pub(super) token_review: bool,
 
     #[command(flatten)]
+    pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
     pub(super) instance: InstanceArguments,
+}
+
+/// Where Flux's notifications come in.
+#[derive(Debug, Args)]
+pub(super) struct NotifyArguments {
+    /// Where to listen for Flux's notifications, such as `0.0.0.0:9781`, for hops of kind
+    /// `notified`. The Provider's address is then `http://THIS-HOST:9781/notify/flux`.
+    #[arg(long, env = "HOPCLOCK_NOTIFY_LISTEN", value_name = "ADDRESS", requires = "notify_token")]
+    pub(super) notify_listen: Option<SocketAddr>,
+
+    /// How notifications prove themselves: `LISTENER=PLACE`, with the place of the token that the
+    /// Provider signs with: `secret:NAMESPACE/NAME` (its key `token`, as Flux has it), `file:PATH`
+    /// or `env:NAME`; or `unsigned`, for Providers of type `generic`, whom anybody can imitate who
+    /// reaches the port. Once for each listener.
+    #[arg(
+        long,
+        env = "HOPCLOCK_NOTIFY_TOKEN",
+        value_name = "LISTENER=PLACE",
+        value_delimiter = ',',
+        requires = "notify_listen"
+    )]
+    pub(super) notify_token: Vec<NotifyToken>,
 }
 
 /// Ask a service for a run.
@@ -225,6 +254,10 @@ pub(super) struct InstanceArguments {
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
+    /// What travels. Default: commits.
+    #[arg(value_enum, value_name = "STORY")]
+    pub(super) story: Option<Story>,
+
     /// Stay up afterwards, and say how to look around with kubectl, git and a browser.
     #[arg(long)]
     pub(super) keep: bool,
@@ -232,6 +265,16 @@ pub(super) struct DemoArguments {
     /// Serve metrics at this address while it stays up.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "keep")]
     pub(super) listen: SocketAddr,
+}
+
+/// What a demo is about, if not commits.
+#[cfg(feature = "sandbox")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Story {
+    /// New values of a HelmRelease.
+    Helm,
+    /// A new tag of an image.
+    Image,
 }
 
 /// Check scenario files.

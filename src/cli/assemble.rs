@@ -1,6 +1,7 @@
 //! Makes a job of a scenario: reads what it names in the cluster, resolves credentials, builds
 //! its trigger and detectors, and finds the rest of its path.
 
+use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
@@ -11,14 +12,15 @@ use crate::engine::{
     BranchPoll, Job, Plan, PlannedBystander, PlannedHop, Poll, Polled, Watches, Witness,
 };
 use crate::export::Metrics;
-use crate::hop::{Bystander, Objects, Place};
-use crate::model::{Clock, ClusterName, GroupKind, ProbeError, SourceKind, Subject};
+use crate::hop::{Bystander, HopConfig, Objects, Place};
+use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Built, Destination, Site, Trigger, unusable};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub(super) struct Workshop {
     pub(super) proofs: Arc<Proofs>,
     /// Room for jobs that are being made.
     pub(super) bench: Arc<Bench>,
+    /// Where notifications come in, if they do.
+    pub(super) ears: Option<Ears>,
     /// Where the series of discovered hops are declared, once there is such a place.
     pub(super) metrics: Arc<OnceLock<Arc<Metrics>>>,
 }
@@ -79,6 +83,9 @@ impl Workshop {
         let reader = Reader::new(&self.clusters);
         let mut hops = Vec::new();
         for hop in &scenario.hops {
+            if let HopConfig::Notified(config) = &hop.kind {
+                notify::listens(self.ears.as_ref(), &hop.name, config)?;
+            }
             hops.push(plan_hop(&reader, scenario, hop).await?);
         }
         let path = path_of(&reader, scenario, &hops).await?;
@@ -89,23 +96,34 @@ impl Workshop {
             deadline: scenario.deadline,
             within: slo.map(|it| it.within),
             until: until.and_then(|name| scenario.hops.iter().position(|it| it.name == *name)),
-            bystanders: bystanders(&path, &hops).into_iter().chain(needs(scenario)).collect(),
+            bystanders: bystanders(&path, &hops)
+                .into_iter()
+                .chain(needs(scenario))
+                .chain(called(scenario))
+                .collect(),
             hops,
         };
         let live = plan.hops.iter().filter(|it| it.place.is_arrival());
+        // Whoever polls a branch and whoever pushes to it share what was fetched.
+        let branches = Arc::default();
         let site = |cluster: &ClusterName| ScenarioSite {
             cluster: cluster.clone(),
             scenario: &scenario.name,
             instance: &self.instance,
             live: live.clone().map(|it| (*it.subject).clone()).collect(),
             is_built: plan.hops.iter().any(|it| comes_built(it, &path)),
+            charts: packaged(&path),
             clock: &self.clock,
             clients: &self.clients,
             cache_dir: &self.cache_dir,
             reader: &reader,
-            branches: Mutex::default(),
+            branches: Arc::clone(&branches),
         };
         let watches = self.watches(&site, &plan).await?;
+        let watches = match &self.ears {
+            Some(ears) => ears.beside(watches, scenario, self.clock.clone()),
+            None => watches,
+        };
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
         Ok(Job {
             plan: Arc::new(plan),
@@ -149,11 +167,52 @@ impl Workshop {
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
         let (landing, signer) = match built.destination {
             Destination::Branch(landing, signer) => (landing, signer),
+            Destination::Artifact(landing) => {
+                if let Some(source) = &landing.source {
+                    path.insert(source.clone(), reader.get(source).await?);
+                }
+                let proofs = &self.proofs;
+                let proven = proofs.prove_artifact(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
             Destination::Image(landing) => {
                 path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
                 let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
                 return Ok(Arc::new(proven));
             }
+            Destination::Bucket(landing) => {
+                if let Some(source) = &landing.source {
+                    path.insert(source.clone(), reader.get(source).await?);
+                    // Whoever may not list them knows only those of the path.
+                    let kind = GroupKind::source("Bucket");
+                    let all = reader
+                        .all(&source.cluster, &kind, &source.namespace)
+                        .await
+                        .unwrap_or_default();
+                    for object in all {
+                        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+                        let twin = Subject { name: name.to_owned(), ..source.clone() };
+                        path.insert(twin, object);
+                    }
+                }
+                let proven =
+                    self.proofs.prove_bucket(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
+            Destination::Chart(landing) => {
+                for subject in landing.takers.iter().chain([&landing.source]) {
+                    path.insert(subject.clone(), reader.get(subject).await?);
+                }
+                let proofs = &self.proofs;
+                let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
+            }
+            Destination::Receiver(landing) => {
+                let receiver = reader.get(&landing.receiver).await?;
+                self.proofs.prove_receiver(self, scenario, &landing, &receiver)?;
+                return Ok(built.trigger);
+            }
+            Destination::Nowhere => return Ok(built.trigger),
         };
         if let Some(source) = &landing.source {
             path.insert(source.clone(), reader.get(source).await?);
@@ -174,13 +233,6 @@ async fn plan_hop(
     let kind = hop.kind.kind();
     let none = || unusable(format!("hop `{}` does not say what to look at", hop.name));
     let subject = hop.subject().ok_or_else(none)?;
-    if subject.kind == GroupKind::notification() {
-        return Err(unusable(format!(
-            "hop `{}` of scenario `{}` waits for a notification: this version has no listener for \
-             them, leave the hop out",
-            hop.name, scenario.name
-        )));
-    }
     let mut objects = Objects::new();
     // A kind knows nothing of clusters: what it is shown is all of its own.
     let home = |it: &Subject| it.clone().in_cluster(&ClusterName::default());
@@ -269,11 +321,28 @@ fn comes_built(hop: &PlannedHop, path: &Objects) -> bool {
     hop.place == Place::Fetch && is_built(&hop.subject) || sources.iter().any(is_built)
 }
 
+/// The charts of the path that are packaged from files (rule P7).
+fn packaged(path: &Objects) -> Vec<PackagedChart> {
+    let charts = path.iter().filter(|it| it.0.kind == GroupKind::source("HelmChart"));
+    let read = |(chart, object): (&Subject, &Value)| {
+        let source = path::upstream_of(chart, object).into_iter().next()?;
+        let url = path.get(&source).and_then(|it| it["spec"]["url"].as_str()).unwrap_or_default();
+        PackagedChart::of(chart, object, &source, url)
+    };
+    charts.filter_map(read).collect()
+}
+
 /// What the hops need beside their subjects and the path: it has to be there (rule P6).
 fn needs(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> + '_ {
     let subjects = scenario.hops.iter().flat_map(Hop::needs);
     let others = subjects.filter(|it| path::role(&it.kind).is_none());
     others.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Other })
+}
+
+/// The Receiver that the trigger calls.
+fn called(scenario: &Scenario) -> impl Iterator<Item = PlannedBystander> {
+    let receivers = scenario.trigger.kind().needs().into_iter();
+    receivers.map(|it| PlannedBystander { subject: Arc::new(it), detector: Bystander::Receiver })
 }
 
 #[cfg(test)]

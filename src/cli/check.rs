@@ -3,16 +3,14 @@
 use crate::cli::args::CheckArguments;
 use crate::cli::{Exit, complain, print};
 use crate::config::{self, Scenario};
-use crate::trigger::TriggerConfig;
 use std::path::{Path, PathBuf};
 
 /// Checks files and directories.
 pub(super) fn check(arguments: &CheckArguments) -> Exit {
     let Some(scenarios) = load(&arguments.files) else { return Exit::Usage };
     let lines = scenarios.iter().map(|it| {
-        let is_shared = matches!(&it.trigger, TriggerConfig::GitCommit(it) if it.shared);
         let note = "; its source is shared: `run` counts whom each run wakes";
-        let shared = if is_shared { note } else { "" };
+        let shared = if it.trigger.kind().is_shared() { note } else { "" };
         let hops = match &it.target {
             Some(target) => format!("its path to {} is to be discovered", target.config.subject()),
             None => format!("{} hops", it.hops.len()),

@@ -5,6 +5,7 @@ use crate::config::{Hop, Scenario};
 use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{Clock, Requirement};
 use crate::web::{self, Limits, Pages, Readiness, Ready};
+use axum::Router;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -69,10 +70,19 @@ impl Page {
         pages: Pages,
         limits: Limits,
     ) -> std::io::Result<Self> {
+        Self::answer(listener, web::private_pages(pages), limits)
+    }
+
+    /// Answers with any pages on a port that was taken before.
+    pub(super) fn answer(
+        listener: TcpListener,
+        pages: Router,
+        limits: Limits,
+    ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        let serving = web::serve(listener, web::private_pages(pages), limits, stopped);
+        let serving = web::serve(listener, pages, limits, stopped);
         Ok(Self { address, stop, serving: tokio::spawn(serving) })
     }
 
@@ -113,7 +123,11 @@ pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
         kind: it.kind.kind().traits().kind.to_owned(),
         optional: it.required == Requirement::Optional,
     };
-    let clusters: BTreeSet<String> = scenario.hops.iter().map(|it| it.cluster.0.clone()).collect();
+    let mut clusters: BTreeSet<String> =
+        scenario.hops.iter().map(|it| it.cluster.0.clone()).collect();
+    if clusters.is_empty() {
+        clusters.insert(String::new());
+    }
     let total = scenario.slo.as_ref().map(|_| "total".to_owned());
     let own = scenario.hops.iter().filter(|it| it.within.is_some()).map(|it| it.name.clone());
     ScenarioSeries {

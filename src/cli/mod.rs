@@ -12,6 +12,7 @@ mod history;
 mod lanes;
 mod memory;
 mod metrics;
+mod notify;
 mod plan;
 mod progress;
 mod proof;

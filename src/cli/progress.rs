@@ -75,7 +75,8 @@ impl Observer for Progress {
             }
             Event::Published { scenario, revisions, .. } => {
                 let revision = revisions.first().map(ToString::to_string).unwrap_or_default();
-                self.update(scenario, "push", format!("acknowledged {revision}"), true);
+                let said = format!("acknowledged {revision}");
+                self.update(scenario, "push", said.trim_end().to_owned(), true);
             }
             Event::Reached { scenario, hop, passage } => {
                 self.update(scenario, hop, describe(passage), true);

@@ -9,15 +9,17 @@
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
 use crate::cluster::{Cluster, Clusters, Error as ClusterError};
-use crate::config::Scenario;
+use crate::config::{Hop, Scenario};
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    Ancestry, CanaryId, ClusterName, GroupKind, ImageLanding, Landing, Moment, ObjectName,
-    ProbeError, Revision, Subject, Survey,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ClusterName, GroupKind,
+    ImageLanding, Landing, Moment, ObjectName, ProbeError, ReceiverLanding, Revision, Subject,
+    Survey,
 };
 use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_markers,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_chart_verify,
+    check_markers, subjects,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -56,12 +58,15 @@ enum Tip {
     Delivers(Tree),
     /// The choice of this policy is written to nothing but these.
     MarksOnly(Box<Marked>),
+    /// It holds nobody else's artifacts or charts, unless one of these consents.
+    Holds(Box<Marked>),
 }
 
 /// What has to be true of what automations write to.
 struct Marked {
     scenario: String,
-    policy: Subject,
+    /// The image policy, if the change goes through one.
+    policy: Option<Subject>,
     own: Vec<Subject>,
     clusters: Clusters,
     proofs: Arc<Proofs>,
@@ -86,24 +91,15 @@ impl Proofs {
         let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
         let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
         let namespace = namespace.map_or("", |it| it.namespace.as_str());
-        let (now, home) = (workshop.clock.now(), ClusterName::default());
-        let clusters: BTreeSet<_> = objects.keys().map(|it| &it.cluster).chain([&home]).collect();
         let mut woken = Woken::default();
-        for cluster in clusters {
-            let clusters = &workshop.clusters;
-            let neighbours = self.neighbours(clusters, cluster, namespace, now).await?;
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
             neighbours.check_replace(landing)?;
             neighbours.check_verify(landing)?;
-            let mut own = pipeline.applying();
-            own.retain(|it| it.cluster == *cluster);
-            neighbours.check(landing, &own)?;
+            neighbours.check(landing, &own_appliers(&pipeline, &cluster))?;
             woken.extend(neighbours.woken(landing));
         }
         if landing.shared {
-            let woken = format!("each run wakes {woken}");
-            if self.is_news(&scenario.name, &woken) {
-                say(&format!("scenario `{}`: {woken}", scenario.name));
-            }
+            self.say_woken(&scenario.name, &woken);
         }
         Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
     }
@@ -129,12 +125,159 @@ impl Proofs {
         let own = pipeline.live.into_iter().chain(releases).collect();
         let marked = Marked {
             scenario: scenario.name.clone(),
-            policy: policy.clone(),
+            policy: Some(policy.clone()),
             own,
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };
         Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
+    }
+
+    /// Proves by the cluster's objects that an artifact is fetched and applied; the trigger that it
+    /// gives proves the rest.
+    pub(super) async fn prove_artifact(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ArtifactLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = pipeline_from(&GroupKind::source("OCIRepository"), scenario, objects);
+        pipeline.prove_artifact(landing)?;
+        let consenting = pipeline.consenting_to_artifact(landing);
+        let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
+        let sources: Vec<_> = consenting.iter().map(|it| it.0.clone()).collect();
+        let namespace = sources.first().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let mut woken = Woken::default();
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
+            neighbours.check_artifact_verify(landing)?;
+            neighbours.check_artifact(landing, &own_appliers(&pipeline, &cluster))?;
+            woken.extend(neighbours.woken_by_artifact(landing));
+        }
+        if landing.shared {
+            self.say_woken(&scenario.name, &woken);
+        }
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: None,
+            own: sources,
+            clusters: workshop.clusters.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
+    }
+
+    /// Proves by the objects that take it that a chart may be published; the trigger that it gives
+    /// proves the rest.
+    pub(super) async fn prove_chart(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ChartLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        // The command that gives consent names what the canary is for before what all share.
+        let subjects = landing.takers.iter().rev().chain([&landing.source]);
+        let concerned: Vec<_> = subjects.filter_map(|it| objects.get_key_value(it)).collect();
+        check_chart_verify(&concerned)?;
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
+        let (namespace, pipeline) = (&landing.source.namespace, pipeline_of(scenario, objects));
+        let mut woken = Woken::default();
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
+            neighbours.check_chart(landing, &own_appliers(&pipeline, &cluster))?;
+            woken.extend(neighbours.woken_by_chart(landing));
+        }
+        if landing.shared {
+            self.say_woken(&scenario.name, &woken);
+        }
+        let marked = Marked {
+            scenario: scenario.name.clone(),
+            policy: Some(landing.source.clone()),
+            own: landing.takers.clone(),
+            clusters: workshop.clusters.clone(),
+            proofs: workshop.proofs.clone(),
+        };
+        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
+    }
+
+    /// Proves by the cluster's objects that an object of a bucket is delivered; the trigger that it
+    /// gives proves the rest.
+    pub(super) async fn prove_bucket(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &BucketLanding,
+        objects: &Objects,
+        trigger: Arc<dyn Trigger>,
+    ) -> Result<Proven, ProbeError> {
+        let pipeline = Pipeline {
+            sources: at(scenario, Place::Fetch, &GroupKind::source("Bucket")),
+            appliers: at(scenario, Place::Apply, &GroupKind::kustomization()),
+            ..pipeline_of(scenario, objects)
+        };
+        let tree = pipeline.prove_bucket(landing)?;
+        let ours = pipeline.of_bucket(landing);
+        let consent = Consent::of(&workshop.instance, landing.place.clone(), &ours)?;
+        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
+        let namespace = namespace.map_or("", |it| it.namespace.as_str());
+        let (sources, mut woken) = (subjects(&ours), Woken::default());
+        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
+            if !landing.shared {
+                let own = own_appliers(&pipeline, &cluster);
+                neighbours.check_users(&sources, &landing.place, "bucket", &own)?;
+            }
+            woken.extend(neighbours.woken_by(&sources));
+        }
+        if landing.shared {
+            self.say_woken(&scenario.name, &woken);
+        }
+        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
+    }
+
+    /// Everybody who could use a source, in each cluster that the path leads through.
+    async fn everybody(
+        &self,
+        workshop: &Workshop,
+        path: &Objects,
+        namespace: &str,
+    ) -> Result<Vec<(ClusterName, Arc<Neighbours>)>, ProbeError> {
+        let home = ClusterName::default();
+        let clusters: BTreeSet<_> = path.keys().map(|it| &it.cluster).chain([&home]).collect();
+        let mut all = Vec::new();
+        for cluster in clusters {
+            let now = workshop.clock.now();
+            let found = self.neighbours(&workshop.clusters, cluster, namespace, now).await?;
+            all.push((cluster.clone(), found));
+        }
+        Ok(all)
+    }
+
+    /// Says whom each run wakes, unless that was the last word on the scenario.
+    fn say_woken(&self, scenario: &str, woken: &Woken) {
+        let woken = format!("each run wakes {woken}");
+        if self.is_news(scenario, &woken) {
+            say(&format!("scenario `{scenario}`: {woken}"));
+        }
+    }
+
+    /// Proves that a Receiver may be called: that whoever owns it lets us wake what it lists.
+    pub(super) fn prove_receiver(
+        &self,
+        workshop: &Workshop,
+        scenario: &Scenario,
+        landing: &ReceiverLanding,
+        object: &Value,
+    ) -> Result<(), ProbeError> {
+        Consent::of_receiver(&workshop.instance, landing, object)?;
+        let listed = object["spec"]["resources"].as_array().map_or(0, Vec::len);
+        let woken = format!("each run wakes what {} lists ({listed} entries)", landing.receiver);
+        if landing.shared && self.is_news(&scenario.name, &woken) {
+            say(&format!("scenario `{}`: {woken}", scenario.name));
+        }
+        Ok(())
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -184,11 +327,16 @@ impl Proven {
     async fn look(&self) -> Result<(), trigger::Error> {
         let tree = match &self.tip {
             Tip::Delivers(tree) => tree,
+            Tip::Holds(_) => {
+                let survey = self.inner.survey(&[]).await?;
+                return self.consent.judge(survey.as_ref()).map_err(refused);
+            }
             Tip::MarksOnly(marked) => {
                 let survey = self.inner.survey(&[]).await?;
                 self.consent.judge(survey.as_ref()).map_err(refused)?;
                 let files = survey.map(|it| it.files).unwrap_or_default();
-                let policy = ObjectName::new(&marked.policy.namespace, &marked.policy.name);
+                let Some(policy) = &marked.policy else { return Ok(()) };
+                let policy = ObjectName::new(&policy.namespace, &policy.name);
                 return check_markers(&policy, &marked.own, &files).map_err(refused);
             }
         };
@@ -252,7 +400,9 @@ impl Trigger for Proven {
     }
 
     async fn tidy(&self, sights: &[String]) -> Tidied {
-        let Tip::MarksOnly(marked) = &self.tip else { return self.inner.tidy(sights).await };
+        let (Tip::MarksOnly(marked) | Tip::Holds(marked)) = &self.tip else {
+            return self.inner.tidy(sights).await;
+        };
         marked.tidy(&*self.inner, sights).await
     }
 }
@@ -263,9 +413,13 @@ impl Marked {
     /// Tidies up, but for what the policy and the live objects name; says once what stays.
     async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
         let mut sights = sights.to_vec();
-        for subject in self.own.iter().chain([&self.policy]) {
+        for subject in self.own.iter().chain(&self.policy) {
             match self.clusters.object(subject).await {
-                Ok(object) => sights.push(object.to_string()),
+                Ok(mut object) => {
+                    // In the annotations of an artifact the canary itself names those before it.
+                    object.pointer_mut("/status/artifact/metadata").map(Value::take);
+                    sights.push(object.to_string());
+                }
                 Err(ClusterError::NoSuchObject { .. }) => {}
                 // Whoever cannot look takes nothing away.
                 Err(_) => return Tidied::default(),
@@ -283,18 +437,30 @@ impl Marked {
     }
 }
 
+/// The appliers that the path has in a cluster.
+fn own_appliers(pipeline: &Pipeline<'_>, cluster: &ClusterName) -> BTreeSet<Subject> {
+    let mut own = pipeline.applying();
+    own.retain(|it| it.cluster == *cluster);
+    own
+}
+
 fn refused(refusal: Refusal) -> trigger::Error {
     trigger::Error { reason: refusal.reason, message: refusal.message }
 }
 
 fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
+    pipeline_from(&GroupKind::git_repository(), scenario, objects)
+}
+
+/// What a scenario looks at, as far as it begins with sources of this kind.
+fn pipeline_from<'a>(first: &GroupKind, scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     let (mut sources, mut appliers, mut live) = (Vec::new(), Vec::new(), Vec::new());
     // What a later source is made of, nobody can prove beforehand (rule P10).
     let mut later = Vec::new();
     for hop in &scenario.hops {
         let Some(subject) = hop.subject() else { continue };
         match hop.kind.kind().traits().place {
-            Place::Fetch if subject.kind == GroupKind::git_repository() => sources.push(subject),
+            Place::Fetch if subject.kind == *first => sources.push(subject),
             Place::Fetch | Place::Chart => later.push(subject),
             Place::Apply if subject.kind == GroupKind::kustomization() => appliers.push(subject),
             Place::Live => live.push(subject),
@@ -307,6 +473,12 @@ fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     };
     appliers.retain(|it| !applies_later(it));
     Pipeline { objects, sources, appliers, live }
+}
+
+/// What the scenario's hops look at that stands so in the path and is of that kind.
+fn at(scenario: &Scenario, place: Place, kind: &GroupKind) -> Vec<Subject> {
+    let hops = scenario.hops.iter().filter(|it| it.kind.kind().traits().place == place);
+    hops.filter_map(Hop::subject).filter(|it| it.kind == *kind).collect()
 }
 
 /// Everybody who could use a source, as far as we may know, and what cannot be known.
@@ -396,6 +568,7 @@ mod tests {
             proofs: Arc::default(),
             clients: Clients::default(),
             bench: Arc::default(),
+            ears: None,
             metrics: Arc::default(),
         };
         Ok((workshop, clock))

@@ -6,7 +6,7 @@ use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
 use crate::cli::whereabouts::Whereabouts;
-use crate::cli::{Exit, check, complain, metrics, print, say};
+use crate::cli::{Exit, check, complain, metrics, notify, print, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
@@ -17,7 +17,7 @@ use crate::model::{
 use crate::remote::Clients;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Several observers.
@@ -33,6 +33,14 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    let port = arguments.notify.notify_listen.filter(|_| scenarios.iter().any(notify::is_awaited));
+    let port = match metrics::take_port(port).await {
+        Ok(port) => port,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
     let stop = Stop::listen();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let workshop = workshop(&arguments.cluster, &arguments.instance, clock.clone());
@@ -40,7 +48,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         error = stop.asked() => Err(error),
         workshop = workshop => workshop,
     };
-    let workshop = match workshop {
+    let mut workshop = match workshop {
         Ok(workshop) => workshop,
         Err(error) => {
             complain(&error.message);
@@ -57,6 +65,14 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     if let Some(page) = &page {
         say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
     }
+    let mut notices = None;
+    if let Some(port) = port {
+        let clusters = Arc::new(OnceLock::from(workshop.clusters.clone()));
+        let (notify, metrics, clock) = (&arguments.notify, metrics.clone(), clock.clone());
+        let (open, ears) = notify::open(port, notify, clusters, metrics, clock)?;
+        say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
+        (workshop.ears, notices) = (Some(ears), Some(open));
+    }
     let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
@@ -71,7 +87,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Unmeasured);
         }
     }
-    if let Some(page) = page {
+    for page in page.into_iter().chain(notices) {
         page.close().await;
     }
     Ok(exit)
@@ -150,6 +166,7 @@ pub(super) async fn workshop(
         proofs: Arc::default(),
         clients: Clients::default(),
         bench: Arc::default(),
+        ears: None,
         metrics: Arc::default(),
     })
 }

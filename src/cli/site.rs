@@ -2,7 +2,8 @@
 
 use crate::cli::reader::Reader;
 use crate::model::{
-    Clock, ClusterName, GitBranch, GroupKind, ObjectName, ProbeError, Secret, Subject,
+    Clock, ClusterName, GitBranch, GroupKind, ObjectName, PackagedChart, ProbeError, Secret,
+    Subject,
 };
 use crate::path::delivery;
 use crate::remote::Clients;
@@ -15,6 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
+/// Branches by the cluster and name of their source, and their own name.
+pub(super) type Branches = Mutex<HashMap<(ClusterName, ObjectName, String), GitRemote>>;
+
 /// The site of one scenario's trigger.
 pub(super) struct ScenarioSite<'a> {
     /// Name of the scenario.
@@ -25,6 +29,8 @@ pub(super) struct ScenarioSite<'a> {
     pub(super) live: Vec<Subject>,
     /// Whether something on the path is built of what is pushed.
     pub(super) is_built: bool,
+    /// The charts on the path that are packaged from files.
+    pub(super) charts: Vec<PackagedChart>,
     /// The only source of time.
     pub(super) clock: &'a Arc<dyn Clock>,
     /// Where HTTP clients come from.
@@ -36,7 +42,7 @@ pub(super) struct ScenarioSite<'a> {
     /// Reads the clusters.
     pub(super) reader: &'a Reader<'a>,
     /// The branches that were asked for.
-    pub(super) branches: Mutex<HashMap<(ObjectName, String), GitRemote>>,
+    pub(super) branches: Arc<Branches>,
 }
 
 // === impl ScenarioSite ===
@@ -57,6 +63,10 @@ impl Site for ScenarioSite<'_> {
 
     fn is_built(&self) -> bool {
         self.is_built
+    }
+
+    fn charts(&self) -> &[PackagedChart] {
+        &self.charts
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
@@ -91,11 +101,11 @@ impl Site for ScenarioSite<'_> {
             self.branch_of(&source, &object)?
         };
         let mut branches = self.branches.lock().await;
-        let key = (repository, name);
+        let key = (self.cluster.clone(), repository, name);
         if let Some(remote) = branches.get(&key) {
             return Ok(remote.clone());
         }
-        let remote = open_branch(self, &key.0, &key.1).await?;
+        let remote = open_branch(self, &key.1, &key.2).await?;
         branches.insert(key, remote.clone());
         Ok(remote)
     }

@@ -7,6 +7,9 @@ use std::time::Duration;
 /// Width of the bars, in characters.
 const WIDTH: usize = 40;
 
+/// How the subject of a listener begins.
+const NOTICE: &str = "Notification ";
+
 /// Whether to paint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
@@ -22,15 +25,21 @@ pub(super) fn draw(record: &RunRecord, paint: Paint) -> String {
     let _ = writeln!(text, "{}  {}", record.scenario, headline(record, paint));
     if let Some(push) = &record.push {
         let names: Vec<String> = push.revisions.iter().map(ToString::to_string).collect();
-        let _ = write!(text, "  pushed {} as {}", record.canary, names.join(", "));
+        let _ = match names.as_slice() {
+            [] => write!(text, "  called as {}", record.canary),
+            names => write!(text, "  pushed {} as {}", record.canary, names.join(", ")),
+        };
         let _ = write!(text, ", acknowledged after {}", length(push.took));
         let _ = match push.attempts {
             0 | 1 => writeln!(text),
             n => writeln!(text, " at the {n}th attempt"),
         };
-        draw_hops(&mut text, record);
+        if !record.hops.is_empty() {
+            draw_hops(&mut text, record);
+        }
     }
     draw_failure(&mut text, record);
+    draw_silence(&mut text, record);
     draw_objectives(&mut text, record);
     text
 }
@@ -54,7 +63,9 @@ fn headline(record: &RunRecord, paint: Paint) -> String {
     };
     match (&record.outcome, record.push_to_apply) {
         (Outcome::Ok | Outcome::Slow, Some(time)) => {
-            format!("{outcome}  {} from push to live", length(time))
+            let is_request = record.push.as_ref().is_some_and(|it| it.revisions.is_empty());
+            let way = if is_request { "after the call" } else { "from push to live" };
+            format!("{outcome}  {} {way}", length(time))
         }
         (_, Some(time)) => format!("{outcome}  given up after {}", length(time)),
         (_, None) => outcome,
@@ -111,7 +122,12 @@ fn legend(record: &RunRecord) -> Vec<&'static str> {
 fn row(hop: &HopRecord, end: Duration) -> Row {
     match &hop.passage {
         Passage::Bypassed => {
-            let why = "not seen, though the change went on".to_owned();
+            let why = if hop.subject.starts_with(NOTICE) {
+                "nobody told, though the change is there"
+            } else {
+                "not seen, though the change went on"
+            };
+            let why = why.to_owned();
             Row::new(&hop.hop, "-", why, "", String::new())
         }
         Passage::Unreached => Row::new(&hop.hop, "-", "not reached".to_owned(), "", String::new()),
@@ -189,6 +205,20 @@ fn draw_failure(text: &mut String, record: &RunRecord) {
         let end = if cleared { ", and recovered" } else { "" };
         let (subject, reason, at) = (&failure.subject, &failure.reason, length(failure.at));
         let _ = writeln!(text, "  {subject} failed with {reason} after {at}{end}");
+    }
+}
+
+/// What to look at where Flux told nobody of a change that is there.
+fn draw_silence(text: &mut String, record: &RunRecord) {
+    let silent =
+        |it: &&HopRecord| it.subject.starts_with(NOTICE) && it.passage == Passage::Bypassed;
+    if let Some(hop) = record.hops.iter().find(silent) {
+        let listener = hop.subject.trim_start_matches(NOTICE);
+        let _ = writeln!(
+            text,
+            "  no notification came: see that notification-controller runs, that an Alert selects \
+             the applier, and that its Provider's address ends in `/notify/{listener}`"
+        );
     }
 }
 

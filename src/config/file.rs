@@ -34,9 +34,9 @@ pub struct ScenarioFile {
     /// What makes the change.
     pub trigger: TriggerConfig,
 
-    /// The steps that the change has to take. Exactly one of `hops` and `target`.
+    /// The steps that the change has to take: at least one, and none for `receiver_get`. Exactly one of
+    /// `hops` and `target`.
     #[serde(default)]
-    #[schemars(length(min = 1))]
     pub hops: Vec<HopFile>,
 
     /// What the change is to arrive at, instead of `hops`: the path there is discovered at the

@@ -116,6 +116,16 @@ pub(crate) enum Mistake {
     PeriodTooShortForShared { period: Duration },
 
     // The trigger.
+    #[error("nothing says what takes the chart: give `helm_release`, or `helm_chart`")]
+    NoTaker,
+    #[error("`helm_release` and `helm_chart` exclude each other: keep one")]
+    TwoTakers,
+    #[error("name the folder that holds the chart's `Chart.yaml`")]
+    NoFolder,
+    #[error("`push_auth` is for a registry, and `git` and `bucket` have their own: leave it out")]
+    RegistryAuthForFiles,
+    #[error("`git` and `bucket` exclude each other: keep one")]
+    TwoChartPlaces,
     #[error("nothing says where to push: give `source`, or `url`")]
     NoRemote,
     #[error("`source` and `url` exclude each other: keep one")]
@@ -141,8 +151,29 @@ pub(crate) enum Mistake {
     AuthWithSource,
     #[error("`push_auth` is for a `source`: with a `url` use `auth`")]
     PushAuthWithUrl,
+    #[error("`{key}` is for a `url`: `source` has its own")]
+    OfSource { key: &'static str },
+    #[error("`url` must begin with `oci://`, as that of an OCIRepository does")]
+    NotOverOci,
+    #[error("{why}")]
+    NoRepository { why: String },
+    #[error("`tag` must be up to 128 letters, digits, `_`, `.` and `-`")]
+    NoArtifactTag,
     #[error("`shared` is for a `source`: nothing is known of who uses a `url`")]
     SharedWithUrl,
+    #[error("nothing says which bucket to write to: give `source`, or `bucket`")]
+    NoBucket,
+    #[error("`source` and `bucket` exclude each other: keep one")]
+    TwoBuckets,
+    #[error("`{key}` is for a `bucket`: with a `source` the Bucket itself tells it")]
+    ToldBySource { key: &'static str },
+    #[error("`{key}` is for a `source`: it says nothing of a `bucket`")]
+    OnlyWithSource { key: &'static str },
+    #[error(
+        "`path` cannot be the name of an object: write it without empty parts, `.` and `..`, as \
+         `canary/a.yaml`"
+    )]
+    BadObjectName,
     #[error("`path` {why}: write it relative to the repository's root, as `canary/a.yaml`")]
     BadPath { why: &'static str },
     #[error("`{branch}` cannot be the name of a branch: write it as `main`, without `refs/heads/`")]

@@ -5,6 +5,7 @@ mod clock;
 mod drive;
 mod journal;
 mod machine;
+mod noticing;
 mod plan;
 mod polling;
 mod service;
@@ -19,6 +20,7 @@ pub use drive::{
 };
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
+pub use noticing::{Board, Hearing, Posted};
 pub use plan::{Plan, PlannedBystander, PlannedHop, Witness};
 pub use polling::{Interest, Poll, Polled};
 pub use service::{

@@ -34,8 +34,11 @@ pub(super) const CANARY: &str = "canary";
 /// Adds a finished run that was heard of at a wall time.
 pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
     let outcome = record.outcome.as_str();
-    let clusters: BTreeSet<&str> =
+    let mut clusters: BTreeSet<&str> =
         record.hops.iter().map(|it| it.target_cluster.as_str()).collect();
+    if clusters.is_empty() {
+        clusters.insert("");
+    }
     tally.count(Metric::Runs, &[outcome]);
     for cluster in &clusters {
         tally.count(Metric::ClusterRuns, &[cluster, outcome]);

@@ -162,6 +162,10 @@ metrics! {
     /// Changes of state that could not be kept, by reason.
     StateErrors: Counter "hopclock_state_errors_total" [reason];
 
+    /// Notifications that reached the listener, by what became of them: heard, a run waited for it;
+    /// unawaited; and what was refused.
+    Notifications: Counter "hopclock_notifications_total" [result];
+
     /// Always 1; says which hopclock this is.
     BuildInfo: Gauge "hopclock_build_info" [version];
 }

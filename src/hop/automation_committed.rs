@@ -131,7 +131,7 @@ impl Kind for AutomationCommittedConfig {
     fn suits(&self, sort: RevisionSort, _: Option<&Objects>) -> Result<(), String> {
         match sort {
             RevisionSort::Tag | RevisionSort::Digest => Ok(()),
-            RevisionSort::Commit | RevisionSort::Version => {
+            RevisionSort::Commit | RevisionSort::Version | RevisionSort::Request => {
                 Err("`automation_committed` is for a trigger that pushes an image tag or digest: \
                      leave it out"
                     .to_owned())

@@ -15,7 +15,9 @@ pub enum Bystander {
     Release,
     /// What scans, chooses or commits images. Its failures name no revision either.
     Image,
-    /// Something that only has to be there, such as a Receiver.
+    /// The Receiver that a trigger calls: suspended, it takes nothing.
+    Receiver,
+    /// Something that only has to be there, such as a Receiver whose webhook is timed.
     Other,
 }
 
@@ -27,7 +29,8 @@ impl Detector for Bystander {
             Self::Source(_) | Self::Image => source_fetched::trouble(past, now, change),
             Self::Applier => applied::trouble(past, now, change),
             Self::Release => released::trouble(past, now, change),
-            Self::Other => Sighting::NotYet,
+            Self::Receiver if now.value["spec"]["suspend"] == true => Sighting::Suspended,
+            Self::Receiver | Self::Other => Sighting::NotYet,
         }
     }
 
@@ -36,7 +39,7 @@ impl Detector for Bystander {
             Self::Source(kind) => SourceFetched(*kind).revisions(now),
             Self::Applier => Applied.revisions(now),
             Self::Release => Released.revisions(now),
-            Self::Image | Self::Other => Vec::new(),
+            Self::Image | Self::Receiver | Self::Other => Vec::new(),
         }
     }
 

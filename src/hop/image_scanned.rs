@@ -50,7 +50,7 @@ impl Kind for ImageScannedConfig {
                                          a tag was pushed again: leave `image_scanned` out"
                     .to_owned())
             }
-            RevisionSort::Commit | RevisionSort::Version => {
+            RevisionSort::Commit | RevisionSort::Version | RevisionSort::Request => {
                 Err("`image_scanned` is for a trigger that pushes an image tag: leave it out"
                     .to_owned())
             }

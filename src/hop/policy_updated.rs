@@ -51,7 +51,7 @@ impl Kind for PolicyUpdatedConfig {
                 "ImagePolicy {name} never looks at the digest of a tag again: set its \
                  `spec.digestReflectionPolicy` to `Always`, with a `spec.interval`"
             )),
-            RevisionSort::Commit | RevisionSort::Version => {
+            RevisionSort::Commit | RevisionSort::Version | RevisionSort::Request => {
                 Err("`policy_updated` is for a trigger that pushes an image tag or digest: leave \
                      it out"
                     .to_owned())

@@ -222,6 +222,11 @@ impl WebhookReceived {
 
 impl Detector for WebhookReceived {
     fn look(&self, past: &[State], now: &State, change: &Change) -> Sighting {
+        if change.is_a_request() {
+            // Nothing carries it, so nothing could tell it from somebody else's at the same time.
+            let since = arrivals_since(past, now, change);
+            return since.first().map_or(Sighting::NotYet, |it| self.received(it.1));
+        }
         if !self.annotated.shows_ours(now, change) {
             return Sighting::NotYet;
         }

@@ -110,6 +110,12 @@ impl Change {
         }
     }
 
+    /// Whether what was sent is a request, which has no revision that could be followed.
+    #[must_use]
+    pub fn is_a_request(&self) -> bool {
+        self.began.is_some() && self.ours.is_empty()
+    }
+
     /// Every revision that is ours: those that were sent, and those that were made from them.
     pub fn known(&self) -> impl Iterator<Item = &Revision> {
         self.ours.iter().chain(&self.learned)

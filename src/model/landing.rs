@@ -4,6 +4,7 @@
 //! made (rules S0 to S4).
 
 use crate::model::Subject;
+use serde_json::Value;
 
 /// The branch that a trigger pushes to, and the file that it rewrites there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,116 @@ pub struct ImageLanding {
     pub repository: String,
 }
 
+/// The repository of artifacts that a trigger pushes to, and the file that it writes into them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactLanding {
+    /// The OCIRepository that the trigger names.
+    pub source: Option<Subject>,
+    /// The repository, one name for all its spellings: `host/path`.
+    pub repository: String,
+    /// The tag that is pushed; none where each canary has a version of its own.
+    pub tag: Option<String>,
+    /// The file, relative to the root of the artifact.
+    pub path: String,
+    /// Whether the scenario says that others use the artifact too.
+    pub shared: bool,
+}
+
+/// The bucket that a trigger writes to, and the object that it rewrites there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketLanding {
+    /// The Bucket that the trigger names.
+    pub source: Option<Subject>,
+    /// The bucket, as messages name it.
+    pub place: String,
+    /// The host of its server.
+    pub host: String,
+    /// Its name.
+    pub bucket: String,
+    /// The object.
+    pub key: String,
+    /// Whether the scenario says that others use the source too.
+    pub shared: bool,
+}
+
+/// Where a trigger publishes a chart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChartLanding {
+    /// The chart's name.
+    pub chart: String,
+    /// The HelmRepository or OCIRepository that is fetched from there.
+    pub source: Subject,
+    /// The HelmRelease or HelmChart that takes it, and what lies between that and the source.
+    pub takers: Vec<Subject>,
+    /// The place, as messages name it.
+    pub place: String,
+    /// Whether the scenario says that others use the chart too.
+    pub shared: bool,
+}
+
+/// A chart on the path that Flux packages from files of a source whenever its version changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackagedChart {
+    /// The HelmChart.
+    pub chart: Subject,
+    /// The GitRepository or Bucket.
+    pub source: Subject,
+    /// The source's address.
+    pub url: String,
+    /// The chart's folder, without `/` at its ends; empty for the root.
+    pub folder: String,
+    /// Files of values that go into it from elsewhere in the source.
+    pub values: Vec<String>,
+}
+
+// === impl PackagedChart ===
+
+impl PackagedChart {
+    /// Reads a HelmChart; none for one that comes from a repository, or is packaged anew at every
+    /// revision of its source.
+    #[must_use]
+    pub fn of(chart: &Subject, object: &Value, source: &Subject, url: &str) -> Option<Self> {
+        let spec = &object["spec"];
+        let kind = spec["sourceRef"]["kind"].as_str()?;
+        if !matches!(kind, "GitRepository" | "Bucket") || spec["reconcileStrategy"] == "Revision" {
+            return None;
+        }
+        let clean = |it: &str| it.trim_start_matches("./").trim_matches('/').to_owned();
+        let folder = clean(spec["chart"].as_str().unwrap_or_default());
+        let values = spec["valuesFiles"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        Some(Self {
+            chart: chart.clone(),
+            source: source.clone(),
+            url: url.to_owned(),
+            folder: if folder == "." { String::new() } else { folder },
+            values: values.map(clean).collect(),
+        })
+    }
+
+    /// Whether a file of the source is part of the chart.
+    #[must_use]
+    pub fn holds(&self, path: &str) -> bool {
+        let inside = path.strip_prefix(&self.folder).is_some_and(|it| it.starts_with('/'));
+        self.folder.is_empty() || inside || self.values.iter().any(|it| it == path)
+    }
+
+    /// The file that holds its version.
+    #[must_use]
+    pub fn file(&self) -> String {
+        let between = if self.folder.is_empty() { "" } else { "/" };
+        format!("{}{between}Chart.yaml", self.folder)
+    }
+}
+
+/// The Receiver that a trigger calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverLanding {
+    /// The Receiver.
+    pub receiver: Subject,
+    /// Whether the scenario says that everything that it lists may be woken.
+    pub shared: bool,
+}
+
 /// What a trigger signs its commits with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
@@ -40,4 +151,43 @@ pub enum Signature {
     Gpg,
     /// An SSH key.
     Ssh,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GroupKind;
+    use serde_json::json;
+
+    #[test]
+    fn p7_a_file_belongs_to_a_chart_that_is_packaged_by_version() {
+        let subject = |kind: &str| Subject::local(GroupKind::source(kind), "flux-system", "web");
+        let read = |kind: &str, strategy: Value, folder: &str| {
+            let spec = json!({
+                "chart": folder, "sourceRef": {"kind": kind, "name": "web"},
+                "reconcileStrategy": strategy, "valuesFiles": ["./env/prod.yaml"],
+            });
+            PackagedChart::of(
+                &subject("HelmChart"),
+                &json!({ "spec": spec }),
+                &subject(kind),
+                "https://h/a",
+            )
+        };
+        let chart = read("GitRepository", Value::Null, "./charts/web/").unwrap();
+        assert_eq!(chart.file(), "charts/web/Chart.yaml");
+        for (path, inside) in [
+            ("charts/web/values.yaml", true),
+            ("charts/web/templates/a.yaml", true),
+            ("env/prod.yaml", true),
+            ("charts/website/values.yaml", false),
+            ("env/test.yaml", false),
+        ] {
+            assert_eq!(chart.holds(path), inside, "{path}");
+        }
+        let root = read("Bucket", json!("ChartVersion"), ".").unwrap();
+        assert!(root.holds("values.yaml") && root.file() == "Chart.yaml");
+        assert_eq!(read("GitRepository", json!("Revision"), "charts/web"), None);
+        assert_eq!(read("HelmRepository", Value::Null, "web"), None);
+    }
 }

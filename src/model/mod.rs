@@ -15,6 +15,7 @@ pub mod image_policy;
 mod kept;
 mod landing;
 mod ledger;
+mod notice;
 mod object_name;
 mod outcome;
 mod requirement;
@@ -40,8 +41,12 @@ pub use git_branch::GitBranch;
 pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram};
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
-pub use landing::{ImageLanding, Landing, Signature};
+pub use landing::{
+    ArtifactLanding, BucketLanding, ChartLanding, ImageLanding, Landing, PackagedChart,
+    ReceiverLanding, Signature,
+};
 pub use ledger::{AccountError, Ledger, Tick};
+pub use notice::{Facts, Involved, Notice};
 pub use object_name::{NotAnObjectName, ObjectName};
 pub use outcome::{Outcome, ProbeError, Skip, SloVerdict};
 pub use requirement::Requirement;

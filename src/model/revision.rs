@@ -31,6 +31,8 @@ pub enum RevisionSort {
     Digest,
     /// A version of a Helm chart.
     Version,
+    /// None: it is a request, and what it does is the Receiver's business.
+    Request,
 }
 
 /// A kind of Flux source, by how it writes its revisions.

@@ -1,8 +1,10 @@
 //! Everything outside the cluster that hopclock talks to.
 
+pub mod bucket;
 mod client;
 pub mod git;
 pub mod registry;
 pub mod server;
+pub mod webhook;
 
 pub use client::Clients;

@@ -2,12 +2,13 @@
 //! environment, or in Flux's own objects and Secrets.
 
 use crate::model::{GroupKind, ObjectName, ProbeError, Secret, Subject};
-use crate::remote::git::{Credentials, GitRemote, GitRemoteOptions, SshKey};
-use crate::trigger::{GitCommitConfig, SecretSource, Site, is_over_ssh};
+use crate::remote::git::{self, Credentials, GitRemote, GitRemoteOptions, SshKey};
+use crate::trigger::{Error, SecretSource, Site, is_over_ssh};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long one request to a git host may take.
@@ -40,6 +41,22 @@ pub enum GitAuth {
         #[serde(default)]
         passphrase: Option<SecretSource>,
     },
+}
+
+/// What a scenario says of where to push.
+pub(super) struct Wanted<'a> {
+    /// A GitRepository.
+    pub(super) source: Option<&'a ObjectName>,
+    /// Address of the repository.
+    pub(super) url: Option<&'a str>,
+    /// Branch.
+    pub(super) branch: Option<&'a str>,
+    /// Branch of an address, where none is named.
+    pub(super) default_branch: &'a str,
+    /// Credentials for the push.
+    pub(super) auth: Option<&'a GitAuth>,
+    /// File with the certificate authority of the host.
+    pub(super) ca_file: Option<&'a Path>,
 }
 
 /// Where to push, and how to get there.
@@ -109,33 +126,51 @@ pub async fn open_branch(
     of_source(site, repository, given).await?.open(site).await
 }
 
+/// Reads the remote once after a push without an answer (rule T2).
+pub(super) async fn after_no_answer(
+    remote: &GitRemote,
+    commit: &str,
+    why: &git::Error,
+) -> Result<(), Error> {
+    let message = |what: &str| format!("the push of `{commit}` got no answer, and {what}; {why}");
+    let error = |reason, what: &str| Error { reason, message: message(what) };
+    match remote.tip().await {
+        Ok(Some(tip)) if tip == commit => Ok(()),
+        Ok(Some(tip)) if remote.descends(&tip, commit).await == Some(true) => Ok(()),
+        Ok(_) => Err(error("push_lost", "the branch does not hold it, so nothing was pushed")),
+        Err(read) => Err(error(
+            "push_unknown",
+            &format!(
+                "whether it was made is not known, for the branch could not be read afterwards: {read}"
+            ),
+        )),
+    }
+}
+
 /// Finds out where a scenario pushes to.
-pub(super) async fn resolve(
-    site: &dyn Site,
-    config: &GitCommitConfig,
-) -> Result<Access, ProbeError> {
-    let mut access = match &config.source {
+pub(super) async fn resolve(site: &dyn Site, wanted: &Wanted<'_>) -> Result<Access, ProbeError> {
+    let mut access = match wanted.source {
         Some(source) => {
             let given = Given {
-                branch: config.branch.as_deref(),
-                credentials: config.push_auth.is_some(),
-                ca: config.ca_file.is_some(),
+                branch: wanted.branch,
+                credentials: wanted.auth.is_some(),
+                ca: wanted.ca_file.is_some(),
             };
             of_source(site, source, given).await?
         }
         None => Access {
-            url: config.url.clone().unwrap_or_default(),
-            branch: config.branch.clone().unwrap_or_else(|| "main".to_owned()),
+            url: wanted.url.unwrap_or_default().to_owned(),
+            branch: wanted.branch.unwrap_or(wanted.default_branch).to_owned(),
             credentials: Credentials::None,
             ca: None,
         },
     };
-    if let Some(auth) = config.push_auth.as_ref().or(config.auth.as_ref()) {
+    if let Some(auth) = wanted.auth {
         let (credentials, ca) = of_auth(site, auth, is_over_ssh(&access.url)).await?;
         access.credentials = credentials;
         access.ca = ca.or(access.ca);
     }
-    if let Some(file) = &config.ca_file {
+    if let Some(file) = wanted.ca_file {
         access.ca = Some(site.file(file, "certificate authority")?);
     }
     Ok(access)

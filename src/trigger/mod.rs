@@ -4,29 +4,38 @@
 //! then add its variant to [`TriggerConfig`] and its arm to [`TriggerConfig::kind`]. Nothing else
 //! knows the kinds.
 
+mod bucket_object;
 mod git_access;
 mod git_commit;
+mod helm_chart;
 mod image_tag;
+mod oci_artifact;
+mod receiver;
 mod registry_access;
 mod signing;
 mod site;
 
 use crate::model::{
-    Ancestry, CanaryId, ImageLanding, Landing, Moment, ProbeError, Revision, RevisionSort, Survey,
-    When,
+    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ImageLanding, Landing,
+    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
+pub use crate::remote::registry::fits_archive;
+pub use bucket_object::{BucketAuth, BucketObject, BucketObjectConfig};
 pub use git_access::{GitAuth, open_branch};
 pub use git_commit::{
     Author, Builds, Content, EditTemplate, GitCommit, GitCommitConfig, PLACEHOLDER, PushMode,
     is_over_ssh,
 };
+pub use helm_chart::{ChartBranch, ChartBucket, HelmChartConfig};
 pub use image_tag::{ImageDigestConfig, ImageTag, ImageTagConfig};
-pub use registry_access::RegistryAuth;
+pub use oci_artifact::{OciArtifact, OciArtifactConfig};
+pub use receiver::{ReceiverGet, ReceiverGetConfig, ReceiverPost, ReceiverPostConfig};
+pub use registry_access::{RegistryAuth, why_no_repository};
 pub use signing::{Signing, SigningKey};
 pub use site::{SecretSource, Site, unusable};
 
@@ -34,8 +43,18 @@ pub use site::{SecretSource, Site, unusable};
 #[async_trait::async_trait]
 pub trait Kind: Send + Sync {
     /// What sort of revision it announces, by which hops recognise the change: `image_tag` a tag,
-    /// `image_digest` a digest and no tag.
+    /// `image_digest` a digest and no tag, `receiver_post` nothing.
     fn announces(&self) -> RevisionSort;
+
+    /// Whether the scenario says that others use what is pushed to as well (rule S1).
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Further objects that have to be there, and must not be suspended (rules P5 and P6).
+    fn needs(&self) -> Vec<Subject> {
+        Vec::new()
+    }
 
     /// Builds the trigger. Nothing is pushed.
     ///
@@ -58,6 +77,16 @@ pub enum Destination {
     Branch(Box<Landing>, Option<Signer>),
     /// To an image repository, for a policy to choose.
     Image(ImageLanding),
+    /// To a repository of artifacts, for an OCIRepository to fetch.
+    Artifact(ArtifactLanding),
+    /// To a bucket.
+    Bucket(Box<BucketLanding>),
+    /// To a chart repository, for a release to take.
+    Chart(ChartLanding),
+    /// To a Receiver, which wakes what it lists.
+    Receiver(ReceiverLanding),
+    /// Nowhere: it has no effect.
+    Nowhere,
 }
 
 /// Makes one change per run, in two steps (rule T1).
@@ -143,6 +172,16 @@ pub enum TriggerConfig {
     ImageTag(Box<ImageTagConfig>),
     /// Pushes a new image under the tag that an ImagePolicy chooses already.
     ImageDigest(Box<ImageDigestConfig>),
+    /// Pushes an OCI artifact with one file in it.
+    OciArtifact(Box<OciArtifactConfig>),
+    /// Writes an object to a bucket.
+    BucketObject(Box<BucketObjectConfig>),
+    /// Pushes a new version of a Helm chart.
+    HelmChart(Box<HelmChartConfig>),
+    /// Calls a Receiver, correctly signed.
+    ReceiverPost(Box<ReceiverPostConfig>),
+    /// Calls a Receiver so that nothing happens.
+    ReceiverGet(Box<ReceiverGetConfig>),
 }
 
 /// A change that could not be made.
@@ -165,6 +204,11 @@ impl TriggerConfig {
             Self::GitCommit(config) => &**config,
             Self::ImageTag(config) => &**config,
             Self::ImageDigest(config) => &**config,
+            Self::OciArtifact(config) => &**config,
+            Self::BucketObject(config) => &**config,
+            Self::HelmChart(config) => &**config,
+            Self::ReceiverPost(config) => &**config,
+            Self::ReceiverGet(config) => &**config,
         }
     }
 }

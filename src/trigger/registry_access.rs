@@ -2,23 +2,25 @@
 //! or in Flux's own objects and Secrets.
 
 use crate::model::{ObjectName, ProbeError, Secret, Subject};
-use crate::remote::registry::{self, Credentials, Registry, RegistryOptions, Repository, Rights};
-use crate::trigger::{SecretSource, Site};
+use crate::remote::registry::{
+    self, Credentials, PublishError, Registry, RegistryOptions, Repository, Rights,
+};
+use crate::trigger::{Error, SecretSource, Site};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long one request to a registry may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long one operation may wait where a registry asks for patience.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The keys under which a Secret keeps a docker configuration.
-const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
+pub(super) const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
 
 /// Credentials of a registry: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -40,7 +42,8 @@ pub enum RegistryAuth {
     Bearer(SecretSource),
 }
 
-/// Opens the repository that an ImageRepository scans. Asks nothing of the registry.
+/// Opens the repository that an ImageRepository scans or an OCIRepository fetches. Asks nothing of
+/// the registry.
 pub(super) async fn open(
     site: &dyn Site,
     subject: &Subject,
@@ -49,8 +52,8 @@ pub(super) async fn open(
 ) -> Result<Registry, ProbeError> {
     let spec = &object["spec"];
     let insecure = spec["insecure"] == true;
-    let image = spec["image"].as_str().unwrap_or_default();
-    let repository = Repository::parse(image, insecure).map_err(|it| error(&it))?;
+    let name = spec["image"].as_str().or(spec["url"].as_str()).unwrap_or_default();
+    let repository = Repository::parse(name, insecure).map_err(|it| error(&it))?;
     let secret = |key: &str| {
         let name = spec[key]["name"].as_str()?;
         Some(ObjectName::new(&subject.namespace, name))
@@ -69,13 +72,69 @@ pub(super) async fn open(
         Some(name) => ca_of(&site.secret(&name).await?),
         None => None,
     };
+    finish(site, repository, credentials, ca)
+}
+
+/// Opens a repository by its address. Asks nothing of the registry.
+pub(super) async fn open_by_hand(
+    site: &dyn Site,
+    url: &str,
+    insecure: bool,
+    auth: Option<&RegistryAuth>,
+    ca_file: Option<&Path>,
+) -> Result<Registry, ProbeError> {
+    let repository = Repository::parse(url, insecure).map_err(|it| error(&it))?;
+    let credentials = match auth {
+        Some(auth) => of_auth(site, auth, &repository).await?,
+        None => Credentials::None,
+    };
+    let ca = ca_file.map(|it| site.file(it, "certificate authority")).transpose()?;
+    finish(site, repository, credentials, ca)
+}
+
+/// Why an address is none of a repository in a registry.
+#[must_use]
+pub fn why_no_repository(url: &str) -> Option<String> {
+    Repository::parse(url, false).err().map(|it| it.to_string())
+}
+
+/// Reads a tag once after a push without an answer (rule T2).
+pub(super) async fn after_no_answer(
+    registry: &Registry,
+    tag: &str,
+    digest: &str,
+    why: &PublishError,
+) -> Result<(), Error> {
+    let error = |reason, what: &str| Error { reason, message: format!("{why}, and {what}") };
+    match registry.digest(tag).await {
+        Ok(Some(now)) if now == digest => Ok(()),
+        Ok(Some(_)) => Err(error(
+            "second_writer",
+            "somebody else has pushed the same tag meanwhile: let only one scenario push there",
+        )),
+        Ok(None) => Err(error("push_lost", "the tag is not there, so nothing was pushed")),
+        Err(read) => Err(error(
+            "push_unknown",
+            &format!(
+                "whether it was made is not known, for the tag could not be read afterwards: {read}"
+            ),
+        )),
+    }
+}
+
+fn finish(
+    site: &dyn Site,
+    repository: Repository,
+    credentials: Credentials,
+    ca: Option<Vec<u8>>,
+) -> Result<Registry, ProbeError> {
     let rights = Rights::Delete;
     let (timeout, patience) = (TIMEOUT, PATIENCE);
     let options = RegistryOptions { repository, credentials, ca, rights, timeout, patience };
     Registry::open(options, site.clock()).map_err(|it| error(&it))
 }
 
-async fn of_auth(
+pub(super) async fn of_auth(
     site: &dyn Site,
     auth: &RegistryAuth,
     repository: &Repository,
@@ -95,7 +154,7 @@ async fn of_auth(
     })
 }
 
-async fn of_secret(
+pub(super) async fn of_secret(
     site: &dyn Site,
     name: &ObjectName,
     repository: &Repository,
@@ -114,11 +173,11 @@ async fn of_secret(
     Credentials::of_pull_secret(bytes, repository).map_err(|it| error(&it))
 }
 
-fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
+pub(super) fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
     let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| secret.bytes(it).ok())?;
     Some(bytes.expose_secret().to_vec())
 }
 
-fn error(error: &registry::Error) -> ProbeError {
+pub(super) fn error(error: &registry::Error) -> ProbeError {
     ProbeError { reason: error.reason().to_owned(), message: error.to_string() }
 }

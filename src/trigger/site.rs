@@ -1,6 +1,6 @@
 //! What a trigger is built from: the port to whoever knows the cluster and the machine.
 
-use crate::model::{Clock, GroupKind, ObjectName, ProbeError, Secret, Subject};
+use crate::model::{Clock, GroupKind, ObjectName, PackagedChart, ProbeError, Secret, Subject};
 use crate::remote::Clients;
 use crate::remote::git::GitRemote;
 use schemars::JsonSchema;
@@ -25,6 +25,11 @@ pub trait Site: Send + Sync {
     /// Whether something on the path is built of what is pushed, and fetched instead of it (rule
     /// P10).
     fn is_built(&self) -> bool;
+
+    /// The charts on the path that are packaged from files of a source.
+    fn charts(&self) -> &[PackagedChart] {
+        &[]
+    }
 
     /// The only source of time.
     fn clock(&self) -> Arc<dyn Clock>;

@@ -6,6 +6,7 @@
 mod accept;
 mod body;
 mod crowd;
+mod notices;
 mod pages;
 mod patient;
 mod ports;
@@ -16,6 +17,9 @@ mod token_file;
 use std::net::SocketAddr;
 
 pub use accept::{Limits, listen, serve};
+pub use notices::{
+    Delivered, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
+};
 pub use pages::{Pages, private_pages};
 pub use ports::{
     Check, CheckState, Denied, Gate, Readiness, Ready, Refused, Requested, Runs, Wait,

@@ -48,7 +48,8 @@ pub(crate) const HOPS: &str = "
 ";
 
 struct TestSite<'a> {
-    course: &'a ImageCourse,
+    bench: &'a Bench,
+    instance: &'a str,
     live: Vec<Subject>,
     clock: Arc<dyn Clock>,
 }
@@ -122,62 +123,9 @@ impl ImageCourse {
         self.bench.drive("app", &job, published).await
     }
 
-    async fn object(&self, subject: &Subject) -> Value {
-        self.bench.cluster.get(subject).await.unwrap()
-    }
-
     /// What `run` makes of the scenario, without the proofs.
     pub(crate) async fn job(&self) -> Result<Job, ProbeError> {
-        let scenario: Scenario = load_text("app.yaml", &self.text()).unwrap();
-        let mut hops = Vec::new();
-        for hop in &scenario.hops {
-            let kind = hop.kind.kind();
-            let subject = kind.subject().unwrap();
-            let mut objects = Objects::new();
-            for it in kind.needs().into_iter().chain([subject.clone()]) {
-                let flux = it.kind.group.ends_with("toolkit.fluxcd.io");
-                if flux {
-                    objects.insert(it.clone(), self.object(&it).await);
-                }
-            }
-            let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
-            let witness = |(subject, detector)| Witness { subject: Arc::new(subject), detector };
-            hops.push(PlannedHop {
-                name: hop.name.clone(),
-                subject: Arc::new(subject),
-                place: kind.traits().place,
-                after: hop.after.iter().filter_map(position).collect(),
-                within: None,
-                need: hop.required,
-                detector: kind.detector(&objects).unwrap(),
-                witnesses: kind.witnesses(&objects).into_iter().map(witness).collect(),
-            });
-        }
-        let live = hops.iter().filter(|it| it.place == Place::Live);
-        let live = live.map(|it| (*it.subject).clone()).collect();
-        let (plan, clock) = (
-            Plan {
-                scenario: scenario.name.clone(),
-                deadline: scenario.deadline,
-                within: None,
-                until: None,
-                hops,
-                bystanders: Vec::new(),
-            },
-            self.bench.clock.clone(),
-        );
-        let site = TestSite { course: self, live, clock: clock.clone() };
-        let mut polls: Vec<Arc<dyn Poll>> = Vec::new();
-        for subject in plan.subjects().into_iter().filter(|it| it.kind == GroupKind::git_branch()) {
-            let remote = site.branch(&subject).await?;
-            let witnessed = |it: &&PlannedHop| it.witnesses.iter().any(|it| it.subject == subject);
-            let pushed_by = plan.hops.iter().filter(witnessed).map(|it| (*it.subject).clone());
-            polls.push(Arc::new(BranchPoll::new(subject.clone(), remote, pushed_by.collect())));
-        }
-        let trigger = scenario.trigger.kind().build(&site).await?.trigger;
-        let watches = Arc::new(Polled::new(Arc::new(self.bench.cluster.clone()), polls, clock));
-        let instance = self.instance.to_owned();
-        Ok(Job { plan: Arc::new(plan), trigger, watches, instance })
+        job(&self.bench, self.instance, &self.text()).await
     }
 
     /// Says that every hop that is reached was timed by the event that brought it.
@@ -232,7 +180,7 @@ impl Site for TestSite<'_> {
     }
 
     fn instance(&self) -> &str {
-        self.course.instance
+        self.instance
     }
 
     fn live(&self) -> &[Subject] {
@@ -252,15 +200,15 @@ impl Site for TestSite<'_> {
     }
 
     fn cache_dir(&self) -> &Path {
-        self.course.bench.caches.path()
+        self.bench.caches.path()
     }
 
     async fn object(&self, subject: &Subject) -> Result<Value, ProbeError> {
-        Ok(self.course.object(subject).await)
+        Ok(self.bench.cluster.get(subject).await?)
     }
 
     async fn all(&self, kind: &GroupKind, namespace: &str) -> Result<Vec<Value>, ProbeError> {
-        Ok(self.course.bench.cluster.all(kind, Some(namespace)).await?.unwrap_or_default())
+        Ok(self.bench.cluster.all(kind, Some(namespace)).await?.unwrap_or_default())
     }
 
     async fn branch(&self, branch: &Subject) -> Result<GitRemote, ProbeError> {
@@ -269,7 +217,7 @@ impl Site for TestSite<'_> {
     }
 
     async fn secret(&self, name: &ObjectName) -> Result<Secret, ProbeError> {
-        Ok(self.course.bench.cluster.secret(&name.namespace, &name.name).await?)
+        Ok(self.bench.cluster.secret(&name.namespace, &name.name).await?)
     }
 
     fn branch_of(&self, _: &Subject, _: &Value) -> Result<String, ProbeError> {
@@ -283,4 +231,58 @@ impl Site for TestSite<'_> {
     fn file(&self, _: &Path, _: &str) -> Result<Vec<u8>, ProbeError> {
         panic!("no lane here has files of its own")
     }
+}
+
+/// What `run` makes of a scenario named `app`, without the proofs.
+pub(crate) async fn job(bench: &Bench, instance: &str, text: &str) -> Result<Job, ProbeError> {
+    let scenario: Scenario = load_text("app.yaml", text).unwrap();
+    let mut hops = Vec::new();
+    for hop in &scenario.hops {
+        let kind = hop.kind.kind();
+        let subject = kind.subject().unwrap();
+        let mut objects = Objects::new();
+        for it in kind.needs().into_iter().chain([subject.clone()]) {
+            let flux = it.kind.group.ends_with("toolkit.fluxcd.io");
+            if flux {
+                objects.insert(it.clone(), bench.cluster.get(&it).await.unwrap());
+            }
+        }
+        let position = |name: &String| scenario.hops.iter().position(|it| it.name == *name);
+        let witness = |(subject, detector)| Witness { subject: Arc::new(subject), detector };
+        hops.push(PlannedHop {
+            name: hop.name.clone(),
+            subject: Arc::new(subject),
+            place: kind.traits().place,
+            after: hop.after.iter().filter_map(position).collect(),
+            within: None,
+            need: hop.required,
+            detector: kind.detector(&objects).unwrap(),
+            witnesses: kind.witnesses(&objects).into_iter().map(witness).collect(),
+        });
+    }
+    let live = hops.iter().filter(|it| it.place == Place::Live);
+    let live = live.map(|it| (*it.subject).clone()).collect();
+    let (plan, clock) = (
+        Plan {
+            scenario: scenario.name.clone(),
+            deadline: scenario.deadline,
+            within: None,
+            until: None,
+            hops,
+            bystanders: Vec::new(),
+        },
+        bench.clock.clone(),
+    );
+    let site = TestSite { bench, instance, live, clock: clock.clone() };
+    let mut polls: Vec<Arc<dyn Poll>> = Vec::new();
+    for subject in plan.subjects().into_iter().filter(|it| it.kind == GroupKind::git_branch()) {
+        let remote = site.branch(&subject).await?;
+        let witnessed = |it: &&PlannedHop| it.witnesses.iter().any(|it| it.subject == subject);
+        let pushed_by = plan.hops.iter().filter(witnessed).map(|it| (*it.subject).clone());
+        polls.push(Arc::new(BranchPoll::new(subject.clone(), remote, pushed_by.collect())));
+    }
+    let trigger = scenario.trigger.kind().build(&site).await?.trigger;
+    let watches = Arc::new(Polled::new(Arc::new(bench.cluster.clone()), polls, clock));
+    let instance = instance.to_owned();
+    Ok(Job { plan: Arc::new(plan), trigger, watches, instance })
 }

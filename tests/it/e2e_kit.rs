@@ -178,6 +178,7 @@ impl Course {
             instance: "test".to_owned(),
             path: CANARY_PATH.to_owned(),
             content,
+            chart: None,
             mode: PushMode::Append,
             author: None,
             trailers: Vec::new(),

@@ -110,6 +110,7 @@ pub(crate) fn append(canary: &str) -> Edit {
         message: format!("Canary {canary}\n\n{TRAILER}\n"),
         author: Author { name: "hopclock".to_owned(), email: "h@example.com".to_owned() },
         mode: Mode::Append,
+        further: Vec::new(),
     }
 }
 

@@ -22,6 +22,7 @@ fn trigger(remote: GitRemote) -> GitCommit {
         instance: "team-a".to_owned(),
         path: "canary/configmap.yaml".to_owned(),
         content: Content::ConfigMap(ObjectName::new("hopclock", "canary")),
+        chart: None,
         mode: PushMode::Append,
         author: None,
         trailers: Vec::new(),

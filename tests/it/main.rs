@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on shall panic")]
 
+mod bucket;
+mod chart_branch;
+mod chart_bucket;
+mod chart_kit;
+mod chart_registry;
 mod cli;
 mod cluster_config_map;
 mod cluster_evidence;
@@ -14,14 +19,22 @@ mod config_schema;
 mod drive;
 mod e2e;
 mod e2e_ancestry;
+mod e2e_bucket;
+mod e2e_chart;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;
+mod e2e_helm;
+mod e2e_helm_kit;
 mod e2e_image;
 mod e2e_image_failures;
 mod e2e_image_kit;
 mod e2e_kit;
+mod e2e_oci;
+mod e2e_oci_failures;
+mod e2e_oci_kit;
 mod e2e_push;
+mod e2e_receiver;
 mod e2e_secrets;
 mod e2e_shared;
 mod e2e_start;
@@ -58,5 +71,6 @@ mod signing;
 mod watch;
 mod web_kit;
 mod web_limits;
+mod web_notices;
 mod web_run;
 mod web_stop;

@@ -17,6 +17,9 @@ use serde_json::json;
 use super::gotime;
 use crate::store::Key;
 
+/// Where artifacts are said to be.
+const HOST: &str = "http://source-controller.flux-system.svc.cluster.local.";
+
 /// The files of an artifact by their path.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
@@ -41,27 +44,44 @@ impl Artifacts {
         let folder =
             format!("{}/{}/{}/", source.kind.to_ascii_lowercase(), source.namespace, source.name);
         let path = format!("{folder}{}.tar.gz", hash_of(revision));
-        let mut digest = digest::Context::new(&digest::SHA256);
-        let mut size = 0;
-        for (name, content) in &files {
-            for part in [name.as_bytes(), content] {
-                digest.update(&(part.len() as u64).to_be_bytes());
-                digest.update(part);
-                size += part.len();
-            }
-        }
+        let size: usize = files.iter().map(|(name, content)| name.len() + content.len()).sum();
         let artifact = json!({
-            "digest": format!("sha256:{}", hex(digest.finish().as_ref())),
+            "digest": digest_of(&files),
             "lastUpdateTime": gotime::seconds(now),
             "path": path,
             "revision": revision,
             "size": size,
-            "url": format!("http://source-controller.flux-system.svc.cluster.local./{path}"),
+            "url": format!("{HOST}/{path}"),
         });
         let kept = before["path"].as_str().unwrap_or_default();
         let mut all = self.lock();
         all.retain(|old, _| !old.starts_with(&folder) || old == kept);
         all.insert(path, Arc::new(files));
+        artifact
+    }
+
+    /// Stores one file under a name of its own, as indexes and charts are kept; else like
+    /// [`Artifacts::put`].
+    #[must_use]
+    pub fn put_file(
+        &self,
+        source: &Key,
+        revision: &str,
+        (name, content): (&str, &[u8]),
+        before: &Value,
+        now: jiff::Timestamp,
+    ) -> Value {
+        let files = Files::from([(name.to_owned(), content.to_vec())]);
+        let mut artifact = self.put(source, revision, files.clone(), before, now);
+        let path = format!("{}{name}", folder_of(source));
+        let digest = digest::digest(&digest::SHA256, content);
+        artifact["digest"] = format!("sha256:{}", hex(digest.as_ref())).into();
+        artifact["url"] = format!("{HOST}/{path}").into();
+        artifact["size"] = content.len().into();
+        let mut all = self.lock();
+        all.remove(artifact["path"].as_str().unwrap_or_default());
+        all.insert(path.clone(), Arc::new(files));
+        artifact["path"] = path.into();
         artifact
     }
 
@@ -80,6 +100,18 @@ impl Artifacts {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Files>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The digest of files and their names.
+pub(crate) fn digest_of(files: &Files) -> String {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for (name, content) in files {
+        for part in [name.as_bytes(), content] {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+    }
+    format!("sha256:{}", hex(digest.finish().as_ref()))
 }
 
 fn folder_of(source: &Key) -> String {

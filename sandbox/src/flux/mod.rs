@@ -5,23 +5,31 @@
 //! done: artifacts are made of real commits, manifests are built, applied, pruned and looked at.
 //!
 //! Not here, and refused or reported where somebody asks for it: tags by semver, CEL (filters of
-//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`. Not here at all: providers
-//! other than the generic ones, finalizers, the delays of a stale cache, signed commits of an
-//! automation.
+//! receivers, `readyExpr`), receivers with OIDC tokens, `postBuild`, most of what a chart's
+//! templates can say. Not here at all: providers other than the generic ones, finalizers, the
+//! delays of a stale cache, signed commits of an automation, and of Helm its tests, hooks,
+//! subcharts, post-renderers, drift detection and signed charts.
 
 mod artifacts;
 mod automation;
+mod bucket;
+mod chart_source;
 mod context;
 mod draft;
 mod gotime;
+mod helm;
 mod kustomize;
 mod notification;
+pub mod oidc;
 mod queue;
 mod reflector;
+mod registry;
 mod runtime;
 mod secrets;
+mod semver;
 mod source;
 mod speeds;
+mod watcher;
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,6 +40,7 @@ use tokio::sync::Mutex;
 
 pub use artifacts::Artifacts;
 pub use artifacts::Files;
+pub(crate) use artifacts::hex;
 pub use automation::PushOrder;
 pub use automation::SourcePusher;
 pub use automation::Workspace;
@@ -49,7 +58,12 @@ pub use source::SourceFetcher;
 pub use speeds::Speeds;
 
 use self::automation::ImageUpdateAutomations;
+use self::bucket::Buckets;
+use self::chart_source::HelmCharts;
+use self::chart_source::HelmRepositories;
 use self::context::Context;
+use self::helm::HelmReleases;
+use self::helm::Storage;
 use self::kustomize::Kustomizations;
 use self::notification::Addresses;
 use self::notification::Notifications;
@@ -58,21 +72,27 @@ use self::reflector::ImagePolicies;
 use self::reflector::ImageRepositories;
 use self::runtime::Running;
 use self::source::GitRepositories;
+use self::source::OciRepositories;
+use self::watcher::ArtifactGenerators;
 use crate::store::Store;
 
 /// One of the controllers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Controller {
-    /// Follows git repositories.
+    /// Follows git repositories, artifacts in registries, buckets, chart repositories and charts.
     Source,
     /// Applies what sources publish.
     Kustomize,
+    /// Releases charts.
+    Helm,
     /// Takes webhooks in and lets events out.
     Notification,
     /// Scans images and chooses tags.
     Reflector,
     /// Commits what was chosen.
     Automation,
+    /// Composes artifacts of those of other sources.
+    Watcher,
 }
 
 /// All controllers of one cluster. Clones are the same Flux; the last one dropped kills it.
@@ -89,18 +109,29 @@ struct Inner {
 
 #[derive(Default)]
 struct Processes {
-    source: Option<Running>,
+    source: Vec<Running>,
     kustomize: Option<Running>,
+    helm: Option<Running>,
+    /// What Helm has released; it outlives the controller.
+    releases: Arc<Storage>,
     notification: Option<Notifications>,
     reflector: Vec<Running>,
     automation: Option<Running>,
+    watcher: Option<Running>,
     addresses: Addresses,
 }
 
 impl Controller {
     /// All of them, in the order in which they are started.
-    pub const ALL: [Self; 5] =
-        [Self::Notification, Self::Source, Self::Kustomize, Self::Reflector, Self::Automation];
+    pub const ALL: [Self; 7] = [
+        Self::Notification,
+        Self::Source,
+        Self::Kustomize,
+        Self::Helm,
+        Self::Reflector,
+        Self::Automation,
+        Self::Watcher,
+    ];
 }
 
 impl Flux {
@@ -159,10 +190,12 @@ impl Flux {
     pub async fn stop_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => stop(running.source.take()).await,
+            Controller::Source => stop(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => stop(running.kustomize.take()).await,
+            Controller::Helm => stop(running.helm.take()).await,
             Controller::Reflector => stop(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => stop(running.automation.take()).await,
+            Controller::Watcher => stop(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -176,10 +209,12 @@ impl Flux {
     pub async fn kill_controller(&self, controller: Controller) {
         let mut running = self.0.running.lock().await;
         match controller {
-            Controller::Source => kill(running.source.take()).await,
+            Controller::Source => kill(std::mem::take(&mut running.source)).await,
             Controller::Kustomize => kill(running.kustomize.take()).await,
+            Controller::Helm => kill(running.helm.take()).await,
             Controller::Reflector => kill(std::mem::take(&mut running.reflector)).await,
             Controller::Automation => kill(running.automation.take()).await,
+            Controller::Watcher => kill(running.watcher.take()).await,
             Controller::Notification => {
                 if let Some(notification) = running.notification.take() {
                     notification.stop().await;
@@ -238,14 +273,23 @@ impl Processes {
     ) -> io::Result<()> {
         let speeds = context.speeds();
         match controller {
-            Controller::Source if self.source.is_none() => {
-                let reconciler = GitRepositories::new(context.clone(), git.clone());
-                self.source = Some(Running::start(context, reconciler, speeds.source_workers));
+            Controller::Source if self.source.is_empty() => {
+                let (workers, own) = (speeds.source_workers, || context.clone());
+                let repositories = GitRepositories::new(own(), git.clone());
+                self.source.push(Running::start(context, repositories, workers));
+                self.source.push(Running::start(context, HelmRepositories::new(own()), workers));
+                self.source.push(Running::start(context, HelmCharts::new(own()), workers));
+                self.source.push(Running::start(context, OciRepositories::new(own()), workers));
+                self.source.push(Running::start(context, Buckets::new(own()), workers));
             }
             Controller::Kustomize if self.kustomize.is_none() => {
                 let reconciler = Kustomizations::new(context.clone());
                 self.kustomize =
                     Some(Running::start(context, reconciler, speeds.kustomize_workers));
+            }
+            Controller::Helm if self.helm.is_none() => {
+                let reconciler = HelmReleases::new(context.clone(), self.releases.clone());
+                self.helm = Some(Running::start(context, reconciler, speeds.helm_workers));
             }
             Controller::Reflector if self.reflector.is_empty() => {
                 let (database, workers) = (Arc::<Database>::default(), speeds.reflector_workers);
@@ -258,6 +302,10 @@ impl Processes {
                 let reconciler = ImageUpdateAutomations::new(context.clone(), git.clone());
                 self.automation =
                     Some(Running::start(context, reconciler, speeds.automation_workers));
+            }
+            Controller::Watcher if self.watcher.is_none() => {
+                let reconciler = ArtifactGenerators::new(context.clone());
+                self.watcher = Some(Running::start(context, reconciler, speeds.watcher_workers));
             }
             Controller::Notification if self.notification.is_none() => {
                 let started = Notifications::start(context, &mut self.addresses).await?;

@@ -24,6 +24,8 @@ pub(crate) enum Next {
     After(Duration),
     /// Another run after the failure wait.
     Retry,
+    /// Nothing until something changes, and failures so far still count then.
+    GiveUp,
 }
 
 /// Objects that wait for a worker.
@@ -116,6 +118,7 @@ impl Queue {
                     state.failures.remove(&key);
                     None
                 }
+                Next::GiveUp => None,
             }
         };
         match delay {

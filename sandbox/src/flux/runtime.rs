@@ -5,6 +5,7 @@
 //! a restarted pod does, and why pending requests are not lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -23,6 +24,11 @@ pub(crate) trait Reconciler: Send + Sync + 'static {
 
     /// Which objects a change concerns, in the order in which they should run.
     fn wakes(&self, change: &Change) -> Vec<Key>;
+
+    /// How long it takes until a change is heard of; what changes meanwhile is one run with it.
+    fn heard_after(&self, _change: &Change) -> Duration {
+        Duration::ZERO
+    }
 
     /// One run for one object.
     fn reconcile(&self, key: &Key) -> impl Future<Output = Next> + Send;
@@ -87,7 +93,7 @@ async fn follow<R: Reconciler>(
         let mut watch = context.store.watch_kind(kind, version);
         while let Ok(change) = watch.next().await {
             for key in reconciler.wakes(&change) {
-                queue.add(key);
+                queue.add_after(key, reconciler.heard_after(&change));
             }
         }
     }

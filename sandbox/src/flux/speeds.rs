@@ -24,6 +24,10 @@ pub struct Speeds {
     pub list_remote: Duration,
     /// The clone that follows when the commit is new.
     pub clone: Duration,
+    /// Listing the objects of a bucket, if its server is not slower.
+    pub list_bucket: Duration,
+    /// Fetching the objects that follows when the list is another one.
+    pub fetch_objects: Duration,
     /// Until a refused connection to a git host is reported.
     pub unreachable: Duration,
     /// Until a git host has answered that a reference does not exist.
@@ -42,6 +46,8 @@ pub struct Speeds {
     pub health_poll: Duration,
     /// Asking a registry for the tags of an image, or for one digest.
     pub scan: Duration,
+    /// Pulling an artifact from a registry.
+    pub pull_artifact: Duration,
     /// Choosing a tag.
     pub choose: Duration,
     /// Waits between looks at the tags of an image that has not been scanned yet.
@@ -52,8 +58,32 @@ pub struct Speeds {
     pub automation_push: Duration,
     /// From there to the end of the push, if the git host is not slower.
     pub automation_answer: Duration,
+    /// Downloading the index of a chart repository, or finding the newest version of a chart.
+    pub chart_index: Duration,
+    /// Downloading a chart.
+    pub chart_pull: Duration,
+    /// From the change of a chart to the moment at which helm-controller hears of it.
+    pub helm_hear: Duration,
+    /// Reading the chart and the values of a release.
+    pub helm_load: Duration,
+    /// Getting ready for an action of Helm, and rendering the chart.
+    pub helm_render: Duration,
+    /// Applying what was rendered.
+    pub helm_apply: Duration,
+    /// Writing a release into Helm's storage.
+    pub helm_record: Duration,
+    /// Getting ready for a rollback.
+    pub helm_rollback: Duration,
+    /// Comparing a release with what is wished for.
+    pub helm_observe: Duration,
+    /// How long helm-controller waits after a rollback for a history that never comes.
+    pub helm_history: Duration,
+    /// Reconciliations of helm-controller at a time.
+    pub helm_workers: usize,
     /// Wait after a dependency was not ready, or an artifact not there.
     pub dependency_requeue: Duration,
+    /// The same of source-watcher.
+    pub watcher_requeue: Duration,
     /// First wait after a failure; doubles with each further one.
     pub min_retry: Duration,
     /// Longest wait after a failure.
@@ -70,6 +100,8 @@ pub struct Speeds {
     pub reflector_workers: usize,
     /// Reconciliations of image-automation-controller at a time.
     pub automation_workers: usize,
+    /// Reconciliations of source-watcher at a time.
+    pub watcher_workers: usize,
     /// Reconciliations of notification-controller at a time.
     pub notification_workers: usize,
     /// How long the event server swallows repetitions of an event.
@@ -93,6 +125,8 @@ impl Default for Speeds {
             receiver: ms(5),
             list_remote: ms(12),
             clone: ms(104),
+            list_bucket: ms(18),
+            fetch_objects: ms(50),
             unreachable: ms(18),
             missing_ref: ms(70),
             archive: ms(9),
@@ -102,12 +136,25 @@ impl Default for Speeds {
             health_look: ms(9),
             health_poll: s(5),
             scan: ms(6),
+            pull_artifact: ms(14),
             choose: ms(2),
             no_tags_retries: vec![s(1), s(1), s(2), s(3)],
             automation_clone: ms(68),
             automation_push: ms(100),
             automation_answer: ms(62),
+            chart_index: ms(6),
+            chart_pull: ms(8),
+            helm_hear: ms(6),
+            helm_load: ms(8),
+            helm_render: ms(100),
+            helm_apply: ms(28),
+            helm_record: ms(14),
+            helm_rollback: ms(90),
+            helm_observe: ms(36),
+            helm_history: s(10),
+            helm_workers: 4,
             dependency_requeue: s(30),
+            watcher_requeue: s(5),
             min_retry: ms(750),
             max_retry: s(15 * 60),
             jitter_percent: 5,
@@ -116,6 +163,7 @@ impl Default for Speeds {
             kustomize_workers: 4,
             reflector_workers: 4,
             automation_workers: 4,
+            watcher_workers: 10,
             notification_workers: 4,
             event_window: s(5 * 60),
             provider_retries: vec![s(2), s(4), s(8)],

@@ -88,6 +88,24 @@ pub struct ImageLanePlaces {
     pub account: Option<(String, String)>,
 }
 
+// === impl ScanHook ===
+
+impl ScanHook {
+    /// The type of the Receiver that it calls.
+    pub(super) fn receiver_type(self) -> &'static str {
+        match self {
+            Self::Silent => "generic-hmac",
+            Self::Right(format) | Self::WrongSecret(format) => match format {
+                WebhookFormat::Generic => "generic",
+                WebhookFormat::GenericHmac => "generic-hmac",
+                WebhookFormat::Harbor => "harbor",
+                WebhookFormat::DockerHub => "dockerhub",
+                WebhookFormat::Quay => "quay",
+            },
+        }
+    }
+}
+
 // === impl ImageLane ===
 
 impl ImageLane {
@@ -174,16 +192,7 @@ impl ImageLane {
     }
 
     fn receiver(&self) -> Value {
-        let kind = match self.scan_hook {
-            ScanHook::Silent => "generic-hmac",
-            ScanHook::Right(format) | ScanHook::WrongSecret(format) => match format {
-                WebhookFormat::Generic => "generic",
-                WebhookFormat::GenericHmac => "generic-hmac",
-                WebhookFormat::Harbor => "harbor",
-                WebhookFormat::DockerHub => "dockerhub",
-                WebhookFormat::Quay => "quay",
-            },
-        };
+        let kind = self.scan_hook.receiver_type();
         let mut receiver = self.object(
             "Receiver",
             &json!({"type": kind, "interval": "10m",
@@ -193,16 +202,6 @@ impl ImageLane {
         );
         receiver["metadata"]["name"] = self.receiver_name().into();
         receiver
-    }
-
-    /// The registry's credentials, as pods and Flux read them.
-    fn pull_secret(&self, host: &str, password: &str) -> Value {
-        let auth = STANDARD.encode(format!("{GUEST}:{password}"));
-        let config = json!({"auths": {host: {"username": GUEST, "password": password,
-            "auth": auth}}});
-        json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-            "metadata": {"name": self.secret_name(), "namespace": FLUX_NAMESPACE},
-            "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}})
     }
 
     fn object(&self, kind: &str, spec: &Value) -> Value {
@@ -248,7 +247,7 @@ impl Sandbox {
         if lane.door == Door::Locked {
             self.lock_repository(&git, &password)?;
             self.lock_registry(&password);
-            self.create(lane.pull_secret(registry.host(), &password))?;
+            self.create(pull_secret(&lane.secret_name(), registry.host(), &password))?;
             account = Some((GUEST.to_owned(), password.clone()));
         }
         for object in git_objects(name, &lane.git_interval, &git, [&password, &token]) {
@@ -268,16 +267,17 @@ impl Sandbox {
         })
         .await?;
         self.hook_up(name, lane.git_hook, &git, &token).await?;
-        self.hook_up_registry(lane, &repository, &token).await;
+        let receiver = lane.receiver_name();
+        self.hook_up_registry(lane.scan_hook, &receiver, &repository, &token).await;
         Ok(ImageLanePlaces { git, image, repository, account })
     }
 
-    fn create(&self, object: Value) -> Result<(), SandboxError> {
+    pub(super) fn create(&self, object: Value) -> Result<(), SandboxError> {
         self.store().create(object, "sandbox")?;
         Ok(())
     }
 
-    fn lock_registry(&self, password: &str) {
+    pub(super) fn lock_registry(&self, password: &str) {
         let mut gate = self.registry().gate();
         if gate.scheme == Scheme::Open {
             gate.scheme = Scheme::Bearer;
@@ -287,14 +287,30 @@ impl Sandbox {
         self.registry().set_gate(gate);
     }
 
-    async fn hook_up_registry(&self, lane: &ImageLane, repository: &str, token: &str) {
-        let url = self.receiver_of(&lane.receiver_name()).await;
+    /// Has a repository of the registry call a receiver.
+    pub(super) async fn hook_up_registry(
+        &self,
+        hook: ScanHook,
+        receiver: &str,
+        repository: &str,
+        token: &str,
+    ) {
+        let url = self.receiver_of(receiver).await;
         let old = secret();
-        let (format, token) = match lane.scan_hook {
+        let (format, token) = match hook {
             ScanHook::Silent => return,
             ScanHook::Right(format) => (format, token),
             ScanHook::WrongSecret(format) => (format, old.as_str()),
         };
         self.registry().add_webhook(repository, Webhook::new(&url, token, format));
     }
+}
+
+/// The registry's credentials, as pods and Flux read them.
+pub(super) fn pull_secret(name: &str, host: &str, password: &str) -> Value {
+    let auth = STANDARD.encode(format!("{GUEST}:{password}"));
+    let config = json!({"auths": {host: {"username": GUEST, "password": password, "auth": auth}}});
+    json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": FLUX_NAMESPACE},
+        "data": {".dockerconfigjson": STANDARD.encode(config.to_string())}})
 }

@@ -1,12 +1,18 @@
-//! Everything together: a cluster, a git host, a registry and Flux, with lanes that changes travel.
+//! Everything together: a cluster, a git host, a registry, buckets, charts and Flux, with lanes that
+//! changes travel.
 //!
 //! A lane is a repository with one canary, and the Flux objects that bring it into the cluster:
 //! what a platform team would set aside for a synthetic change. An image lane begins one step
-//! earlier, with a tag in the registry.
+//! earlier, with a tag in the registry; a Helm lane ends in a release.
 
+mod bucket;
+mod helm;
 mod image;
+mod oci;
 
 use crate::api::{self, ApiServer, ServeError, Tls, TlsError};
+use crate::bucket::{self as bucket_host, BucketHost, BucketHostOptions};
+use crate::charts::{self, ChartRepository};
 use crate::flux::{Flux, Speeds};
 use crate::git::{Account, Credentials, GitHost, GitHostOptions, Rights, Webhook, WebhookFormat};
 use crate::registry::{self, Registry, RegistryOptions};
@@ -20,7 +26,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+pub use bucket::{BucketLane, BucketLanePlaces, CANARY_KEY};
+pub use helm::{ChartFrom, HelmLane, HelmLanePlaces, RELEASE_PATH, VALUES_PATH, Values};
 pub use image::{Digests, ImageLane, ImageLanePlaces, PushTo, ScanHook};
+pub use oci::{OciLane, OciLanePlaces};
 
 /// Namespace of all Flux objects.
 pub const FLUX_NAMESPACE: &str = "flux-system";
@@ -41,10 +50,18 @@ const FIRST_DELIVERY: Duration = Duration::from_secs(20);
 pub struct Sandbox {
     store: Store,
     api: ApiServer,
-    git: GitHost,
-    registry: Registry,
+    hosts: Hosts,
     flux: Flux,
     folder: TempDir,
+}
+
+/// What changes are pushed to; clusters may share them.
+#[derive(Clone)]
+struct Hosts {
+    git: GitHost,
+    registry: Registry,
+    charts: ChartRepository,
+    bucket: BucketHost,
 }
 
 /// How a sandbox is to be.
@@ -56,6 +73,8 @@ pub struct SandboxOptions {
     pub git: GitHostOptions,
     /// How the registry is to be.
     pub registry: RegistryOptions,
+    /// How the bucket server is to be.
+    pub bucket: BucketHostOptions,
 }
 
 /// A way for changes from a repository into the cluster.
@@ -106,6 +125,12 @@ pub enum SandboxError {
     /// The registry could not be started.
     #[error(transparent)]
     Registry(#[from] registry::Error),
+    /// The chart repository could not be started.
+    #[error(transparent)]
+    Charts(#[from] charts::Error),
+    /// The bucket server could not be started.
+    #[error(transparent)]
+    Bucket(#[from] bucket_host::Error),
     /// Flux could not be started.
     #[error("the sandbox's Flux cannot listen on loopback: {0}")]
     Flux(io::Error),
@@ -123,42 +148,40 @@ pub enum SandboxError {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts a cluster, a git host, a registry and Flux, without any lane.
+    /// Starts a cluster, a git host, a registry, a bucket server and Flux, without any lane.
     ///
     /// # Errors
     /// Without git, or if loopback or the temporary folder cannot be used.
     pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let git = GitHost::start(options.git).await?;
         let registry = Registry::start(options.registry).await?;
-        Self::around(git, registry, options.speeds).await
+        let charts = ChartRepository::start(0).await?;
+        let bucket = BucketHost::start(options.bucket).await?;
+        Self::around(Hosts { git, registry, charts, bucket }, options.speeds).await
     }
 
-    /// Starts a second cluster with a Flux of its own, which uses this one's git host and registry.
+    /// Starts a second cluster with a Flux of its own, which uses this one's hosts.
     ///
     /// # Errors
     /// If loopback or the temporary folder cannot be used.
     pub async fn beside(&self, speeds: Speeds) -> Result<Self, SandboxError> {
-        Self::around(self.git.clone(), self.registry.clone(), speeds).await
+        Self::around(self.hosts.clone(), speeds).await
     }
 
-    async fn around(
-        git: GitHost,
-        registry: Registry,
-        speeds: Speeds,
-    ) -> Result<Self, SandboxError> {
+    async fn around(hosts: Hosts, speeds: Speeds) -> Result<Self, SandboxError> {
         let folder = TempDir::new().map_err(SandboxError::Folder)?;
         let store = Store::new();
         let tls = Some(Tls::self_signed()?);
         let api = api::serve(store.clone(), api::Options { tls, ..Default::default() }).await?;
         api.write_kubeconfig(&folder.path().join("kubeconfig"))?;
-        let flux = Flux::start(store.clone(), Arc::new(git.clone()), speeds).await;
+        let flux = Flux::start(store.clone(), Arc::new(hosts.git.clone()), speeds).await;
         let flux = flux.map_err(SandboxError::Flux)?;
         for namespace in ["default", FLUX_NAMESPACE, CANARY_NAMESPACE] {
             let object = json!({"apiVersion": "v1", "kind": "Namespace",
                 "metadata": {"name": namespace}});
             store.create(object, "sandbox")?;
         }
-        Ok(Self { store, api, git, registry, flux, folder })
+        Ok(Self { store, api, hosts, flux, folder })
     }
 
     /// Adds a lane, and returns the address of its repository once its first canary is applied.
@@ -169,7 +192,7 @@ impl Sandbox {
         let canary = canary(&lane.name, "none");
         let files =
             [(CANARY_PATH, canary.as_str()), ("README.md", "A lane of hopclock's sandbox.\n")];
-        let url = self.git.create_repository(&lane.name, &files, "main")?;
+        let url = self.hosts.git.create_repository(&lane.name, &files, "main")?;
         let password = secret();
         if lane.door == Door::Locked {
             self.lock_repository(&url, &password)?;
@@ -184,17 +207,21 @@ impl Sandbox {
     }
 
     /// Has a lane consent to the changes of another installation than the usual one, or to
-    /// nobody's: its source, and its image policy if it has one.
+    /// nobody's: its source, and its image policy or chart repository if it has one.
     ///
     /// # Errors
     /// If there is no such lane.
     pub fn consent(&self, lane: &str, guest: Option<&str>) -> Result<(), SandboxError> {
         let patch = json!({"metadata": {"annotations": {CONSENT: guest}}});
-        let policy = Key::new("ImagePolicy", FLUX_NAMESPACE, lane);
-        if self.store.get(&policy).is_some() {
-            self.store.merge(&policy, &patch, Part::Whole, "sandbox")?;
+        for kind in ["ImagePolicy", "HelmRepository"] {
+            let key = Key::new(kind, FLUX_NAMESPACE, lane);
+            if self.store.get(&key).is_some() {
+                self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
+            }
         }
-        let key = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let bucket = Key::new("Bucket", FLUX_NAMESPACE, lane);
+        let git = Key::new("GitRepository", FLUX_NAMESPACE, lane);
+        let key = if self.store.get(&bucket).is_some() { bucket } else { git };
         self.store.merge(&key, &patch, Part::Whole, "sandbox")?;
         Ok(())
     }
@@ -214,13 +241,25 @@ impl Sandbox {
     /// The git host.
     #[must_use]
     pub fn git(&self) -> &GitHost {
-        &self.git
+        &self.hosts.git
     }
 
     /// The registry.
     #[must_use]
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.hosts.registry
+    }
+
+    /// The chart repository.
+    #[must_use]
+    pub fn charts(&self) -> &ChartRepository {
+        &self.hosts.charts
+    }
+
+    /// The bucket server.
+    #[must_use]
+    pub fn bucket(&self) -> &BucketHost {
+        &self.hosts.bucket
     }
 
     /// The controllers.
@@ -238,7 +277,7 @@ impl Sandbox {
     /// Lets only the owner of a password into a repository.
     fn lock_repository(&self, url: &str, password: &str) -> Result<(), SandboxError> {
         let credentials = Credentials::basic(GUEST, password);
-        self.git.set_accounts(url, vec![Account { credentials, rights: Rights::Write }])?;
+        self.hosts.git.set_accounts(url, vec![Account { credentials, rights: Rights::Write }])?;
         Ok(())
     }
 
@@ -278,7 +317,10 @@ impl Sandbox {
             Hook::Right => token,
             Hook::WrongSecret => &old,
         };
-        Ok(self.git.add_webhook(url, Webhook::new(&hook_url, token, WebhookFormat::GitHub))?)
+        Ok(self
+            .hosts
+            .git
+            .add_webhook(url, Webhook::new(&hook_url, token, WebhookFormat::GitHub))?)
     }
 
     /// Where a receiver is called.

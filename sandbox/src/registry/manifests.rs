@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Asked, Served, no_method};
 use super::content::{Manifest, digest_of, needs};
-use super::refusal::{finish, json, refuse, status};
+use super::refusal::{finish, json, no_manifest, refuse, status};
 use super::{Deletion, State, UpdatedBy};
 use crate::loopback::Answer;
 
@@ -69,7 +69,7 @@ impl State {
             return refuse(404, "NAME_UNKNOWN", "repository name not known to registry");
         };
         let Some((digest, manifest)) = repository.manifest(reference) else {
-            return refuse(404, "MANIFEST_UNKNOWN", "manifest unknown");
+            return no_manifest(reference);
         };
         let answer = status(200)
             .header(header::CONTENT_TYPE, &manifest.media_type)
@@ -149,7 +149,7 @@ impl State {
             Deletion::ByDigest if !by_digest => return no_method(),
             _ => {}
         }
-        let unknown = || refuse(404, "MANIFEST_UNKNOWN", "manifest unknown");
+        let unknown = || no_manifest(reference);
         let Some(repository) = self.repositories.get_mut(name) else { return unknown() };
         let tags: Vec<String> = if by_digest {
             if repository.manifests.remove(reference).is_none() {

@@ -5,6 +5,7 @@
 //! lock that readers take, which makes the registry the judge of a stopwatch.
 
 mod answer;
+mod artifact;
 mod blobs;
 mod content;
 mod fault;
@@ -22,16 +23,25 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
+use crate::charts::Chart;
 use crate::git::WebhookFault;
 use crate::loopback::{self, Server, tls};
 
+pub use artifact::{Artifact, archive_of};
 pub use content::{Deletion, Rules, TagUpdate, UpdatedBy};
 pub use fault::{Fault, FaultRule, RequestRecord, Route};
 pub use gate::{Account, Gate, Rights, Scheme};
 pub use webhook::{Delivery, Webhook, WebhookFormat};
+
+/// The media type of a chart's metadata.
+const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+
+/// The media type of a chart.
+pub(crate) const CHART_CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// How a registry is started; the default is plain HTTP on a free port.
 #[derive(Debug, Clone, Default)]
@@ -173,6 +183,20 @@ impl Registry {
         let digest = update.digest.clone().unwrap_or_default();
         shared.tell(update);
         digest
+    }
+
+    /// Puts a chart under its version, as `helm push` does; returns its digest. Webhooks follow.
+    #[must_use]
+    pub fn push_chart(&self, repository: &str, chart: &Chart) -> String {
+        let config = json!({"apiVersion": "v2", "name": chart.name, "version": chart.version,
+            "appVersion": chart.app_version});
+        let artifact = Artifact {
+            config: (CHART_CONFIG.to_owned(), config.to_string().into_bytes()),
+            layer: (CHART_CONTENT.to_owned(), chart.pack()),
+            annotations: BTreeMap::new(),
+        };
+        // A tag cannot have the plus sign of a version.
+        self.push_artifact(repository, &chart.version.replace('+', "_"), &artifact)
     }
 
     /// Points another tag at the image of a tag. Webhooks follow.

@@ -32,6 +32,14 @@ pub(super) fn refuse(number: u16, code: &str, message: &str) -> Answer {
     json(status(number), &errors(code, message))
 }
 
+/// A refusal of a manifest that is not there.
+pub(super) fn no_manifest(reference: &str) -> Answer {
+    let what = if reference.starts_with("sha256:") { "Digest" } else { "Tag" };
+    let mut body = errors("MANIFEST_UNKNOWN", "manifest unknown");
+    body["errors"][0]["detail"] = json!({ what: reference });
+    json(status(404), &body)
+}
+
 /// The body of a refusal.
 pub(super) fn errors(code: &str, message: &str) -> Value {
     json!({"errors": [{"code": code, "message": message, "detail": null}]})

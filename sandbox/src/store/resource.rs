@@ -138,6 +138,13 @@ fn flux() -> Vec<Resource> {
         source("helmrepositories", "HelmRepository").short(&["helmrepo"]),
         source("helmcharts", "HelmChart").short(&["hc"]),
         source("externalartifacts", "ExternalArtifact").short(&["ea"]),
+        Resource::new(
+            "source.extensions.fluxcd.io",
+            "v1beta1",
+            "artifactgenerators",
+            "ArtifactGenerator",
+        )
+        .short(&["ag"]),
         Resource::new("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
             .short(&["ks"]),
         Resource::new("helm.toolkit.fluxcd.io", "v2", "helmreleases", "HelmRelease").short(&["hr"]),

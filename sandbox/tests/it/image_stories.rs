@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use hopclock_sandbox::bucket::BucketHost;
 use hopclock_sandbox::flux::Files;
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::registry::Registry;
@@ -19,12 +20,15 @@ use tokio::task::JoinSet;
 use crate::lab::Lab;
 use crate::lab::TOKEN;
 use crate::lab::applier;
+use crate::lab::bucket_host;
+use crate::lab::bucket_objects;
 use crate::lab::call_fleet;
 use crate::lab::fleet;
 use crate::lab::map;
 use crate::lab::object;
 use crate::lab::receiver;
 use crate::stories::compare;
+use crate::stories::still;
 
 /// Kinds that move in the recordings and are not run here.
 const NOT_RUN: [&str; 5] =
@@ -40,6 +44,7 @@ struct Play {
     registry: Registry,
     marks: Vec<(u64, String)>,
     _webhooks: JoinSet<()>,
+    _bucket: BucketHost,
 }
 
 /// How a pipeline stands when a recording begins.
@@ -62,19 +67,19 @@ impl Play {
         let app = manifest(registry.host(), current, true);
         let dependent = map("dependent", "0");
         let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  \
-                       name: valued\n  namespace: flux-system\n";
+                       name: valued\n  namespace: flux-system\nspec:\n  suspend: true\n";
         let files = [
             (APP, app.as_str()),
             ("dependent/dependent.yaml", &dependent),
             ("releases/valued.yaml", release),
         ];
         let speeds = Speeds { jitter_percent: 0, ..Speeds::default() };
-        let lab = Lab::start(speeds, objects(&registry, &scene), &files).await;
-        for (kind, name) in [("Bucket", "fleet"), ("OCIRepository", "manifests")] {
-            let text = map(&name.replace("fleet", "bucket-canary"), "0");
-            let files = Files::from([("canary.yaml".to_owned(), text.into_bytes())]);
-            lab.publish(kind, name, "sha256:00", files);
-        }
+        let bucket = bucket_host().await;
+        let mut objects = objects(&registry, &scene);
+        objects.extend(bucket_objects(&bucket));
+        let lab = Lab::start(speeds, objects, &files).await;
+        let files = Files::from([("canary.yaml".to_owned(), map("manifests", "0").into_bytes())]);
+        lab.publish("OCIRepository", "manifests", "sha256:00", files);
         let (mut moved, flux, store) = (lab.git.watch(), lab.flux.clone(), lab.store.clone());
         let mut webhooks = JoinSet::new();
         webhooks.spawn(async move {
@@ -82,7 +87,8 @@ impl Play {
                 assert_eq!(call_fleet(&flux, &store, TOKEN).await, 200);
             }
         });
-        let mut play = Self { lab, registry, marks: Vec::new(), _webhooks: webhooks };
+        let mut play =
+            Self { lab, registry, marks: Vec::new(), _webhooks: webhooks, _bucket: bucket };
         play.wait(100.0).await;
         play.lab.begin();
         play
@@ -182,8 +188,8 @@ fn objects(registry: &Registry, scene: &Scene) -> Vec<Value> {
             name => applier(name, json!({})),
         });
     }
-    objects.push(object("Bucket", "fleet", &json!({"interval": "10m"})));
-    objects.push(object("OCIRepository", "manifests", &json!({"interval": "10m"})));
+    objects.push(object("Bucket", "fleet", &still()));
+    objects.push(object("OCIRepository", "manifests", &still()));
     objects.push(object(
         IMAGE,
         "app",

@@ -8,6 +8,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use hopclock_sandbox::bucket::Account;
+use hopclock_sandbox::bucket::BucketHost;
+use hopclock_sandbox::bucket::BucketHostOptions;
 use hopclock_sandbox::flux::FetchFailure;
 use hopclock_sandbox::flux::FetchedCommit;
 use hopclock_sandbox::flux::Files;
@@ -390,4 +393,29 @@ pub(crate) fn map(name: &str, run: &str) -> String {
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: default\n\
          data:\n  run: \"{run}\"\n"
     )
+}
+
+/// A bucket server with the bucket `fleet` and one object in it, behind keys.
+pub(crate) async fn bucket_host() -> BucketHost {
+    let host = BucketHost::start(BucketHostOptions::default()).await.unwrap();
+    host.set_accounts(vec![Account {
+        access_key: "lab".to_owned(),
+        secret_key: TOKEN.to_owned(),
+        may_write: true,
+    }]);
+    host.put("fleet", "cm.yaml", &map("bucket-canary", "0"));
+    host
+}
+
+/// The source `fleet` of it and the Secret with its keys.
+pub(crate) fn bucket_objects(host: &BucketHost) -> Vec<Value> {
+    let metadata = json!({"namespace": "flux-system", "name": "s3"});
+    let keys = json!({"accesskey": "lab", "secretkey": TOKEN});
+    let spec = json!({"bucketName": "fleet", "endpoint": host.host(), "insecure": true,
+        "interval": "1m", "provider": "generic", "region": "us-east-1",
+        "secretRef": {"name": "s3"}, "timeout": "60s"});
+    vec![
+        json!({"kind": "Secret", "metadata": metadata, "stringData": keys}),
+        object("Bucket", "fleet", &spec),
+    ]
 }

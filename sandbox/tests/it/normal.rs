@@ -38,11 +38,11 @@ pub(crate) fn chapters(changes: &[Arc<Change>], marks: &[(u64, String)]) -> Vec<
             chapters[place].1.entry(name).or_default().push((seconds, moved));
         }
     }
-    tidy(chapters, &[])
+    tidy(chapters, |_| true)
 }
 
-/// The chapters of a recorded story, without the kinds that are not compared.
-pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
+/// The chapters of a recorded story, with those objects that are compared.
+pub(crate) fn recorded(story: &Value, compared: impl Fn(&str) -> bool) -> Vec<Chapter> {
     let events = |list: &Value| -> Vec<Event> {
         let all = list.as_array().unwrap().iter();
         all.map(|event| {
@@ -58,17 +58,21 @@ pub(crate) fn recorded(story: &Value, left_out: &[&str]) -> Vec<Chapter> {
         let objects = objects.map(|(name, list)| (name.clone(), events(list))).collect();
         (chapter["label"].as_str().unwrap().to_owned(), objects)
     });
-    tidy(chapters.collect(), left_out)
+    tidy(chapters.collect(), compared)
 }
 
-/// Leaves out kinds and what is then empty, and names values anew from 1.
-fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
+/// Leaves out what is not compared and what is then empty, and names values anew from 1.
+fn tidy(chapters: Vec<Chapter>, compared: impl Fn(&str) -> bool) -> Vec<Chapter> {
     let mut names: HashMap<&str, HashMap<String, usize>> = HashMap::new();
     let mut tidied = Vec::new();
     for (label, mut objects) in chapters {
-        objects.retain(|name, _| !left_out.contains(&name.split('/').next().unwrap()));
+        objects.retain(|name, _| compared(name));
         for (field, value) in objects.values_mut().flatten().flat_map(|(_, moved)| moved) {
             let Some(text) = value.as_str() else { continue };
+            if field == "history" {
+                *value = releases(text, names.entry("chart").or_default()).into();
+                continue;
+            }
             let sort = match field.as_str() {
                 "requestedAt" | "lastHandledReconcileAt" => "request",
                 "lastScanResult.revision" => "scan",
@@ -90,6 +94,17 @@ fn tidy(chapters: Vec<Chapter>, left_out: &[&str]) -> Vec<Chapter> {
         }
     }
     tidied
+}
+
+/// Releases with their charts' versions named by order of appearance.
+fn releases(text: &str, names: &mut HashMap<String, usize>) -> String {
+    let renamed = text.split(' ').map(|release| {
+        let (head, chart) = release.rsplit_once('/').unwrap();
+        let next = names.len() + 1;
+        let number = *names.entry(chart.to_owned()).or_insert(next);
+        format!("{head}/c{number}")
+    });
+    renamed.collect::<Vec<_>>().join(" ")
 }
 
 /// The fields that count, of one object.
@@ -114,6 +129,7 @@ fn fields(object: &Value) -> Moved {
         "lastHandledReconcileAt",
         "lastAttemptedRevision",
         "lastAppliedRevision",
+        "lastAttemptedGeneration",
     ] {
         keep(field, &status[field]);
     }
@@ -126,6 +142,18 @@ fn fields(object: &Value) -> Moved {
         let tags: Vec<_> =
             policies.iter().map(|(name, it)| format!("{name}:{}", it["tag"])).collect();
         keep("observedPolicies", &tags.join(" ").into());
+    }
+    // Releases of Helm, which have versions; other histories have none.
+    let releases = status["history"].as_array().into_iter().flatten();
+    let releases: Vec<String> = releases
+        .filter(|it| it["version"].is_number())
+        .map(|it| {
+            let text = |field: &str| it[field].as_str().unwrap();
+            format!("{}/v{}/{}", text("status"), it["version"], text("chartVersion"))
+        })
+        .collect();
+    if !releases.is_empty() {
+        keep("history", &releases.join(" ").into());
     }
     keep("lastScanResult.revision", &status["lastScanResult"]["revision"]);
     keep("artifact.revision", &status["artifact"]["revision"]);
@@ -154,7 +182,8 @@ pub(crate) fn posted(
     for TakenEvent { event, .. } in events {
         let wire = serde_json::to_value(&event).unwrap();
         let names = event.metadata.keys().map(|key| key.rsplit('/').next().unwrap());
-        let mut names: Vec<&str> = names.filter(|name| *name != "digest").collect();
+        let mut names: Vec<&str> =
+            names.filter(|name| !matches!(*name, "digest" | "token")).collect();
         names.sort_unstable();
         let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
         let severity = wire["severity"].as_str().unwrap();
@@ -173,6 +202,7 @@ fn general(message: &str, registry: &str) -> String {
         text = text.replace(registry, "<registry>");
     }
     text = Regex::new("sha256:[0-9a-f]{64}").unwrap().replace_all(&text, "<digest>").into_owned();
+    text = Regex::new(r"\+[0-9a-f]{12}\b").unwrap().replace_all(&text, "+<digest>").into_owned();
     for (start, end, name) in [
         ("Reconciliation finished in ", ",", "<took>"),
         ("Health check passed in ", "", "<took>"),
@@ -182,6 +212,7 @@ fn general(message: &str, registry: &str) -> String {
         ("@sha1:", "'", "<commit>"),
         ("signature verification of commit '", "'", "<commit>"),
         ("pushed commit '", "'", "<commit>"),
+        ("Last Helm logs:", "", "<logs>"),
     ] {
         text = between(&text, start, end, name);
     }

@@ -6,6 +6,7 @@ use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::plan::{Course, Leg, Sort};
 use crate::path::{Graph, Link};
 use crate::trigger::TriggerConfig;
+use std::collections::BTreeSet;
 
 /// Share of the changes that should hold the objectives of hops, where the scenario names none.
 const UNSAID: f64 = 0.99;
@@ -55,19 +56,37 @@ fn sort(hop: &Hop) -> Sort {
     }
 }
 
-/// The object whose remote the trigger changes.
+/// The object whose remote the trigger changes; none if the scenario does not say, or nothing is
+/// changed.
 fn entry(graph: &Graph, trigger: &TriggerConfig) -> Option<Subject> {
     let named = |kind: GroupKind, it: &ObjectName| Subject::local(kind, &it.namespace, &it.name);
-    let policy = |it: &ObjectName| named(GroupKind::image("ImagePolicy"), it);
+    let source = |kind: &str, it: &Option<ObjectName>| {
+        it.as_ref().map(|it| named(GroupKind::source(kind), it))
+    };
     match trigger {
-        TriggerConfig::GitCommit(it) => {
-            it.source.as_ref().map(|it| named(GroupKind::git_repository(), it))
+        TriggerConfig::GitCommit(it) => source("GitRepository", &it.source),
+        TriggerConfig::OciArtifact(it) => source("OCIRepository", &it.source),
+        TriggerConfig::BucketObject(it) => source("Bucket", &it.source),
+        TriggerConfig::HelmChart(it) => {
+            let release = it.helm_release.as_ref().map(|it| named(GroupKind::helm_release(), it));
+            Some(fed_from(graph, release.or_else(|| source("HelmChart", &it.helm_chart))?))
         }
         TriggerConfig::ImageTag(it) => {
-            let policy = policy(&it.policy);
+            let policy = named(GroupKind::image("ImagePolicy"), &it.policy);
             let scanned = graph.into(&policy).find(|it| it.link == Link::Scanned);
             Some(scanned.map(|it| it.from.clone()).unwrap_or(policy))
         }
-        TriggerConfig::ImageDigest(it) => Some(policy(&it.policy)),
+        TriggerConfig::ImageDigest(it) => Some(named(GroupKind::image("ImagePolicy"), &it.policy)),
+        TriggerConfig::ReceiverPost(_) | TriggerConfig::ReceiverGet(_) => None,
     }
+}
+
+/// The source at the begin of a chart's way.
+fn fed_from(graph: &Graph, mut at: Subject) -> Subject {
+    let mut seen = BTreeSet::new();
+    while seen.insert(at.clone()) {
+        let Some(before) = graph.fed_by(&at).next() else { break };
+        at = before.clone();
+    }
+    at
 }

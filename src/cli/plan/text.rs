@@ -8,7 +8,10 @@ use std::fmt::Write;
 pub(super) fn draw(scenario: &str, plan: &Plan) -> String {
     let mut text = String::new();
     let totals: Vec<_> = plan.total.iter().map(|it| total(it.0, it.1.as_ref())).collect();
-    let _ = writeln!(text, "{scenario}  waits from push to {}: {}\n", plan.end, totals.join("; "));
+    let _ = match plan.end.as_str() {
+        "" => writeln!(text, "{scenario}  no hop waits for a change\n"),
+        end => writeln!(text, "{scenario}  waits from push to {end}: {}\n", totals.join("; ")),
+    };
     table(&mut text, &hops(plan));
     let sums = plan.total.iter().any(|it| it.1.as_ref().is_some_and(|it| !it.worst().is_zero()));
     if sums {

@@ -22,7 +22,7 @@ use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::stop::Stop;
-use crate::cli::{Exit, complain, metrics, say, stop};
+use crate::cli::{Exit, complain, metrics, notify, say, stop};
 use crate::cluster::Clusters;
 use crate::engine::SystemClock;
 use crate::model::Clock;
@@ -48,6 +48,13 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
+    let port = match metrics::take_port(arguments.notify.notify_listen).await {
+        Ok(port) => port,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
     let stop = Stop::listen();
     stop::survive_hangups();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -68,8 +75,18 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     if let Some(loss) = place.state.loss() {
         say(loss);
     }
-    let work = Work { arguments, place: &place, clock, clusters, metrics, standing, requests };
+    let (mut notices, mut ears) = (None, None);
+    if let Some(port) = port {
+        let (clusters, metrics, clock) = (clusters.clone(), metrics.clone(), clock.clone());
+        let (open, heard) = notify::open(port, &arguments.notify, clusters, metrics, clock)?;
+        say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
+        (notices, ears) = (Some(open), Some(heard));
+    }
+    let work =
+        Work { arguments, place: &place, clock, clusters, metrics, standing, requests, ears };
     let exit = work.run(folder, first, &stop).await;
-    page.close().await;
+    for page in [page].into_iter().chain(notices) {
+        page.close().await;
+    }
     Ok(exit)
 }

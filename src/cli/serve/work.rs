@@ -2,6 +2,7 @@
 
 use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
+use crate::cli::notify::Ears;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::absent::Absent;
 use crate::cli::serve::assembly::ScenarioAssembly;
@@ -50,6 +51,7 @@ pub(super) struct Work<'a> {
     pub(super) metrics: Arc<Metrics>,
     pub(super) standing: Arc<Standing>,
     pub(super) requests: Arc<Requests>,
+    pub(super) ears: Option<Ears>,
 }
 
 /// What works once everything is there.
@@ -135,7 +137,7 @@ impl Work<'_> {
         let workshop = loop {
             let clock = self.clock.clone();
             match run::workshop(&arguments.cluster, &arguments.instance, clock).await {
-                Ok(workshop) => break workshop,
+                Ok(workshop) => break Workshop { ears: self.ears.clone(), ..workshop },
                 Err(error) => self.wait(error.message).await,
             }
         };

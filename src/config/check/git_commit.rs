@@ -1,6 +1,6 @@
 //! A `git_commit` that could not push, or that would push what it must not (rules S1, S2).
 
-use super::{Findings, signing};
+use super::{Findings, PLACEHOLDER, signing};
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
@@ -9,8 +9,6 @@ use crate::model::ObjectName;
 use crate::trigger::{Author, GitAuth, GitCommitConfig, PushMode, SecretSource, is_over_ssh};
 use std::collections::BTreeSet;
 
-/// What a template must hold.
-const PLACEHOLDER: &str = "${canary}";
 /// Branch of a `url` that names none.
 const DEFAULT_BRANCH: &str = "main";
 
@@ -28,7 +26,7 @@ pub(super) fn check(
     if let Some(why) = why_not_a_path(&trigger.path) {
         findings.value(&below("path"), Mistake::BadPath { why });
     }
-    template(trigger, hops, findings);
+    template("git_commit", trigger.template.as_deref(), hops, findings);
     if let Some(author) = &trigger.author {
         check_author(author, findings);
     }
@@ -73,17 +71,27 @@ fn remote(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
         }
     }
     for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
-        for source in auth.iter().flat_map(secret_sources) {
-            match source {
-                SecretSource::File(it) if it.as_os_str().is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "file" });
-                }
-                SecretSource::Env(it) if it.is_empty() => {
-                    findings.value(&below(key), Mistake::EmptySecretSource { key: "env" });
-                }
-                _ => {}
-            }
+        check_auth(&below(key), auth.as_ref(), findings);
+    }
+}
+
+/// Looks whether every secret of credentials is somewhere.
+pub(super) fn check_auth(way: &[Step<'_>], auth: Option<&GitAuth>, findings: &mut Findings<'_>) {
+    for source in auth.into_iter().flat_map(secret_sources) {
+        secret_source(way, source, findings);
+    }
+}
+
+/// Looks at where a secret is said to be.
+pub(super) fn secret_source(way: &[Step<'_>], source: &SecretSource, findings: &mut Findings<'_>) {
+    match source {
+        SecretSource::File(it) if it.as_os_str().is_empty() => {
+            findings.value(way, Mistake::EmptySecretSource { key: "file" });
         }
+        SecretSource::Env(it) if it.is_empty() => {
+            findings.value(way, Mistake::EmptySecretSource { key: "env" });
+        }
+        _ => {}
     }
 }
 
@@ -114,16 +122,24 @@ fn branch(trigger: &GitCommitConfig, findings: &mut Findings<'_>) {
     }
 }
 
-fn template(trigger: &GitCommitConfig, hops: Option<&[HopFile]>, findings: &mut Findings<'_>) {
-    match &trigger.template {
+/// Looks at the template of a kind of trigger; the hops say whether it can do without one.
+pub(super) fn template(
+    kind: &'static str,
+    template: Option<&str>,
+    hops: Option<&[HopFile]>,
+    findings: &mut Findings<'_>,
+) {
+    let way = [Key("trigger"), Key(kind)];
+    match template {
         Some(template) if !template.contains(PLACEHOLDER) => {
-            findings.value(&below("template"), Mistake::TemplateWithoutCanary);
+            let [trigger, kind] = way;
+            findings.value(&[trigger, kind, Key("template")], Mistake::TemplateWithoutCanary);
         }
         Some(_) => {}
         None => match hops.map_or(1, |it| config_maps(it).len()) {
-            0 => findings.key(&WAY, Mistake::NoTemplate),
+            0 => findings.key(&way, Mistake::NoTemplate),
             1 => {}
-            _ => findings.key(&WAY, Mistake::ManyTemplates),
+            _ => findings.key(&way, Mistake::ManyTemplates),
         },
     }
 }
@@ -139,7 +155,7 @@ fn check_author(author: &Author, findings: &mut Findings<'_>) {
 }
 
 /// Each ConfigMap that the hops look at: a template can be made of it.
-fn config_maps(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
+pub(super) fn config_maps(hops: &[HopFile]) -> BTreeSet<&ObjectName> {
     let names = hops.iter().filter_map(|it| match &it.config {
         HopConfig::Live(live) => live.config_map.as_ref(),
         _ => None,
@@ -151,7 +167,7 @@ fn below(key: &'static str) -> [Step<'static>; 3] {
     [WAY[0], WAY[1], Key(key)]
 }
 
-fn why_not_a_url(url: &str) -> Option<Mistake> {
+pub(super) fn why_not_a_url(url: &str) -> Option<Mistake> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     let Some(rest) = rest else { return why_not_over_ssh(url) };
     if rest.split(['/', '?', '#']).next().is_some_and(|it| it.contains('@')) {
@@ -181,7 +197,7 @@ fn why_not_over_ssh(url: &str) -> Option<Mistake> {
 }
 
 /// What is wrong with the path of a file in a repository.
-fn why_not_a_path(path: &str) -> Option<&'static str> {
+pub(super) fn why_not_a_path(path: &str) -> Option<&'static str> {
     let mut parts = path.split('/');
     if path.is_empty() {
         Some("is empty")
@@ -201,7 +217,7 @@ fn why_not_a_path(path: &str) -> Option<&'static str> {
 }
 
 /// Whether git takes the name (the rules of `git check-ref-format`), or it can be a commit's id.
-fn is_branch(name: &str) -> bool {
+pub(super) fn is_branch(name: &str) -> bool {
     let wrong = |it: char| it.is_control() || " ~^:?*[\\".contains(it);
     let part =
         |it: &str| !it.is_empty() && !it.starts_with('.') && it.strip_suffix(".lock").is_none();

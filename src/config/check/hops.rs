@@ -7,7 +7,7 @@ use crate::config::node::Step::{self, Item, Key};
 use crate::config::scenario::{annotated, last_applier, policies};
 use crate::hop::{
     AutomationCommittedConfig, Condition, ConditionConfig, HopConfig, LiveConfig, NotifiedConfig,
-    ObjectConfig, WebhookReceivedConfig,
+    ObjectConfig, Place, WebhookReceivedConfig,
 };
 use crate::model::RevisionSort;
 
@@ -34,7 +34,13 @@ pub(super) fn check(hops: &[HopFile], sort: RevisionSort, findings: &mut Finding
             let way = [Key("hops"), Item(index), Key("cluster")];
             findings.value(&way, Mistake::BadClusterName);
         }
-        if let Err(why) = hop.config.kind().suits(sort, None) {
+        let place = hop.config.kind().traits().place;
+        if sort == RevisionSort::Request && !place.is_request() && place != Place::Condition {
+            let why = "a request carries no revision that this hop could see: keep to \
+                       `webhook_received` and `condition`, or push something";
+            findings
+                .key(&[Key("hops"), Item(index), Key(&hop.kind)], Mistake::Unfit(why.to_owned()));
+        } else if let Err(why) = hop.config.kind().suits(sort, None) {
             findings.key(&[Key("hops"), Item(index), Key(&hop.kind)], Mistake::Unfit(why));
         }
         match &hop.config {

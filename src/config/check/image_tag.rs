@@ -33,7 +33,18 @@ pub(super) fn check_digest(
     policies(&trigger.policy, hops, findings);
 }
 
-fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings<'_>) {
+/// Looks whether every secret of credentials is somewhere.
+pub(super) fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings<'_>) {
+    check_auth(kind, "push_auth", auth, findings);
+}
+
+/// The same for credentials under any key of the trigger.
+pub(super) fn check_auth(
+    kind: &'static str,
+    place: &'static str,
+    auth: Option<&RegistryAuth>,
+    findings: &mut Findings<'_>,
+) {
     if let Some(auth) = auth {
         let key = match auth {
             RegistryAuth::Basic { password: SecretSource::File(it), .. }
@@ -52,7 +63,7 @@ fn auth(kind: &'static str, auth: Option<&RegistryAuth>, findings: &mut Findings
             _ => None,
         };
         if let Some(key) = key {
-            findings.value(&below(kind, "push_auth"), Mistake::EmptySecretSource { key });
+            findings.value(&below(kind, place), Mistake::EmptySecretSource { key });
         }
     }
 }
@@ -80,6 +91,7 @@ fn below(kind: &'static str, key: &'static str) -> [Step<'static>; 3] {
     [Key("trigger"), Key(kind), Key(key)]
 }
 
-fn is_tag(text: &str) -> bool {
+/// Whether a text can be a tag.
+pub(super) fn is_tag(text: &str) -> bool {
     ImageRef::parse(&format!("a:{text}")).is_some_and(|it| it.tag == Some(text))
 }

@@ -2,10 +2,14 @@
 //!
 //! All of them are looked at, each points at the key or value that should change.
 
+mod bucket_object;
 mod git_commit;
 mod graph;
+mod helm_chart;
 mod hops;
 mod image_tag;
+mod oci_artifact;
+mod receiver;
 mod schedule;
 mod signing;
 mod target;
@@ -16,6 +20,9 @@ use super::mistake::Mistake;
 use super::node::Step::{self, Key};
 use super::node::{Node, Place};
 use crate::trigger::TriggerConfig;
+
+/// What a template must hold.
+const PLACEHOLDER: &str = "${canary}";
 
 /// Collects what is wrong with one file.
 pub(crate) struct Findings<'a> {
@@ -45,18 +52,32 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
         findings.value(&[Key("name")], mistake);
     }
     times::check(file, &mut findings);
+    // What is yet to be discovered cannot be looked at.
+    let known = Some(file.hops.as_slice()).filter(|it| !it.is_empty());
     match &file.trigger {
         TriggerConfig::GitCommit(trigger) => {
-            let known = Some(file.hops.as_slice()).filter(|it| !it.is_empty());
             git_commit::check(trigger, known, &mut findings);
         }
         TriggerConfig::ImageTag(trigger) => image_tag::check(trigger, &file.hops, &mut findings),
         TriggerConfig::ImageDigest(trigger) => {
             image_tag::check_digest(trigger, &file.hops, &mut findings);
         }
+        TriggerConfig::OciArtifact(trigger) => {
+            oci_artifact::check(trigger, known, &mut findings);
+        }
+        TriggerConfig::BucketObject(trigger) => {
+            bucket_object::check(trigger, known, &mut findings);
+        }
+        TriggerConfig::HelmChart(trigger) => helm_chart::check(trigger, &mut findings),
+        TriggerConfig::ReceiverPost(trigger) => receiver::check(trigger, &mut findings),
+        TriggerConfig::ReceiverGet(trigger) => {
+            receiver::check_preflight(trigger, file, &mut findings);
+        }
     }
-    target::check(file, root, &mut findings);
-    hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    if !matches!(file.trigger, TriggerConfig::ReceiverGet(_)) {
+        target::check(file, root, &mut findings);
+        hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
+    }
     graph::check(file, &mut findings);
     findings.found.sort_by_key(|it| it.0);
     findings.found

@@ -8,7 +8,6 @@ use crate::config::node::Step::{self, Item, Key};
 use crate::config::schedule::calendar;
 use crate::config::schedule_file::{PauseFile, ScheduleFile};
 use crate::model::{Duration, Ticks, Timetable, zone, zones};
-use crate::trigger::TriggerConfig;
 
 /// Shortest period of a scenario whose source others use, too (rule S1).
 const SHORTEST_SHARED: Duration = Duration(std::time::Duration::from_secs(15 * 60));
@@ -63,8 +62,7 @@ fn period(file: &ScenarioFile, schedule: &ScheduleFile, findings: &mut Findings<
         let jitter = [Key("schedule"), Key("jitter")];
         findings.value(&jitter, Mistake::JitterNotBelowPeriod { sum, period });
     }
-    let shared = matches!(&file.trigger, TriggerConfig::GitCommit(it) if it.shared);
-    if shared && !period.0.is_zero() && period < SHORTEST_SHARED {
+    if file.trigger.kind().is_shared() && !period.0.is_zero() && period < SHORTEST_SHARED {
         findings.value(&way, Mistake::PeriodTooShortForShared { period });
     }
 }

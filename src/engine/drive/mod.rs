@@ -7,8 +7,8 @@ use crate::engine::journal::Journal;
 use crate::engine::machine::{Effect, Run, Start};
 use crate::engine::plan::Plan;
 use crate::model::{
-    Ancestry, CanaryId, Clock, Event, Evidence, Moment, ObjectEvent, Observer, Outcome, ProbeError,
-    Revision, RunRecord, Seen, Subject,
+    Ancestry, CanaryId, Clock, Event, Evidence, GroupKind, Moment, ObjectEvent, Observer, Outcome,
+    ProbeError, Revision, RunRecord, Seen, Subject,
 };
 use crate::trigger::{self, Trigger};
 use futures_util::future::BoxFuture;
@@ -147,7 +147,9 @@ impl Drive<'_> {
 
     /// Tells what the objects on the path say; of a run that did not go well, their Events, too.
     async fn witness(&mut self, record: &RunRecord) {
-        let subjects = self.job.plan.subjects();
+        let mut subjects = self.job.plan.subjects();
+        // What a listener heard is no object that says something of itself.
+        subjects.retain(|it| it.kind != GroupKind::notification());
         let mut events = match record.outcome {
             Outcome::Ok => BTreeMap::new(),
             _ => self.job.watches.events(&subjects).await,

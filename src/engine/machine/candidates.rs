@@ -81,8 +81,10 @@ impl Run {
     /// What is taken for ours of a source, and whether something may still know better; none where
     /// a revision is known to be.
     fn candidate(&self, source: &Arc<Subject>) -> Option<(Revision, bool)> {
-        let member = self.plan.members().find(|it| it.subject == source)?;
-        let mut shown = self.shown(&member);
+        // A hop that waits for the webhook may look at the same object, and supposes nothing.
+        let members = self.plan.members().filter(|it| it.subject == source);
+        let mut shown = members.map(|it| (self.shown(&it), it));
+        let (mut shown, member) = shown.find(|it| !it.0.is_empty())?;
         let known =
             |it: &(Revision, Moment)| self.change.carried(&it.0).is_some_and(|it| it.is_certain());
         if shown.iter().any(known) {

@@ -5,6 +5,7 @@ use crate::engine::machine::follower::Hold;
 use crate::engine::machine::objectives::Standing;
 use crate::engine::machine::{Effect, Run};
 use crate::engine::plan::Part;
+use crate::hop::Place;
 use crate::model::{
     Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord,
     Sight, Span, Subject, When,
@@ -88,7 +89,10 @@ impl Run {
             target_cluster: hop.subject.cluster.0.clone(),
             passage: match self.passage(index) {
                 Some(reached) => reached,
-                None if self.followers[index].passed || self.is_bypassed(index) => {
+                None if self.followers[index].passed
+                    || self.is_bypassed(index)
+                    || self.is_untold(index) =>
+                {
                     Passage::Bypassed
                 }
                 None => Passage::Unreached,
@@ -96,6 +100,13 @@ impl Run {
             reverted: self.followers[index].hold != Hold::Kept,
             sights: if hop.witnesses.is_empty() { Vec::new() } else { self.sights(index) },
         }
+    }
+
+    /// Whether the change was delivered and nobody told: nothing comes behind a notification that
+    /// could show it.
+    fn is_untold(&self, hop: usize) -> bool {
+        let delivered = matches!(self.outcome(), Some(Outcome::Ok | Outcome::Slow));
+        delivered && self.plan.hops[hop].place == Place::Notify
     }
 
     /// Every sight of a hop: by its own subject, then by its witnesses.

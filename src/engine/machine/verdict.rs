@@ -126,9 +126,11 @@ impl Run {
         (0..self.followers.len()).filter(|&it| self.is_waited_for(it))
     }
 
-    /// Whether nothing is waited for any more, and something was reached.
+    /// Whether nothing is waited for any more, and something was reached. A plan without hops is one
+    /// of a trigger that has no effect: its answer is all there is.
     pub(super) fn is_delivered(&self) -> bool {
-        let any = (0..self.plan.hops.len()).any(|it| self.has_reached(it));
+        let any =
+            self.plan.hops.is_empty() || (0..self.plan.hops.len()).any(|it| self.has_reached(it));
         any && self.waited_for().next().is_none()
     }
 

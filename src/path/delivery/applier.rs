@@ -19,13 +19,21 @@ pub(super) struct Applier {
 
 /// The source that a Kustomization applies, if it is one of git.
 pub(super) fn source_of(subject: &Subject, object: &Value) -> Option<Subject> {
+    source_of_kind(subject, object, &GroupKind::git_repository())
+}
+
+/// The source that a Kustomization applies, if it is of this kind.
+pub(super) fn source_of_kind(
+    subject: &Subject,
+    object: &Value,
+    kind: &GroupKind,
+) -> Option<Subject> {
     let reference = &object["spec"]["sourceRef"];
-    let git = GroupKind::git_repository();
-    (reference["kind"] == git.kind.as_str()).then_some(())?;
+    (reference["kind"] == kind.kind.as_str()).then_some(())?;
     let namespace = reference["namespace"].as_str().unwrap_or(&subject.namespace);
     let name = reference["name"].as_str()?;
     Some(Subject {
-        kind: git,
+        kind: kind.clone(),
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         ..subject.clone()

@@ -1,6 +1,6 @@
 //! Whether we may push here at all (rule S0): somebody said so, or nobody else has anything here.
 
-use crate::model::{Holding, Subject, Survey};
+use crate::model::{Holding, ReceiverLanding, Subject, Survey};
 use crate::path::delivery::Refusal;
 use serde_json::Value;
 
@@ -46,6 +46,32 @@ impl Consent {
         Ok(Self { instance: instance.to_owned(), place, given, source })
     }
 
+    /// Refuses to call a Receiver that consents to another instance, or to nobody while the scenario
+    /// does not say that it is shared.
+    ///
+    /// # Errors
+    /// Those of a source.
+    pub fn of_receiver(
+        instance: &str,
+        landing: &ReceiverLanding,
+        object: &Value,
+    ) -> Result<(), Refusal> {
+        let subject = &landing.receiver;
+        let place = subject.to_string();
+        let consent = Self::of(instance, place, &[(subject, object)])?;
+        if consent.given || landing.shared {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "no_consent",
+            format_args!(
+                "a call of {subject} wakes everything that it lists, and it does not consent: if \
+                 canaries may do that, say so with `{}`, or with `shared: true` in the scenario",
+                command(subject, instance)
+            ),
+        ))
+    }
+
     /// Refuses a branch that nobody has given us. `survey` is what its tip holds, if it has a tree.
     ///
     /// # Errors
@@ -75,9 +101,9 @@ impl Consent {
                 command(source, instance)
             ),
             None => format!(
-                "no GitRepository of the scenario's hops follows it that could consent: name one, \
-                 annotated with `{CONSENT}: {instance}`, as `source`, or push to a branch that \
-                 holds only canaries"
+                "no source of the scenario's hops follows it that could consent: name one, \
+                 annotated with `{CONSENT}: {instance}`, as `source`, or push where there are only \
+                 canaries"
             ),
         };
         Err(Refusal::new("no_consent", format_args!("{what}, and {cure}")))

@@ -39,8 +39,30 @@ pub(super) fn check(
     files: &BTreeMap<String, String>,
     path: &str,
 ) -> Result<(), Refusal> {
-    let mut all = vec![(Origin::BuiltIn, String::new(), BUILT_IN)];
-    for file in files_for(path) {
+    let built_in = (Origin::BuiltIn, String::new(), BUILT_IN);
+    judge(source, spec_ignore, files, path, vec![built_in], files_for(path))
+}
+
+/// The same for a bucket: only the ignore file at its root counts, and Flux's list does not (its
+/// package `bucket`, where the index is fetched).
+pub(super) fn check_bucket(
+    source: &Subject,
+    spec_ignore: Option<&str>,
+    files: &BTreeMap<String, String>,
+    path: &str,
+) -> Result<(), Refusal> {
+    judge(source, spec_ignore, files, path, Vec::new(), files_for(""))
+}
+
+fn judge<'a>(
+    source: &'a Subject,
+    spec_ignore: Option<&'a str>,
+    files: &'a BTreeMap<String, String>,
+    path: &str,
+    mut all: Vec<(Origin<'a>, String, &'a str)>,
+    ignore_files: Vec<String>,
+) -> Result<(), Refusal> {
+    for file in ignore_files {
         if let Some(text) = files.get(&file) {
             let folder = file.strip_suffix(FILE).unwrap_or_default().trim_matches('/').to_owned();
             all.push((Origin::File(file), folder, text));

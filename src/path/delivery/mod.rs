@@ -4,6 +4,9 @@
 //! change that cannot arrive would be measured as an outage, so it is refused before it is made.
 
 mod applier;
+mod artifact;
+mod bucket;
+mod charted;
 mod consent;
 mod ignored;
 mod include;
@@ -19,6 +22,8 @@ mod verify;
 use crate::model::ProbeError;
 use std::fmt;
 
+pub use bucket::subjects;
+pub use charted::check_chart_verify;
 pub use consent::{CONSENT, Consent, command as consent_command};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
@@ -28,7 +33,7 @@ pub use shared::{KINDS, Neighbours, Woken};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 18] = [
+pub const REASONS: [(&str, &str); 23] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -36,6 +41,11 @@ pub const REASONS: [(&str, &str); 18] = [
     ),
     ("another_branch", "the source follows another branch than the trigger pushes to"),
     ("another_repository", "the source follows another repository, and includes none of ours"),
+    ("pinned_digest", "the OCIRepository is pinned to a digest"),
+    ("another_tag", "the OCIRepository follows another tag, or versions, than the trigger pushes"),
+    ("layer_not_selected", "the OCIRepository selects a layer of another type than the trigger's"),
+    ("another_bucket", "the source fetches from another bucket than the trigger writes to"),
+    ("outside_prefix", "the object does not begin with the `spec.prefix` of the Bucket"),
     ("ignored", "Flux's own exclusions, a `.sourceignore` or `spec.ignore` leave the file out"),
     ("outside_sparse_checkout", "the file lies in no folder of `spec.sparseCheckout`"),
     ("outside_include", "the source includes ours, but not the folder of the file"),
@@ -61,7 +71,7 @@ pub const REASONS: [(&str, &str); 18] = [
         "policy_used_elsewhere",
         "the image policy's choice is written to something else than what the scenario waits for",
     ),
-    ("verify_unsatisfied", "the source takes only signed commits, and the trigger's would not do"),
+    ("verify_unsatisfied", "the source takes only what is signed, and the trigger's would not do"),
 ];
 
 /// Why nothing is pushed.

@@ -25,9 +25,19 @@ pub struct Pipeline<'a> {
 /// What only the branch's tip can prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    path: String,
-    sources: Vec<(Subject, Option<String>)>,
-    appliers: Vec<Applier>,
+    pub(super) path: String,
+    pub(super) rules: Rules,
+    pub(super) sources: Vec<(Subject, Option<String>)>,
+    pub(super) appliers: Vec<Applier>,
+}
+
+/// Which rules leave files out beside a source's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rules {
+    /// Flux's list, and the ignore files of every folder.
+    Repository,
+    /// The ignore file at the root.
+    Bucket,
 }
 
 /// How a source comes to hold the file.
@@ -97,8 +107,12 @@ impl Pipeline<'_> {
             let object = self.objects.get(source).unwrap_or(&none);
             verify::check(source, object, landing.signs_with)?;
         }
-        let mut tree =
-            Tree { path: landing.path.clone(), sources: Vec::new(), appliers: Vec::new() };
+        let mut tree = Tree {
+            path: landing.path.clone(),
+            rules: Rules::Repository,
+            sources: Vec::new(),
+            appliers: Vec::new(),
+        };
         for subject in &self.sources {
             self.source(landing, subject, &mut tree)?;
         }
@@ -182,7 +196,11 @@ impl Tree {
     #[must_use]
     pub fn wanted(&self) -> Vec<String> {
         let appliers = applier::judge(&self.appliers, &Files::new()).unwrap_or_default();
-        ignored::files_for(&self.path).into_iter().chain(appliers).collect()
+        let rules = match self.rules {
+            Rules::Repository => ignored::files_for(&self.path),
+            Rules::Bucket => ignored::files_for(""),
+        };
+        rules.into_iter().chain(appliers).collect()
     }
 
     /// Proves by what was read of the tip that the file is delivered. Gives the files that it
@@ -194,7 +212,11 @@ impl Tree {
         let there = read.iter().filter_map(|(name, text)| Some((name.clone(), text.clone()?)));
         let there: BTreeMap<_, _> = there.collect();
         for (subject, ignore) in &self.sources {
-            ignored::check(subject, ignore.as_deref(), &there, &self.path)?;
+            let ignore = ignore.as_deref();
+            match self.rules {
+                Rules::Repository => ignored::check(subject, ignore, &there, &self.path)?,
+                Rules::Bucket => ignored::check_bucket(subject, ignore, &there, &self.path)?,
+            }
         }
         applier::judge(&self.appliers, read)
     }

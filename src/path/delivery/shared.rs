@@ -1,19 +1,20 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{ClusterName, GroupKind, Landing, Subject};
+use crate::model::{ArtifactLanding, ChartLanding, ClusterName, GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
-use crate::path::delivery::{Refusal, verify};
+use crate::path::delivery::{Refusal, artifact, charted, verify};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// The kinds whose objects have to be listed, where they are served: group and kind.
-pub const KINDS: [(&str, &str); 5] = [
+pub const KINDS: [(&str, &str); 6] = [
     ("source.toolkit.fluxcd.io", "GitRepository"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("notification.toolkit.fluxcd.io", "Alert"),
     ("image.toolkit.fluxcd.io", "ImageUpdateAutomation"),
+    ("source.toolkit.fluxcd.io", "OCIRepository"),
 ];
 
 /// Parts of a `spec` that may be long, and say nothing of who uses what.
@@ -59,24 +60,37 @@ impl Neighbours {
     /// Whom a run wakes that pushes there.
     #[must_use]
     pub fn woken(&self, landing: &Landing) -> Woken {
-        let ours = self.following(landing);
+        self.woken_by(&self.following(landing))
+    }
+
+    /// Whom a run wakes that pushes an artifact there.
+    #[must_use]
+    pub fn woken_by_artifact(&self, landing: &ArtifactLanding) -> Woken {
+        self.woken_by(&self.fetching(landing))
+    }
+
+    /// Whom a new artifact of one of these sources wakes.
+    #[must_use]
+    pub fn woken_by(&self, ours: &BTreeSet<Subject>) -> Woken {
         let mut woken = Woken::default();
         for (subject, object) in &self.objects {
             let spec = &object["spec"];
-            let uses = |reference: &Value| names(&ours, subject, reference);
+            let uses = |reference: &Value| names(ours, subject, reference);
             match subject.kind.kind.as_str() {
                 "Kustomization" if uses(&spec["sourceRef"]) => {
                     woken.appliers.insert(subject.clone());
                 }
-                "HelmRelease" if uses(&spec["chart"]["spec"]["sourceRef"]) => {
+                "HelmRelease"
+                    if uses(&spec["chart"]["spec"]["sourceRef"]) || uses(&spec["chartRef"]) =>
+                {
                     woken.appliers.insert(subject.clone());
                 }
-                "ImageUpdateAutomation" if automation_uses(&ours, subject, spec) => {
+                "ImageUpdateAutomation" if automation_uses(ours, subject, spec) => {
                     woken.automations.insert(subject.clone());
                 }
                 "Alert" => {
                     let sources = spec["eventSources"].as_array().into_iter().flatten();
-                    let labels = |it: &Value| self.labelled(&ours, subject, it);
+                    let labels = |it: &Value| self.labelled(ours, subject, it);
                     if sources.into_iter().any(|it| uses(it) || labels(it)) {
                         woken.alerts.insert(subject.clone());
                     }
@@ -93,18 +107,116 @@ impl Neighbours {
     /// # Errors
     /// When it is shared and the scenario does not say so.
     pub fn check(&self, landing: &Landing, path: &BTreeSet<Subject>) -> Result<(), Refusal> {
-        let appliers = self.woken(landing).appliers;
+        if landing.shared {
+            return Ok(());
+        }
+        self.check_users(&self.following(landing), &landing.place(), "branch", path)
+    }
+
+    /// The same for the repository of an artifact.
+    ///
+    /// # Errors
+    /// When it is shared and the scenario does not say so.
+    pub fn check_artifact(
+        &self,
+        landing: &ArtifactLanding,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        if landing.shared {
+            return Ok(());
+        }
+        self.check_users(&self.fetching(landing), &landing.place(), "repository", path)
+    }
+
+    /// Refuses a repository that a source fetches, on the path or not, which would not take our
+    /// artifacts (rule S4).
+    ///
+    /// # Errors
+    /// When there is such a source.
+    pub fn check_artifact_verify(&self, landing: &ArtifactLanding) -> Result<(), Refusal> {
+        let ours = self.fetching(landing);
+        let sources = self.objects.iter().filter(|it| ours.contains(&it.0));
+        sources.into_iter().try_for_each(|it| artifact::check_verify(&it.0, &it.1))
+    }
+
+    /// Refuses sources that others use than those on the path. `place` is what they follow, a
+    /// `what`.
+    ///
+    /// # Errors
+    /// When there are such.
+    pub fn check_users(
+        &self,
+        sources: &BTreeSet<Subject>,
+        place: &str,
+        what: &str,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        let appliers = self.woken_by(sources).appliers;
         let others: Vec<_> = appliers.difference(path).collect();
         let own = usize::from(path.is_empty());
-        if landing.shared || others.len() <= own {
+        if others.len() <= own {
             return Ok(());
         }
         Err(Refusal::new(
             "shared_source",
             format_args!(
-                "{} is also applied by {}, and each run would wake {}: give the canary a source, a \
-                 branch and an applier of its own, or say `shared: true`",
-                landing.place(),
+                "{place} is also applied by {}, and each run would wake {}: give the canary a source, a \
+                 {what} and an applier of its own, or say `shared: true`",
+                listed(others.iter().copied()),
+                if others.len() == 1 { "it" } else { "them" },
+            ),
+        ))
+    }
+
+    /// Whom a run wakes that publishes a chart there.
+    #[must_use]
+    pub fn woken_by_chart(&self, landing: &ChartLanding) -> Woken {
+        let mut woken = Woken::default();
+        for (subject, object) in &self.objects {
+            if charted::takes(landing, subject, &object["spec"]) {
+                woken.appliers.insert(subject.clone());
+            }
+        }
+        let told = |it: &Value, namespace: &str| {
+            let namespace = it["namespace"].as_str().unwrap_or(namespace);
+            let ours = woken.appliers.iter().chain([&landing.source]);
+            ours.into_iter().any(|by| {
+                let name = it["name"].as_str().unwrap_or_default();
+                it["kind"] == by.kind.kind.as_str()
+                    && by.namespace == namespace
+                    && (name == "*" || name == by.name)
+            })
+        };
+        let alerts = self.objects.iter().filter(|it| it.0.kind.kind == "Alert");
+        let alerts = alerts.filter(|(subject, object)| {
+            let sources = object["spec"]["eventSources"].as_array().into_iter().flatten();
+            sources.into_iter().any(|it| told(it, &subject.namespace))
+        });
+        woken.alerts = alerts.map(|it| it.0.clone()).collect();
+        woken
+    }
+
+    /// Refuses a chart that others install, unless the scenario says so.
+    ///
+    /// # Errors
+    /// When it is shared and the scenario does not say so.
+    pub fn check_chart(
+        &self,
+        landing: &ChartLanding,
+        path: &BTreeSet<Subject>,
+    ) -> Result<(), Refusal> {
+        let appliers = self.woken_by_chart(landing).appliers;
+        let own: BTreeSet<_> = path.iter().chain(&landing.takers).cloned().collect();
+        let others: Vec<_> = appliers.difference(&own).collect();
+        if landing.shared || others.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "shared_source",
+            format_args!(
+                "{} is also installed by {}, and each run would give {} the canary: give it a chart \
+                 of its own, or say `shared: true`",
+                landing.place,
                 listed(others.iter().copied()),
                 if others.len() == 1 { "it" } else { "them" },
             ),
@@ -146,6 +258,15 @@ impl Neighbours {
         sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, landing.signs_with))
     }
 
+    /// The sources that fetch the artifacts that we push; the trigger's own in any case.
+    fn fetching(&self, landing: &ArtifactLanding) -> BTreeSet<Subject> {
+        let oci = GroupKind::source("OCIRepository");
+        let all = self.objects.iter().filter(|it| it.0.kind == oci);
+        let ours =
+            all.filter(|it| landing.is_ours(&it.0, &it.1) && landing.is_followed(&it.0, &it.1));
+        ours.map(|it| it.0.clone()).chain(landing.source.clone()).collect()
+    }
+
     /// The sources that follow our branch.
     fn following(&self, landing: &Landing) -> BTreeSet<Subject> {
         self.sources(landing, |subject, object| {
@@ -184,14 +305,13 @@ impl Neighbours {
     /// Whether an event source picks one of the sources by `*` and labels.
     fn labelled(&self, ours: &BTreeSet<Subject>, alert: &Subject, event: &Value) -> bool {
         let namespace = event["namespace"].as_str().unwrap_or(&alert.namespace);
-        let git = GroupKind::git_repository();
         let wanted = event["matchLabels"].as_object();
-        event["kind"] == git.kind.as_str()
-            && event["name"] == "*"
+        event["name"] == "*"
             && self.objects.iter().any(|(subject, object)| {
                 let labels = &object["metadata"]["labels"];
                 let fits = || wanted.into_iter().flatten().all(|(key, it)| labels[key] == *it);
-                ours.contains(subject) && subject.namespace == namespace && fits()
+                let named = event["kind"] == subject.kind.kind.as_str();
+                named && ours.contains(subject) && subject.namespace == namespace && fits()
             })
     }
 }
@@ -226,11 +346,13 @@ impl fmt::Display for Woken {
 
 /// Whether a reference of an object names one of the sources.
 fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
-    let git = GroupKind::git_repository();
     let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
-    let source = |name| Subject::local(git.clone(), namespace, name).in_cluster(&of.cluster);
-    reference["kind"] == git.kind.as_str()
-        && reference["name"].as_str().is_some_and(|name| sources.contains(&source(name)))
+    sources.iter().any(|it| {
+        reference["kind"] == it.kind.kind.as_str()
+            && reference["name"] == it.name.as_str()
+            && namespace == it.namespace
+            && of.cluster == it.cluster
+    })
 }
 
 /// An automation's source is a GitRepository, said or not.

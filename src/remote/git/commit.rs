@@ -2,7 +2,7 @@
 
 use crate::remote::git::cache::{self, Cache};
 use crate::remote::git::signing::Signer;
-use crate::remote::git::{Error, Inner, history};
+use crate::remote::git::{Error, Further, Inner, history};
 use git2::build::TreeUpdateBuilder;
 use git2::{Commit, FileMode, ObjectType, Oid, Signature, Time, Tree};
 use std::path::{Component, Path};
@@ -30,7 +30,7 @@ pub enum Mode {
     },
 }
 
-/// One file to write.
+/// One file to write, and what goes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     /// The file, relative to the root of the tree.
@@ -43,6 +43,8 @@ pub struct Edit {
     pub author: Author,
     /// How the commit follows the others.
     pub mode: Mode,
+    /// What else changes with it.
+    pub further: Vec<Further>,
 }
 
 /// A commit that exists here and nowhere else yet.
@@ -115,19 +117,52 @@ fn write_tree<'c>(
     parent: &Commit<'c>,
 ) -> Result<Tree<'c>, Error> {
     let git = |error| inner.git_error(cache, &error);
+    let base = parent.tree().map_err(git)?;
+    let repository = cache.repository();
+    let mut change = TreeUpdateBuilder::new();
+    let mode = mode_of(inner, edit, &edit.path, &base)?;
+    change.upsert(edit.path.as_str(), repository.blob(&edit.content).map_err(git)?, mode);
+    for further in &edit.further {
+        let path = further.path.as_str();
+        let mode = mode_of(inner, edit, path, &base)?;
+        let before = history::file(repository, parent.id(), path).map_err(git)?;
+        let after = further.content(before.as_deref()).map_err(|it| Error::Unwritten {
+            url: inner.remote.to_string(),
+            branch: inner.branch.clone(),
+            why: it,
+        })?;
+        match after {
+            Some(after) => {
+                change.upsert(path, repository.blob(&after).map_err(git)?, mode);
+            }
+            None if before.is_some() => {
+                change.remove(path);
+            }
+            None => {}
+        }
+    }
+    let tree = change.create_updated(repository, &base).map_err(git)?;
+    repository.find_tree(tree).map_err(git)
+}
+
+/// The mode that a file keeps, if it can be one.
+fn mode_of(inner: &Inner, edit: &Edit, file: &str, base: &Tree<'_>) -> Result<FileMode, Error> {
     let bad = |why: &str| Error::BadPath {
         url: inner.remote.to_string(),
         branch: inner.branch.clone(),
-        path: edit.path.clone(),
+        path: file.to_owned(),
         why: why.to_owned(),
     };
-    let path = Path::new(&edit.path);
+    let path = Path::new(file);
     let plain =
         |part| matches!(part, Component::Normal(name) if !name.eq_ignore_ascii_case(".git"));
-    if edit.path.is_empty() || edit.path.ends_with('/') || !path.components().all(plain) {
+    let same = edit.further.iter().filter(|it| it.path == file).count();
+    if file.is_empty() || file.ends_with('/') || !path.components().all(plain) {
         return Err(bad("it must be relative, without `..` or `.git`, and name a file"));
     }
-    let base = parent.tree().map_err(git)?;
+    if same + usize::from(edit.path == file) > 1 {
+        return Err(bad("it is changed twice"));
+    }
     let mode = match base.get_path(path) {
         Ok(entry) if entry.kind() != Some(ObjectType::Blob) => return Err(bad("it is a folder")),
         Ok(entry) if entry.filemode() == i32::from(FileMode::Link) => {
@@ -144,10 +179,5 @@ fn write_tree<'c>(
             return Err(bad("a part of it is a file"));
         }
     }
-    let repository = cache.repository();
-    let blob = repository.blob(&edit.content).map_err(git)?;
-    let mut change = TreeUpdateBuilder::new();
-    change.upsert(edit.path.as_str(), blob, mode);
-    let tree = change.create_updated(repository, &base).map_err(git)?;
-    repository.find_tree(tree).map_err(git)
+    Ok(mode)
 }

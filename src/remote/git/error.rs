@@ -1,8 +1,8 @@
 //! Why a git remote could not be read or pushed to: one sentence each, with what to do.
 
 use crate::model::Moment;
-use crate::remote::git::SshTrouble;
 use crate::remote::git::signing::SigningError;
+use crate::remote::git::{SshTrouble, Unwritten};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -224,6 +224,16 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A file that goes with the commit cannot be changed.
+    #[error("branch `{branch}` of git remote `{url}`: {}", .why.message)]
+    Unwritten {
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// Why not.
+        why: Unwritten,
+    },
     /// Nothing would change.
     #[error(
         "`{path}` in branch `{branch}` of git remote `{url}` already has this content: a commit without a change measures nothing; let the template hold `${{canary}}`"
@@ -324,6 +334,7 @@ impl Error {
             Self::KeepsMoving { .. } => "git_keeps_moving",
             Self::ForeignCommit { .. } => "git_foreign_commit",
             Self::BadPath { .. } => "git_bad_path",
+            Self::Unwritten { why, .. } => why.reason,
             Self::NothingChanges { .. } => "git_nothing_changes",
             Self::Unsigned { .. } => "git_unsigned",
             Self::Cache { .. } => "git_cache",

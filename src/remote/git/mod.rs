@@ -9,6 +9,7 @@ mod commit;
 mod credentials;
 mod error;
 mod fetch;
+mod further;
 mod history;
 mod http;
 mod push;
@@ -36,6 +37,7 @@ use tokio::runtime::Handle;
 pub use commit::{Author, Edit, Mode, Prepared};
 pub use credentials::{Credentials, SshKey};
 pub use error::{Deed, Error, PublishError};
+pub use further::{Further, Rewrite, Unwritten};
 pub use history::CommitSummary;
 pub use ssh::SshTrouble;
 pub use url::RemoteUrl;
@@ -314,10 +316,8 @@ impl GitRemote {
     pub async fn commits_above(&self, base: &str) -> Option<Vec<CommitSummary>> {
         let base = Oid::from_str(base).ok()?;
         let ask = move |_: &Inner, cache: &mut cache::Cache| {
-            let tip = cache.commit(cache::TIP);
-            Ok::<_, Error>(
-                tip.and_then(|tip| history::commits_above(cache.repository(), tip, base)),
-            )
+            let above = |tip| history::commits_above(cache.repository(), tip, base);
+            Ok::<_, Error>(cache.commit(cache::TIP).and_then(above))
         };
         self.with_cache(ask).await.ok().flatten()
     }

@@ -4,6 +4,7 @@
 //! is uploaded apart from it, and the instants are taken around it alone. Every request is counted:
 //! registries limit them, and a canary must not eat up what people need.
 
+mod archive;
 mod artifact;
 mod challenge;
 mod credentials;
@@ -26,6 +27,7 @@ use reqwest::{Method, StatusCode};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+pub use archive::{archive, fits_archive};
 pub use artifact::{Artifact, Blob};
 pub use credentials::Credentials;
 pub use error::{Deed, Error, PublishError};

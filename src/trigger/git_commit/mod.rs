@@ -3,14 +3,16 @@
 //! The file's content is the canary; its last one on the branch says where the lane's sequence
 //! stands, so nothing has to be remembered between runs.
 
-mod build;
+pub(super) mod build;
 mod config;
+mod packaged;
 
 use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Trigger, git_access};
 use tokio::sync::Mutex;
 
+pub(super) use build::content;
 pub use config::{Author, GitCommitConfig, PushMode};
 
 /// What stands for the canary in a template.
@@ -54,6 +56,8 @@ pub struct EditTemplate {
     pub builds: Builds,
     /// What it holds.
     pub content: Content,
+    /// The `Chart.yaml` whose version goes up with it, where a chart is packaged from the file.
+    pub chart: Option<String>,
     /// How commits follow each other.
     pub mode: PushMode,
     /// Author and committer.
@@ -106,24 +110,6 @@ impl GitCommit {
             });
         }
         Ok(())
-    }
-
-    /// Reads the remote once after a push without an answer (rule T2).
-    async fn after_no_answer(&self, commit: &str, why: &git::Error) -> Result<(), Error> {
-        let message =
-            |what: &str| format!("the push of `{commit}` got no answer, and {what}; {why}");
-        let error = |reason, what: &str| Error { reason, message: message(what) };
-        match self.remote.tip().await {
-            Ok(Some(tip)) if tip == commit => Ok(()),
-            Ok(Some(tip)) if self.remote.descends(&tip, commit).await == Some(true) => Ok(()),
-            Ok(_) => Err(error("push_lost", "the branch does not hold it, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the branch could not be read afterwards: {read}"
-                ),
-            )),
-        }
     }
 }
 
@@ -182,7 +168,7 @@ impl Trigger for GitCommit {
                 Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: it.attempts }
             }
             Err(git::PublishError::NoAnswer { commit, sent, why, .. }) => {
-                self.after_no_answer(&commit, &why).await?;
+                git_access::after_no_answer(&self.remote, &commit, &why).await?;
                 let zero = When::between(sent, self.remote.now());
                 Published { sent, zero, attempts }
             }
@@ -258,6 +244,7 @@ impl EditTemplate {
                     git::Mode::Replace { base: base.clone(), trailer: self.lane_trailer() }
                 }
             },
+            further: self.chart.iter().map(|it| packaged::raising(it)).collect(),
         }
     }
 
@@ -277,7 +264,8 @@ impl EditTemplate {
 // === impl Content ===
 
 impl Content {
-    fn for_canary(&self, canary: &CanaryId) -> String {
+    /// The text for one canary.
+    pub(super) fn for_canary(&self, canary: &CanaryId) -> String {
         match self {
             Self::ConfigMap(ObjectName { namespace, name }) => format!(
                 "# Written by hopclock; each run replaces it.\n\
@@ -305,7 +293,7 @@ fn revisions_of(prepared: &git::Prepared) -> Vec<Revision> {
 }
 
 /// The latest canary in a file.
-fn latest_in(file: &[u8]) -> Option<CanaryId> {
+pub(super) fn latest_in(file: &[u8]) -> Option<CanaryId> {
     CanaryId::find_in(&String::from_utf8_lossy(file)).max_by_key(CanaryId::sequence)
 }
 
@@ -319,6 +307,7 @@ mod tests {
             path: "canary.yaml".to_owned(),
             builds: Builds::Skipped,
             content,
+            chart: None,
             mode: PushMode::Append,
             author: None,
             trailers: vec!["Signed-off-by: Ann <ann@example.org>".to_owned()],

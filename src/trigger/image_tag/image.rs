@@ -4,6 +4,7 @@
 //! the sequence stands nor which of them are canaries, so each image hands that on to the next.
 
 use crate::model::CanaryId;
+use crate::model::image_policy::canary_in;
 use crate::remote::registry::Manifest;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,18 +20,18 @@ const MOST_TAGS: usize = 64;
 
 /// What a canary image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(in crate::trigger) struct Label {
     /// Which canary it is.
-    pub(super) canary: CanaryId,
+    pub(in crate::trigger) canary: CanaryId,
     /// The tags of earlier ones, the latest last.
-    pub(super) tags: Vec<String>,
+    pub(in crate::trigger) tags: Vec<String>,
 }
 
 // === impl Label ===
 
 impl Label {
     /// What a manifest says; none if it is no canary's.
-    pub(super) fn of(manifest: &Manifest) -> Option<Self> {
+    pub(in crate::trigger) fn of(manifest: &Manifest) -> Option<Self> {
         let manifest: Value = serde_json::from_slice(manifest.bytes()).ok()?;
         let annotations = &manifest["annotations"];
         let canary = annotations[CANARY].as_str()?.parse().ok()?;
@@ -39,12 +40,31 @@ impl Label {
     }
 
     /// As labels of an image.
-    pub(super) fn to_labels(&self) -> BTreeMap<String, String> {
+    pub(in crate::trigger) fn to_labels(&self) -> BTreeMap<String, String> {
         let kept = self.tags.len().saturating_sub(MOST_TAGS);
         let tags = (TAGS.to_owned(), self.tags[kept..].join(" "));
         let canary = (CANARY.to_owned(), self.canary.to_string());
         BTreeMap::from([canary, tags])
     }
+}
+
+/// The tags of an instance's canaries but for the `room` latest, the oldest first: those that a label
+/// has handed on, and those that bear an id.
+pub(in crate::trigger) fn stale(
+    tags: &[String],
+    label: Option<&Label>,
+    instance: &str,
+    room: usize,
+) -> Vec<String> {
+    let id = |it: &String| canary_in(it, instance);
+    let handed_on = label.into_iter().flat_map(|it| &it.tags);
+    let mut all: Vec<&String> =
+        handed_on.filter(|it| tags.contains(it) && id(it).is_none()).collect();
+    let mut named: Vec<_> = tags.iter().filter_map(|it| Some((id(it)?, it))).collect();
+    named.sort_by_key(|it| CanaryId::sequence(&it.0));
+    all.extend(named.into_iter().map(|it| it.1));
+    all.truncate(all.len().saturating_sub(room));
+    all.into_iter().cloned().collect()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 
 mod build;
 mod config;
-mod image;
-mod retention;
+pub(super) mod image;
+pub(super) mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
-use crate::trigger::{Error, Published, Tidied, Trigger};
+use crate::trigger::{Error, Published, Tidied, Trigger, registry_access};
 use image::Label;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -233,27 +233,6 @@ impl ImageTag {
         })
     }
 
-    /// Reads the tag once after a push without an answer (rule T2).
-    async fn after_no_answer(&self, prepared: &Prepared, why: &PublishError) -> Result<(), Error> {
-        let error = |reason, what: &str| Error { reason, message: format!("{why}, and {what}") };
-        match self.registry.digest(&prepared.tag).await {
-            Ok(Some(digest)) if digest == prepared.manifest.digest() => Ok(()),
-            Ok(Some(_)) => Err(error(
-                "second_writer",
-                "somebody else has pushed the same tag meanwhile: let only one scenario push for \
-                 this policy",
-            )),
-            Ok(None) => Err(error("push_lost", "the tag is not there, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the tag could not be read afterwards: \
-                     {read}"
-                ),
-            )),
-        }
-    }
-
     fn revisions(&self, prepared: &Prepared) -> Vec<Revision> {
         let tag = Revision::Tag(prepared.tag.clone());
         let digest = Revision::Digest(prepared.manifest.digest());
@@ -336,7 +315,9 @@ impl Trigger for ImageTag {
         let published = match sent {
             Ok(it) => Published { sent: it.sent, zero: When::at(it.acknowledged), attempts },
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                self.after_no_answer(&prepared, error).await?;
+                let digest = prepared.manifest.digest();
+                registry_access::after_no_answer(&self.registry, &prepared.tag, &digest, error)
+                    .await?;
                 Published { sent, zero: When::between(sent, self.registry.now()), attempts }
             }
             Err(PublishError::Failed(error)) => return Err(error.into()),

@@ -4,10 +4,9 @@
 //! only manifests, with every tag that stands for them; those of people are never touched, so that
 //! way is taken only for an image that says of itself that it is a canary of ours.
 
-use crate::model::image_policy::canary_in;
-use crate::model::{CanaryId, Marker, tokens};
-use crate::remote::registry;
-use crate::trigger::image_tag::image::Label;
+use crate::model::{Marker, tokens};
+use crate::remote::registry::{self, Manifest, Registry};
+use crate::trigger::image_tag::image::{Label, stale};
 use crate::trigger::image_tag::{ImageTag, Lane, Making};
 use crate::trigger::{Error, Tidied};
 use std::collections::BTreeSet;
@@ -35,43 +34,18 @@ impl ImageTag {
                 return Tidied { left, why: Some(error.message), removed: 0 };
             }
         };
-        let mut tidied = Tidied::default();
-        for tag in stale.iter().filter(|it| !used.contains(it.as_str())) {
-            if tidied.removed >= MOST || tidied.why.is_some() {
-                tidied.left += 1;
-                continue;
-            }
-            match self.remove(tag, &used).await {
-                Ok(further) => {
-                    tidied.removed += if further { 1 } else { MOST };
-                }
-                Err(error) => {
-                    tidied.left += 1;
-                    tidied.why = Some(error.to_string());
-                }
-            }
-        }
-        // What is left to the next run is no leftover.
-        if tidied.why.is_none() {
-            tidied.left = 0;
-        }
-        tidied.removed = tidied.removed.min(MOST);
-        tidied
+        let registry = &self.registry;
+        let by_manifest = self.aim.making == Making::Image;
+        let instance = &self.aim.instance;
+        let unused: Vec<_> = stale.into_iter().filter(|it| !used.contains(it)).collect();
+        sweep(registry, &unused, |manifest| by_manifest && is_ours(manifest, instance, &used)).await
     }
 
     /// The tags of canaries beyond those that stay, the oldest first.
     fn stale(&self, lane: &Lane) -> Vec<String> {
-        let id = |it: &String| canary_in(it, &self.aim.instance);
-        let handed_on = lane.label.iter().flat_map(|it| &it.tags);
-        let mut all: Vec<&String> =
-            handed_on.filter(|it| lane.tags.contains(it) && id(it).is_none()).collect();
-        let mut named: Vec<_> = lane.tags.iter().filter_map(|it| Some((id(it)?, it))).collect();
-        named.sort_by_key(|it| CanaryId::sequence(&it.0));
-        all.extend(named.into_iter().map(|it| it.1));
         // Ours is the latest, and was not there when the tags were listed.
         let room = self.aim.keep.saturating_sub(usize::from(lane.ours.is_some()));
-        all.truncate(all.len().saturating_sub(room));
-        all.into_iter().cloned().collect()
+        stale(&lane.tags, lane.label.as_ref(), &self.aim.instance, room)
     }
 
     /// Every word that the policy, workloads and git say now: tags and digests among them.
@@ -81,26 +55,64 @@ impl ImageTag {
         let texts = markers.map(|it| it.value).chain(sights.iter().cloned());
         Ok(texts.flat_map(|it| tokens(&it).map(str::to_owned).collect::<Vec<_>>()).collect())
     }
+}
 
-    /// Removes one tag; says whether there may be further ones.
-    async fn remove(&self, tag: &str, used: &BTreeSet<String>) -> Result<bool, registry::Error> {
-        let refused = match self.registry.delete_tag(tag).await {
-            Ok(_) => return Ok(true),
-            Err(error @ registry::Error::DeletionRefused { .. })
-                if self.aim.making == Making::Image =>
-            {
-                error
-            }
-            Err(error) => return Err(error),
-        };
-        let manifest = self.registry.manifest(tag).await?;
-        let digest = manifest.digest();
-        let ours = Label::of(&manifest).is_some_and(|it| it.canary.instance() == self.aim.instance);
-        let hex = digest.trim_start_matches("sha256:");
-        if !ours || used.contains(hex) {
-            return Err(refused);
+/// Whether a manifest is a canary of ours whose digest nobody names.
+pub(in crate::trigger) fn is_ours(
+    manifest: &Manifest,
+    instance: &str,
+    used: &BTreeSet<String>,
+) -> bool {
+    let ours = Label::of(manifest).is_some_and(|it| it.canary.instance() == instance);
+    ours && !used.contains(manifest.digest().trim_start_matches("sha256:"))
+}
+
+/// Removes tags, a few at a time; those that cannot be removed alone with their manifest, if that
+/// may go.
+pub(in crate::trigger) async fn sweep(
+    registry: &Registry,
+    tags: &[String],
+    may_go: impl Fn(&Manifest) -> bool + Send + Sync,
+) -> Tidied {
+    let mut tidied = Tidied::default();
+    for tag in tags {
+        if tidied.removed >= MOST || tidied.why.is_some() {
+            tidied.left += 1;
+            continue;
         }
-        self.registry.delete_manifest(&digest).await?;
-        Ok(false)
+        match remove(registry, tag, &may_go).await {
+            Ok(further) => {
+                tidied.removed += if further { 1 } else { MOST };
+            }
+            Err(error) => {
+                tidied.left += 1;
+                tidied.why = Some(error.to_string());
+            }
+        }
     }
+    // What is left to the next run is no leftover.
+    if tidied.why.is_none() {
+        tidied.left = 0;
+    }
+    tidied.removed = tidied.removed.min(MOST);
+    tidied
+}
+
+/// Removes one tag; says whether there may be further ones.
+async fn remove(
+    registry: &Registry,
+    tag: &str,
+    may_go: &(impl Fn(&Manifest) -> bool + Send + Sync),
+) -> Result<bool, registry::Error> {
+    let refused = match registry.delete_tag(tag).await {
+        Ok(_) => return Ok(true),
+        Err(error @ registry::Error::DeletionRefused { .. }) => error,
+        Err(error) => return Err(error),
+    };
+    let manifest = registry.manifest(tag).await?;
+    if !may_go(&manifest) {
+        return Err(refused);
+    }
+    registry.delete_manifest(&manifest.digest()).await?;
+    Ok(false)
 }

@@ -48,7 +48,14 @@ pub(crate) struct Page(String);
 /// Controllers that do everything in little time.
 pub(crate) fn quick() -> Speeds {
     let ms = Duration::from_millis;
-    Speeds { start: ms(10), clone: ms(20), build: ms(10), min_retry: ms(100), ..Speeds::default() }
+    Speeds {
+        start: ms(10),
+        clone: ms(20),
+        build: ms(10),
+        min_retry: ms(100),
+        helm_history: ms(100),
+        ..Speeds::default()
+    }
 }
 
 // === impl Stage ===

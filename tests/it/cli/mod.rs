@@ -5,6 +5,7 @@ mod bad_files;
 mod bad_git;
 mod bad_source;
 mod delivery;
+mod demo;
 mod discover;
 mod exit_codes;
 mod help;
@@ -12,6 +13,7 @@ mod killed;
 #[allow(dead_code, reason = "the benches use more of it")]
 mod killed_kit;
 pub(crate) mod kit;
+mod notified;
 mod output;
 mod over_ssh;
 mod past;

@@ -119,24 +119,27 @@ fn dry_run(store: &Store, object: &Value) -> Result<(), String> {
     if served.is_none() {
         return failed(format!("no matches for kind \"{kind}\" in version \"{version}\""));
     }
+    invalid(object).map_or(Ok(()), |problem| failed(format!("{problem}\n")))
+}
+
+/// What an API server would say against the data of an object.
+pub(crate) fn invalid(object: &Value) -> Option<String> {
+    let Key { kind, namespace, name } = Key::of(object);
     if !matches!(kind.as_str(), "ConfigMap" | "Secret") {
-        return Ok(());
+        return None;
     }
-    let typed = |problem: String| {
-        failed(format!(
-            "failed to create typed patch object ({}/{}; /v1, Kind={kind}): {problem}\n",
-            key.namespace, key.name
-        ))
+    let problem = match &object["data"] {
+        Value::Null => return None,
+        Value::Object(fields) => {
+            let (name, value) = fields.iter().find(|(_, value)| !value.is_string())?;
+            format!(".data.{name}: expected string, got &{value}")
+        }
+        Value::String(text) => format!(".data: expected map, got &{{{text}}}"),
+        other => format!(".data: expected map, got &{{{other}}}"),
     };
-    match &object["data"] {
-        Value::Null => Ok(()),
-        Value::Object(fields) => match fields.iter().find(|(_, value)| !value.is_string()) {
-            Some((name, value)) => typed(format!(".data.{name}: expected string, got &{value}")),
-            None => Ok(()),
-        },
-        Value::String(text) => typed(format!(".data: expected map, got &{{{text}}}")),
-        other => typed(format!(".data: expected map, got &{other}")),
-    }
+    Some(format!(
+        "failed to create typed patch object ({namespace}/{name}; /v1, Kind={kind}): {problem}"
+    ))
 }
 
 /// The object as a merge patch that also takes away the keys of `data` that it no longer has.

@@ -36,7 +36,7 @@ impl Health {
 }
 
 /// Waits until all objects are current; the error is the message without how long it took.
-pub(super) async fn wait(
+pub(crate) async fn wait(
     store: &Store,
     objects: &[Key],
     speeds: &Speeds,

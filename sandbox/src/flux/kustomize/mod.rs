@@ -4,10 +4,10 @@
 //! polled health, then `Ready` and `lastAppliedRevision` in two patches. Dependencies and health
 //! are where its time goes; the work itself takes a tenth of a second.
 
-mod apply;
+pub(super) mod apply;
 mod build;
 mod depends;
-mod health;
+pub(super) mod health;
 mod history;
 mod run;
 

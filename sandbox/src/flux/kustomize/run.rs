@@ -15,6 +15,7 @@ use super::origin_of;
 use crate::flux::draft::Draft;
 use crate::flux::gotime;
 use crate::flux::notification::Severity;
+use crate::flux::source::opened;
 use crate::store::Key;
 
 /// Why a revision was not applied.
@@ -47,6 +48,7 @@ impl Kustomizations {
         self.progress(draft, "Fetching manifests", revision).await;
         sleep(speeds.fetch_artifact).await;
         let files = self.context.artifacts.get(artifact).ok_or(Failure::NoArtifact)?;
+        let files = opened(&files);
         let root = format!("/tmp/kustomization-{}", fastrand::u32(..));
         let unpacked = Unpacked { files: &files, root };
         let path = draft.spec()["path"].as_str().unwrap_or("./").to_owned();

@@ -98,7 +98,7 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn has(body: &[u8], fields: &[&str]) -> Result<(), Refused> {
+pub(super) fn has(body: &[u8], fields: &[&str]) -> Result<(), Refused> {
     let body: Value = serde_json::from_slice(body).map_err(|_| "body is not JSON")?;
     let all = fields.iter().all(|field| body.pointer(field).is_some());
     if all { Ok(()) } else { Err("body lacks a field") }

@@ -18,15 +18,20 @@ use tokio::time::Instant;
 
 use super::NAME;
 use super::WebhookCall;
+use super::check;
 use super::check::Expected;
 use super::server::LARGEST_BODY;
 use crate::flux::context::Context;
 use crate::flux::draft;
 use crate::flux::draft::REQUESTED_AT;
 use crate::flux::gotime;
+use crate::flux::oidc;
 use crate::flux::secrets;
 use crate::store::Key;
 use crate::store::Part;
+
+/// The audience of tokens where a receiver names none.
+const AUDIENCE: &str = "notification-controller";
 
 /// The receivers as HTTP serves them.
 pub(super) fn router(context: Arc<Context>, started: Instant) -> Router {
@@ -50,12 +55,12 @@ pub(super) async fn answer(
     if call.body.len() > LARGEST_BODY {
         return StatusCode::PAYLOAD_TOO_LARGE;
     }
-    if let Err(why) = check(context, receiver, call) {
+    if let Err(why) = checked(context, receiver, call).await {
         tracing::debug!(why, "webhook refused");
         return StatusCode::BAD_REQUEST;
     }
     tokio::time::sleep(context.speeds().receiver).await;
-    match annotate_all(context, started, receiver) {
+    match annotate_all(context, started, receiver).await {
         Ok(()) => StatusCode::OK,
         Err(why) => {
             tracing::debug!(why, "webhook without full effect");
@@ -86,25 +91,65 @@ fn is_ready(receiver: &Value) -> bool {
         && !draft::is_true(receiver, "Stalled")
 }
 
-fn check(context: &Context, receiver: &Value, call: &WebhookCall<'_>) -> Result<(), &'static str> {
+async fn checked(
+    context: &Context,
+    receiver: &Value,
+    call: &WebhookCall<'_>,
+) -> Result<(), &'static str> {
     let spec = &receiver["spec"];
     let namespace = receiver["metadata"]["namespace"].as_str().unwrap_or_default();
     let secret = spec["secretRef"]["name"].as_str().unwrap_or_default();
-    let token = secrets::read_text(&context.store, namespace, secret, "token")
-        .ok_or("the receiver's secret is missing")?;
-    let events = spec["events"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let kind = spec["type"].as_str().unwrap_or_default();
-    Expected { kind, token: &token, events: events.collect() }.check(&call.headers, call.body)
+    let read = |key| secrets::read_text(&context.store, namespace, secret, key);
+    let bearer = call.headers.get("authorization").and_then(|it| it.to_str().ok());
+    let bearer = bearer.unwrap_or_default();
+    let now = context.store.now().as_second();
+    match spec["type"].as_str().unwrap_or_default() {
+        "generic-oidc" => {
+            let providers = spec["oidcProviders"].as_array().map_or(&[][..], Vec::as_slice);
+            let issuers = providers.iter().filter_map(|it| it["issuerURL"].as_str());
+            let claims = oidc::claims(bearer, Some(&issuers.collect::<Vec<_>>()), now).await?;
+            let provider = providers.iter().find(|it| it["issuerURL"] == claims["iss"]);
+            let provider = provider.ok_or("the token is of another issuer")?;
+            if !provider["validations"].is_null() || !provider["variables"].is_null() {
+                return Err("validations are not evaluated here");
+            }
+            let audience = provider["audience"].as_str().unwrap_or(AUDIENCE);
+            if oidc::is_for(&claims, audience) { Ok(()) } else { Err("another audience") }
+        }
+        "gcr" => {
+            let wanted = read("email").zip(read("audience"));
+            let (email, audience) = wanted.ok_or("the Secret names no email and audience")?;
+            let claims = oidc::claims(bearer, None, now).await?;
+            let is_right = claims["email"] == email.as_str() && oidc::is_for(&claims, &audience);
+            if !is_right {
+                return Err("another email or audience");
+            }
+            check::has(call.body, &["/message/data"])
+        }
+        kind => {
+            let token = read("token").ok_or("the receiver's secret is missing")?;
+            let events = spec["events"].as_array().into_iter().flatten();
+            let events = events.filter_map(Value::as_str).collect();
+            Expected { kind, token: &token, events }.check(&call.headers, call.body)
+        }
+    }
 }
 
-fn annotate_all(context: &Context, started: Instant, receiver: &Value) -> Result<(), &'static str> {
+async fn annotate_all(
+    context: &Context,
+    started: Instant,
+    receiver: &Value,
+) -> Result<(), &'static str> {
     let spec = &receiver["spec"];
     let resources = spec["resources"].as_array().map_or(&[][..], Vec::as_slice);
     if !spec["resourceFilter"].is_null() || resources.iter().any(|it| !it["filter"].is_null()) {
         return Err("filters are not evaluated here");
     }
     let own = receiver["metadata"]["namespace"].as_str().unwrap_or_default();
-    for resource in resources {
+    for (place, resource) in resources.iter().enumerate() {
+        if place > 0 {
+            tokio::time::sleep(context.speeds().receiver).await;
+        }
         let text = |field: &str| resource[field].as_str().unwrap_or_default();
         let (kind, name) = (text("kind"), text("name"));
         if text("apiVersion").is_empty() && !has_default_version(kind) {

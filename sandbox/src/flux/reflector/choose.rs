@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::Value;
 
-use super::semver::Range;
-use super::semver::Version;
+use crate::flux::semver::Range;
+use crate::flux::semver::Version;
 
 /// Why no tag was chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]

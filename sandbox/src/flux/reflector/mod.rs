@@ -4,13 +4,9 @@
 //! then conditions and the scan's result come in two patches, after the event. A policy looks when
 //! the set of tags has changed, so a tag that is pushed again wakes nobody.
 
-mod access;
 mod choose;
-mod client;
 mod policy;
-mod reference;
 mod scan;
-mod semver;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

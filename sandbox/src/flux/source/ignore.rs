@@ -60,6 +60,14 @@ pub(super) fn keep(files: Files, spec_ignore: Option<&str>) -> Files {
     files.into_iter().filter(|(path, _)| !ignored(&patterns, path)).collect()
 }
 
+/// Whether a bucket's own rules leave an object out: those of the ignore file at its root, then those
+/// of `spec.ignore`. The built-in list is for repositories.
+pub(crate) fn leaves_out(root: &str, spec_ignore: &str, key: &str) -> bool {
+    let lines = root.lines().chain(spec_ignore.lines());
+    let patterns: Vec<Pattern> = lines.filter_map(|line| Pattern::parse("", line)).collect();
+    ignored(&patterns, key)
+}
+
 /// The files below the folders of a sparse checkout; the first folder that is missing is an error.
 pub(super) fn sparse(files: Files, folders: &[String]) -> Result<Files, String> {
     let clean: Vec<String> = folders
@@ -154,6 +162,13 @@ mod tests {
         let paths = ["apps/a.yaml", "apps/b.yaml", "docs/x.md"];
         assert_eq!(kept(&paths, "/*\n!/apps/"), ["apps/a.yaml", "apps/b.yaml"]);
         assert_eq!(kept(&paths, "*.yaml\n!b.yaml\ndocs/"), ["apps/b.yaml"]);
+    }
+
+    #[test]
+    fn a_bucket_has_no_rules_but_its_own() {
+        assert!(!leaves_out("", "", "logo.png"));
+        assert!(leaves_out("*.png", "", "logo.png"));
+        assert!(!leaves_out("*.png", "!logo.png", "logo.png"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! source-controller, for `GitRepository`.
+//! source-controller: `GitRepository` here, and `OCIRepository` beside it.
 //!
 //! What a stopwatch can see of it: the pick-up of a request, one patch with the new revision after
 //! the clone, the event that is posted before the artifact is published, then conditions and
@@ -7,29 +7,29 @@
 mod checkout;
 mod fetch;
 mod host;
-mod ignore;
+pub(crate) mod ignore;
+mod oci;
 mod report;
 mod signature;
+mod steps;
 
 use std::sync::Arc;
-
-use serde_json::Value;
 
 pub use fetch::FetchFailure;
 pub use fetch::FetchedCommit;
 pub use fetch::Reference;
 pub use fetch::SignedText;
 pub use fetch::SourceFetcher;
+pub(crate) use oci::OciRepositories;
+pub(crate) use oci::opened;
 
 use self::checkout::Checkout;
 use super::context::Context;
 use super::draft::Draft;
-use super::draft::asks_for_work;
 use super::notification::Recorder;
 use super::queue::Next;
 use super::runtime::Reconciler;
 use crate::store::Change;
-use crate::store::ChangeKind;
 use crate::store::Key;
 
 /// The field manager and event source.
@@ -62,6 +62,14 @@ enum Outcome {
     Stored { revision: String, subject: String },
 }
 
+impl Outcome {
+    fn revision(&self) -> &str {
+        match self {
+            Self::Unchanged { revision } | Self::Stored { revision, .. } => revision,
+        }
+    }
+}
+
 impl GitRepositories {
     pub(crate) fn new(context: Arc<Context>, git: Arc<dyn SourceFetcher>) -> Self {
         let recorder = Recorder::new(context.clone(), NAME);
@@ -69,8 +77,8 @@ impl GitRepositories {
     }
 
     async fn run(&self, draft: &mut Draft) -> Result<Outcome, Failure> {
-        self.take_up(draft).await;
-        self.check_storage(draft).await;
+        steps::take_up(&self.context, draft).await;
+        steps::check_storage(&self.context, draft).await;
         let checkout = self.checkout(draft).await?;
         let (revision, subject, files) = match checkout {
             Checkout::Unchanged { revision } => {
@@ -85,46 +93,11 @@ impl GitRepositories {
             if draft.status()["artifact"].is_object() {
                 draft.mark("ArtifactOutdated", "True", "NewRevision", &message);
             }
-            self.progress(draft, &format!("building artifact: {message}")).await;
+            steps::progress(&self.context, draft, &format!("building artifact: {message}")).await;
         }
         let files = self.with_includes(draft, files)?;
         self.store(draft, &revision, files).await;
         Ok(Outcome::Stored { revision, subject })
-    }
-
-    /// Shows that the object was taken up, if anybody waits for that.
-    async fn take_up(&self, draft: &mut Draft) {
-        let (seen, generation) = (draft.observed_generation(), draft.generation());
-        let handled = &draft.status()["lastHandledReconcileAt"];
-        let requested = draft.requested_at() != handled.as_str().unwrap_or_default();
-        if seen == generation {
-            draft.mark("Reconciling", "True", "Progressing", "reconciliation in progress");
-        } else {
-            let message = format!("processing object: new generation {seen} -> {generation}");
-            draft.mark("Reconciling", "True", "Progressing", &message);
-        }
-        if requested || seen != generation {
-            draft.patch(self.context.speeds().patch).await;
-        }
-    }
-
-    async fn check_storage(&self, draft: &mut Draft) {
-        let artifact = &draft.status()["artifact"];
-        if self.context.artifacts.get(artifact).is_some() {
-            return;
-        }
-        let lost = artifact.is_object();
-        draft.set_status("artifact", Value::Null);
-        draft.unmark("ArtifactInStorage");
-        let message =
-            if lost { "building artifact: disappeared from storage" } else { "building artifact" };
-        self.progress(draft, message).await;
-    }
-
-    async fn progress(&self, draft: &mut Draft, message: &str) {
-        draft.mark("Reconciling", "True", "Progressing", message);
-        draft.mark("Ready", "Unknown", "Progressing", message);
-        draft.patch(self.context.speeds().patch).await;
     }
 
     async fn store(&self, draft: &mut Draft, revision: &str, files: super::artifacts::Files) {
@@ -150,9 +123,7 @@ impl Reconciler for GitRepositories {
     const WATCHES: &'static [&'static str] = &["GitRepository"];
 
     fn wakes(&self, change: &Change) -> Vec<Key> {
-        let asks = change.kind == ChangeKind::Deleted
-            || asks_for_work(change.before.as_deref(), &change.object);
-        if asks { vec![change.key.clone()] } else { Vec::new() }
+        steps::wakes(change)
     }
 
     async fn reconcile(&self, key: &Key) -> Next {
@@ -174,7 +145,9 @@ impl Reconciler for GitRepositories {
             Err(failure) if failure.stalled => Next::Rest,
             Err(_) => Next::Retry,
         };
-        report::finish(&mut draft, &outcome);
+        let revision = outcome.as_ref().map(Outcome::revision);
+        let stored = revision.map(|it| format!("stored artifact for revision '{it}'"));
+        report::finish(&mut draft, stored);
         draft.patch(patch).await;
         next
     }

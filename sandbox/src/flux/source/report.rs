@@ -32,15 +32,8 @@ impl GitRepositories {
             Ok(Outcome::Unchanged { revision }) => (revision.clone(), revision),
             Ok(Outcome::Stored { revision, subject }) => (quoted(subject), revision),
         };
-        let old = &before["status"]["artifact"]["digest"];
+        let Some(reason) = worth_telling(before, draft, &FAILURES) else { return };
         let new = &draft.status()["artifact"]["digest"];
-        let reason = if old != new {
-            "NewArtifact"
-        } else if FAILURES.iter().any(|name| draft::is_true(before, name)) {
-            "Succeeded"
-        } else {
-            return;
-        };
         let message = format!("stored artifact for commit '{subject}'");
         let metadata = [
             ("source.toolkit.fluxcd.io/revision", revision.as_str()),
@@ -50,15 +43,26 @@ impl GitRepositories {
     }
 }
 
-/// Sums a run up in conditions and status.
-pub(super) fn finish(draft: &mut Draft, outcome: &Result<Outcome, Failure>) {
+/// Why a success is told: there is another content, or an end of one of these failures.
+pub(super) fn worth_telling(
+    before: &Value,
+    draft: &Draft,
+    failures: &[&str],
+) -> Option<&'static str> {
+    if before["status"]["artifact"]["digest"] != draft.status()["artifact"]["digest"] {
+        return Some("NewArtifact");
+    }
+    failures.iter().any(|name| draft::is_true(before, name)).then_some("Succeeded")
+}
+
+/// Sums a run up in conditions and status; `outcome` says what is stored, or why nothing is.
+pub(super) fn finish(draft: &mut Draft, outcome: Result<String, &Failure>) {
     draft.echo_request();
     match outcome {
-        Ok(Outcome::Unchanged { revision } | Outcome::Stored { revision, .. }) => {
-            let message = format!("stored artifact for revision '{revision}'");
+        Ok(stored) => {
             draft.unmark("Reconciling");
             draft.unmark("Stalled");
-            draft.mark("Ready", "True", "Succeeded", &message);
+            draft.mark("Ready", "True", "Succeeded", &stored);
             draft.observe_generation();
         }
         Err(failure) => {

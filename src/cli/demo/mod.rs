@@ -1,8 +1,13 @@
-//! `hopclock demo`: three changes travel through a GitOps pipeline that fits in this process.
+//! `hopclock demo`: changes travel through a GitOps pipeline that fits in this process.
 //!
-//! It goes the same way as `hopclock run`: scenario files, kubeconfig, sockets, real commits.
+//! It goes the same way as `hopclock run`: scenario files, kubeconfig, sockets, real commits. Each
+//! story is told in acts, of which the first is how it should be.
 
-use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output};
+mod git;
+mod helm;
+mod image;
+
+use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output, Story};
 use crate::cli::metrics::Page;
 use crate::cli::progress::Progress;
 use crate::cli::run::{All, run_scenario, show, workshop};
@@ -13,24 +18,51 @@ use crate::config::{self, Scenario};
 use crate::engine::{LocalLanes, Surroundings, SystemClock, Unwritten};
 use crate::model::{Clock, Passage, RunRecord, Span};
 use anyhow::{Context, anyhow};
-use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
+use hopclock_sandbox::pipeline::{
+    HelmLane, ImageLane, Lane, Sandbox, SandboxError, SandboxOptions,
+};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One act of the demo: a lane, its scenario, and what to learn from it.
 struct Act {
-    lane: Lane,
+    lane: AnyLane,
     title: &'static str,
     scenario: &'static str,
     outcome: &'static str,
     lesson: fn(&RunRecord) -> String,
 }
 
+/// What a change travels.
+enum AnyLane {
+    Git(Lane),
+    Helm(HelmLane),
+    Image(ImageLane),
+}
+
 /// Name of the installation that the demo is; its lanes are its own.
 const INSTANCE: &str = "demo";
 
-const ACTS: [fn() -> Act; 3] = [webhook, polling, broken];
+// === impl AnyLane ===
+
+impl AnyLane {
+    fn name(&self) -> &str {
+        match self {
+            Self::Git(lane) => &lane.name,
+            Self::Helm(lane) => &lane.name,
+            Self::Image(lane) => &lane.name,
+        }
+    }
+
+    async fn add_to(&self, sandbox: &Sandbox) -> Result<(), SandboxError> {
+        match self {
+            Self::Git(lane) => sandbox.add_lane(lane).await.map(drop),
+            Self::Helm(lane) => sandbox.add_helm_lane(lane).await.map(drop),
+            Self::Image(lane) => sandbox.add_image_lane(lane).await.map(drop),
+        }
+    }
+}
 
 /// Shows hopclock at work.
 pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
@@ -43,12 +75,17 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<Exit> {
         }
     };
     let folder = folder_of(&sandbox)?;
-    print("A cluster, a git host and Flux's controllers, all in this process.\n")?;
+    let (hosts, acts) = match arguments.story {
+        None => ("a git host", git::acts()),
+        Some(Story::Helm) => ("a git host, charts", helm::acts()),
+        Some(Story::Image) => ("a git host, a registry", image::acts()),
+    };
+    print(&format!("A cluster, {hosts} and Flux's controllers, all in this process.\n"))?;
     let mut scenarios = Vec::new();
-    for act in ACTS.map(|act| act()) {
-        sandbox.add_lane(&act.lane).await?;
+    for act in acts {
+        act.lane.add_to(&sandbox).await?;
         // As `kubectl annotate gitrepository … hopclock.dev/canary=demo` does.
-        sandbox.consent(&act.lane.name, Some(INSTANCE))?;
+        sandbox.consent(act.lane.name(), Some(INSTANCE))?;
         scenarios.push((prepare(&act, &folder)?, act));
     }
     play(arguments, &sandbox, &folder, &scenarios, &stop).await
@@ -110,59 +147,9 @@ async fn play(
     Ok(exit)
 }
 
-fn webhook() -> Act {
-    Act {
-        lane: lane("fleet", "10m", Hook::Right),
-        title: "A commit, and a webhook that tells Flux at once.",
-        scenario: include_str!("demo/webhook.yaml"),
-        outcome: "ok",
-        lesson: |record| {
-            let total = record.push_to_apply.map_or_else(String::new, length);
-            format!(
-                "Nothing waits: {total} from push to live is what fetching, building and applying \
-                 take."
-            )
-        },
-    }
-}
-
-fn polling() -> Act {
-    Act {
-        lane: lane("polled", "10s", Hook::WrongSecret),
-        title: "The same, but somebody rotated the webhook's secret. Flux polls every 10 s.",
-        scenario: include_str!("demo/polling.yaml"),
-        outcome: "ok",
-        lesson: |record| {
-            let total = record.push_to_apply.map_or_else(String::new, length);
-            let fetch = stage(record, "source_fetched").map_or_else(String::new, length);
-            format!(
-                "Everything is green, and {fetch} of {total} went by until the next poll: \
-                 `webhook_received` was not seen, and `via interval` says why."
-            )
-        },
-    }
-}
-
-fn broken() -> Act {
-    Act {
-        lane: lane("broken", "10m", Hook::Right),
-        title: "A commit whose manifests do not build.",
-        scenario: include_str!("demo/broken.yaml"),
-        outcome: "failed",
-        lesson: |record| {
-            let failure = record.failing_since.as_ref();
-            let (reason, at) =
-                failure.map_or_else(Default::default, |it| (it.reason.clone(), length(it.at)));
-            format!(
-                "Flux knew after {at} ({reason}). The change counts against the objective; \
-                 hopclock itself is fine, so nobody is paged for a broken prober."
-            )
-        },
-    }
-}
-
-fn lane(name: &str, interval: &str, hook: Hook) -> Lane {
-    Lane { name: name.to_owned(), interval: interval.to_owned(), hook, door: Door::Open }
+/// How long push to live took, as text.
+fn total(record: &RunRecord) -> String {
+    record.push_to_apply.map_or_else(String::new, length)
 }
 
 fn stage(record: &RunRecord, hop: &str) -> Option<Span> {
@@ -179,7 +166,7 @@ fn folder_of(sandbox: &Sandbox) -> anyhow::Result<PathBuf> {
 
 /// Writes an act's scenario to a file, and loads it from there.
 fn prepare(act: &Act, folder: &Path) -> anyhow::Result<Scenario> {
-    let file = folder.join(format!("{}.yaml", act.lane.name));
+    let file = folder.join(format!("{}.yaml", act.lane.name()));
     std::fs::write(&file, act.scenario)
         .with_context(|| format!("cannot write `{}`", file.display()))?;
     let mut scenarios = config::load(&[file]).map_err(|problems| anyhow!("{problems}"))?;
@@ -203,10 +190,10 @@ fn directions(
     )?;
     writeln!(text, "  kubectl get configmaps -n hopclock -o yaml --watch")?;
     for (_, act) in acts {
-        writeln!(text, "  git clone {}/{}.git", sandbox.git().base_url(), act.lane.name)?;
+        writeln!(text, "  git clone {}/{}.git", sandbox.git().base_url(), act.lane.name())?;
     }
     writeln!(text, "  curl http://{}/metrics", page.address())?;
-    let name = &acts[0].1.lane.name;
+    let name = acts[0].1.lane.name();
     writeln!(
         text,
         "  hopclock run --instance {INSTANCE} {}",

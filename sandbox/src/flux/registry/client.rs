@@ -1,4 +1,5 @@
-//! Asking a registry over the wire: its tags page by page, and the digest of one of them.
+//! Asking a registry over the wire: its tags page by page, the digest of one of them, manifests and
+//! blobs.
 //!
 //! As Flux's client does: `/v2/` first, to hear how the registry wants to be asked, then a token
 //! where one is wanted. Everything runs on a thread of its own, so that paused time does not run
@@ -6,6 +7,7 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use http::HeaderMap;
 use http::Method;
 use http::StatusCode;
@@ -17,6 +19,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::reference::ImageName;
+use crate::flux::artifacts::hex;
 
 /// A registry, and what it is asked with. Not for printing.
 #[derive(Clone)]
@@ -41,6 +44,14 @@ struct Session<'a> {
     proof: Proof,
 }
 
+/// A manifest as it lies in the registry.
+pub(crate) struct Manifest {
+    /// The digest of its bytes.
+    pub(crate) digest: String,
+    /// What it says.
+    pub(crate) body: Value,
+}
+
 enum Proof {
     None,
     Basic(String, String),
@@ -56,6 +67,16 @@ impl Access {
     /// The digest of the manifest behind a tag.
     pub(crate) async fn digest(self, tag: String) -> Result<String, String> {
         on_a_thread(async move { Session::open(&self).await?.digest(&tag).await }).await
+    }
+
+    /// The manifest behind a tag or digest.
+    pub(crate) async fn manifest(self, reference: String) -> Result<Manifest, String> {
+        on_a_thread(async move { Session::open(&self).await?.manifest(&reference).await }).await
+    }
+
+    /// The bytes of a blob.
+    pub(crate) async fn blob(self, digest: String) -> Result<Vec<u8>, String> {
+        on_a_thread(async move { Session::open(&self).await?.blob(&digest).await }).await
     }
 }
 
@@ -146,6 +167,22 @@ impl<'a> Session<'a> {
         Ok(digest)
     }
 
+    async fn manifest(&self, reference: &str) -> Result<Manifest, String> {
+        let path = format!("/v2/{}/manifests/{reference}", self.access.image.repository);
+        let answer = self.ask(Method::GET, &path).await?;
+        let bytes = answer.bytes().await.map_err(|error| error.to_string())?;
+        let hash = digest::digest(&digest::SHA256, &bytes);
+        let digest = format!("sha256:{}", hex(hash.as_ref()));
+        let body = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        Ok(Manifest { digest, body })
+    }
+
+    async fn blob(&self, digest: &str) -> Result<Vec<u8>, String> {
+        let path = format!("/v2/{}/blobs/{digest}", self.access.image.repository);
+        let answer = self.ask(Method::GET, &path).await?;
+        Ok(answer.bytes().await.map_err(|error| error.to_string())?.to_vec())
+    }
+
     async fn ask(&self, method: Method, path: &str) -> Result<Response, String> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         request = request.header(
@@ -190,9 +227,22 @@ async fn refused(answer: Response) -> String {
     let body: Value = answer.json().await.unwrap_or_default();
     let problem = &body["errors"][0];
     match (problem["code"].as_str(), problem["message"].as_str()) {
-        (Some(code), Some(message)) => format!("GET {url}: {code}: {message}"),
+        (Some(code), Some(message)) => {
+            let detail = problem["detail"].as_object().map(go_map);
+            let detail = detail.map(|it| format!("; {it}")).unwrap_or_default();
+            format!("GET {url}: {code}: {message}{detail}")
+        }
         _ => format!("GET {url}: unexpected status code {status}"),
     }
+}
+
+/// An object as Go prints a map.
+fn go_map(object: &serde_json::Map<String, Value>) -> String {
+    let pair = |(key, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{key}:{value}")
+    };
+    format!("map[{}]", object.iter().map(pair).collect::<Vec<_>>().join(" "))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> String {
@@ -207,7 +257,7 @@ fn parameter<'c>(challenge: &'c str, name: &str) -> &'c str {
     rest.split('"').next().unwrap_or_default()
 }
 
-async fn on_a_thread<T: Send + 'static>(
+pub(crate) async fn on_a_thread<T: Send + 'static>(
     work: impl Future<Output = Result<T, String>> + Send + 'static,
 ) -> Result<T, String> {
     let runtime = Handle::current();

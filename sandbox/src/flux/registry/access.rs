@@ -17,7 +17,7 @@ use crate::store::Store;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Reads what the object names; the error is the whole message.
-pub(super) fn access(
+pub(crate) fn access(
     store: &Store,
     repository: &Value,
     image: ImageName,

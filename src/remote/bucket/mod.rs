@@ -1,0 +1,304 @@
+//! A bucket of any cloud: its objects, and one object written to it.
+//!
+//! What the clouds do differently, signatures above all, is `object_store`'s; what a stopwatch needs
+//! of the wire is ours: instants around each request, what a refusal says, and that nothing is sent
+//! twice behind anybody's back. A write can be bound to what was read before it, so that a second
+//! writer is noticed and not overwritten.
+
+mod address;
+mod credentials;
+mod error;
+mod refusal;
+mod store;
+mod wire;
+
+use crate::model::{Clock, Moment};
+use crate::remote::Clients;
+use bytes::Bytes;
+use error::Lost;
+use futures_util::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{Exchange, Wire};
+
+pub use address::{BucketAddress, Provider};
+pub use credentials::Credentials;
+pub use error::{Deed, Error, PublishError};
+
+/// How long to wait when a server asks for patience and does not say for how much.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Which bucket, and how to get there.
+#[derive(Clone)]
+pub struct BucketOptions {
+    /// The bucket.
+    pub address: BucketAddress,
+    /// What to prove ourselves with.
+    pub credentials: Credentials,
+    /// Further certificate authorities, in PEM.
+    pub ca: Option<Vec<u8>>,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// How long one operation may wait when the server asks for patience.
+    pub patience: Duration,
+}
+
+/// An object, and which version of it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its content.
+    pub body: Bytes,
+    /// What tells this version from others.
+    pub version: Version,
+}
+
+/// What tells one version of an object from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    etag: Option<String>,
+    generation: Option<String>,
+}
+
+/// What has to be true when an object is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Nothing.
+    None,
+    /// There is no such object.
+    Absent,
+    /// It is still this version.
+    Unchanged(Version),
+}
+
+/// One object of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub key: String,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// Its tag, as the server writes it.
+    pub etag: Option<String>,
+}
+
+/// An object that the server has acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Which version that made.
+    pub version: Version,
+    /// When it was sent.
+    pub sent: Moment,
+    /// When the answer had arrived.
+    pub acknowledged: Moment,
+    /// How often it was sent: more than once if the server refused it for the moment.
+    pub attempts: u32,
+}
+
+/// What was asked of a server so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Requests that were sent.
+    pub requests: u32,
+    /// Answers that asked for patience.
+    pub throttled: u32,
+    /// How long we waited because of them.
+    pub waited: Duration,
+}
+
+/// A bucket. Not for printing: it holds credentials.
+#[derive(Clone)]
+pub struct Bucket {
+    address: BucketAddress,
+    store: Arc<dyn ObjectStore>,
+    wire: Wire,
+    anonymous: bool,
+    patience: Duration,
+}
+
+/// What came of an operation: its result, the exchange that ended it, and how often it was tried.
+type Done<T> = Result<(T, Exchange, u32), Lost>;
+
+// === impl Version ===
+
+impl Version {
+    /// The tag of the object, without quotes.
+    #[must_use]
+    pub fn etag(&self) -> Option<&str> {
+        self.etag.as_deref().map(|it| it.trim_matches('"'))
+    }
+}
+
+impl From<Version> for UpdateVersion {
+    fn from(version: Version) -> Self {
+        Self { e_tag: version.etag, version: version.generation }
+    }
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    /// Checks the options. Asks nothing of the server.
+    ///
+    /// # Errors
+    /// For an address, an authority or credentials that cannot be used.
+    pub fn open(
+        options: &BucketOptions,
+        clock: Arc<dyn Clock>,
+        clients: &Clients,
+    ) -> Result<Self, Error> {
+        let BucketOptions { address, credentials, ca, timeout, patience } = options;
+        let client = clients
+            .get(wire::USER_AGENT, ca.as_deref(), *timeout)
+            .map_err(|_| Error::BadAuthority { bucket: address.to_string() })?;
+        let wire = Wire::new(client, clock, *timeout);
+        let store = store::build(address, credentials, wire.clone())?;
+        let anonymous = matches!(credentials, Credentials::Anonymous);
+        Ok(Self { address: address.clone(), store, wire, anonymous, patience: *patience })
+    }
+
+    /// The bucket.
+    #[must_use]
+    pub fn address(&self) -> &BucketAddress {
+        &self.address
+    }
+
+    /// What was asked of the server so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.wire.usage()
+    }
+
+    /// The instant, by the clock that stamps writes.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.wire.now()
+    }
+
+    /// Reads an object; none if it is not there.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or has no such bucket.
+    pub async fn get(&self, key: &str) -> Result<Option<Object>, Error> {
+        let location = path(key)?;
+        let read = || async {
+            let found = self.store.get_opts(&location, GetOptions::default()).await?;
+            let version =
+                Version { etag: found.meta.e_tag.clone(), generation: found.meta.version.clone() };
+            Ok(Object { body: found.bytes().await?, version })
+        };
+        match self.ask(Deed::Read, read).await {
+            Ok((object, ..)) => Ok(Some(object)),
+            Err(Lost { why: Error::NoObject { .. }, .. }) => Ok(None),
+            Err(lost) => Err(lost.why),
+        }
+    }
+
+    /// Lists the objects whose keys begin with `prefix`, at most so many.
+    ///
+    /// # Errors
+    /// When the server cannot be asked, or has no such bucket.
+    pub async fn list(&self, prefix: &str, most: usize) -> Result<Vec<Entry>, Error> {
+        // The store lists folders only.
+        let folder = prefix.rsplit_once('/').map_or("", |it| it.0);
+        let folder = if folder.is_empty() { None } else { Some(path(folder)?) };
+        let list = || async {
+            let mut found = self.store.list(folder.as_ref());
+            let mut entries = Vec::new();
+            while let Some(meta) = found.try_next().await? {
+                let key = meta.location.to_string();
+                if key.starts_with(prefix) {
+                    entries.push(Entry { key, size: meta.size, etag: meta.e_tag });
+                }
+                if entries.len() >= most {
+                    break;
+                }
+            }
+            Ok(entries)
+        };
+        self.ask(Deed::List, list).await.map(|it| it.0).map_err(|it| it.why)
+    }
+
+    /// Writes an object.
+    ///
+    /// It is sent again only where the server said that it had not taken it for the moment.
+    ///
+    /// # Errors
+    /// [`PublishError::NoAnswer`] if it may be there all the same.
+    pub async fn put(
+        &self,
+        key: &str,
+        body: impl Into<Bytes>,
+        condition: Condition,
+    ) -> Result<Published, PublishError> {
+        let location = path(key).map_err(PublishError::Failed)?;
+        let body: Bytes = body.into();
+        let mode = match condition {
+            Condition::None => PutMode::Overwrite,
+            Condition::Absent => PutMode::Create,
+            Condition::Unchanged(version) => PutMode::Update(version.into()),
+        };
+        let write = || async {
+            let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
+            self.store.put_opts(&location, PutPayload::from(body.clone()), options).await
+        };
+        match self.ask(Deed::Write, write).await {
+            Ok((result, exchange, attempts)) => {
+                let version = Version { etag: result.e_tag, generation: result.version };
+                let Exchange { sent, received, .. } = exchange;
+                Ok(Published { version, sent, acknowledged: received, attempts })
+            }
+            Err(Lost { sent: Some(sent), why }) => Err(PublishError::NoAnswer { sent, why }),
+            Err(Lost { sent: None, why }) => Err(PublishError::Failed(why)),
+        }
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the server refuses, or cannot be asked.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let location = path(key)?;
+        match self.ask(Deed::Delete, || self.store.delete(&location)).await {
+            Ok(_) | Err(Lost { why: Error::NoObject { .. }, .. }) => Ok(()),
+            Err(lost) => Err(lost.why),
+        }
+    }
+
+    /// Carries an operation out, and waits where the server asks for that.
+    async fn ask<T, F>(&self, deed: Deed, operation: impl Fn() -> F) -> Done<T>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
+        let (mut waited, mut attempts) = (Duration::ZERO, 0);
+        loop {
+            attempts += 1;
+            let (result, exchange) = self.wire.listen(operation()).await;
+            let lost = match (result, exchange) {
+                (Ok(value), Some(exchange)) => return Ok((value, exchange, attempts)),
+                (Ok(_), None) => Lost { sent: None, why: self.not_a_server(0) },
+                (Err(error), exchange) => self.judge(deed, &error, exchange),
+            };
+            let Error::Throttled { retry_after, .. } = &lost.why else { return Err(lost) };
+            let pause = retry_after.unwrap_or(PAUSE).max(Duration::from_millis(100));
+            self.wire.note_throttled();
+            if waited + pause > self.patience {
+                return Err(lost);
+            }
+            tokio::time::sleep(pause).await;
+            self.wire.note_waited(pause);
+            waited += pause;
+        }
+    }
+
+    fn not_a_server(&self, status: u16) -> Error {
+        Error::NotABucket { bucket: self.address.to_string(), status }
+    }
+}
+
+fn path(key: &str) -> Result<Path, Error> {
+    Path::parse(key).map_err(|_| Error::BadKey { key: key.to_owned() })
+}

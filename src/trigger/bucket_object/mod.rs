@@ -1,0 +1,252 @@
+//! Writes an object to a bucket.
+//!
+//! The object's content is the canary; the last one says where the lane's sequence stands, so nothing
+//! has to be remembered between runs, and nothing is left behind but one object. A write is bound to
+//! the version that was read before it: whoever wrote in between is noticed, not overwritten.
+
+mod build;
+mod config;
+
+use crate::model::{Ancestry, CanaryId, Holding, Revision, Survey, When};
+use crate::remote::bucket::{self, Bucket, Condition, Entry, Object, PublishError};
+use crate::trigger::git_commit::{Content, latest_in};
+use crate::trigger::{Error, Published, Trigger};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::sync::Mutex;
+
+pub use config::{BucketAuth, BucketObjectConfig};
+
+/// Most objects that are listed: what is beyond them is asked for by name.
+const MOST_LISTED: usize = 1000;
+
+/// Most objects of others that are read to see whether they are canaries.
+const MOST_READ: usize = 20;
+
+/// Writes an object to a bucket. See [`BucketObjectConfig`].
+pub struct BucketObject {
+    bucket: Bucket,
+    aim: Aim,
+    lane: Mutex<Lane>,
+}
+
+/// What is written.
+struct Aim {
+    /// The installation that writes.
+    instance: String,
+    /// The object.
+    key: String,
+    /// What all objects begin with that the source fetches.
+    prefix: String,
+    content: Content,
+}
+
+/// What is known of the bucket, and of our change in it.
+#[derive(Default)]
+struct Lane {
+    /// Our object as it was read last.
+    object: Option<Object>,
+    /// The bucket's objects, and whose they are.
+    listed: Option<(Vec<Entry>, Holding)>,
+    prepared: Option<CanaryId>,
+    /// What [`Trigger::ancestry`] speaks of.
+    ours: Option<CanaryId>,
+}
+
+// === impl BucketObject ===
+
+impl BucketObject {
+    fn new(bucket: Bucket, aim: Aim) -> Self {
+        Self { bucket, aim, lane: Mutex::default() }
+    }
+
+    /// Says that another writer is on our lane, if our object holds a canary that is not older.
+    fn check_lane(&self, canary: &CanaryId, latest: Option<&CanaryId>) -> Result<(), Error> {
+        let (bucket, key) = (self.bucket.address(), &self.aim.key);
+        match latest {
+            Some(latest) if latest.instance() != canary.instance() => Err(Error {
+                reason: "foreign_canary",
+                message: format!(
+                    "`{key}` of {bucket} holds a canary of instance `{}`: give each instance a \
+                     bucket or an object of its own",
+                    latest.instance()
+                ),
+            }),
+            Some(latest) if latest.sequence() >= canary.sequence() => Err(Error {
+                reason: "second_writer",
+                message: format!(
+                    "somebody else wrote canary `{latest}` to `{key}` of {bucket} during this run: \
+                     let only one scenario write to an object"
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The canary that our object holds now.
+    async fn shown(&self) -> Result<Option<CanaryId>, bucket::Error> {
+        let object = self.bucket.get(&self.aim.key).await?;
+        Ok(object.as_ref().and_then(|it| latest_in(&it.body)))
+    }
+
+    /// The bucket's objects as far as the source sees them, and whose they are (rule S0). Looking
+    /// ends at the first that is no canary.
+    async fn look_around(&self, own: Option<&Object>) -> Result<(Vec<Entry>, Holding), Error> {
+        let listed = self.bucket.list("", MOST_LISTED).await?;
+        let seen = listed.iter().filter(|it| it.key.starts_with(&self.aim.prefix));
+        let others: Vec<_> = seen.filter(|it| it.key != self.aim.key).collect();
+        let mut instances = BTreeSet::new();
+        if let Some(canary) = own.and_then(|it| latest_in(&it.body)) {
+            instances.insert(canary.instance().to_owned());
+        } else if own.is_some() {
+            let holding = Holding::Others(self.aim.key.clone());
+            return Ok((listed, holding));
+        }
+        for (number, entry) in others.into_iter().enumerate() {
+            let object = if number < MOST_READ { self.bucket.get(&entry.key).await? } else { None };
+            let canary = object.and_then(|it| latest_in(&it.body));
+            // Bare digits may be anything.
+            let Some(canary) = canary.filter(|it| !it.instance().is_empty()) else {
+                let holding = Holding::Others(entry.key.clone());
+                return Ok((listed, holding));
+            };
+            instances.insert(canary.instance().to_owned());
+        }
+        Ok((listed, Holding::Canaries(instances)))
+    }
+
+    /// Reads the object once after a write without an answer (rule T2).
+    async fn after_no_answer(&self, canary: &CanaryId, why: &bucket::Error) -> Result<(), Error> {
+        let key = &self.aim.key;
+        let error = |reason, what: &str| Error {
+            reason,
+            message: format!("the upload of `{key}` got no answer, and {what}; {why}"),
+        };
+        match self.shown().await {
+            Ok(Some(shown)) if shown == *canary => Ok(()),
+            Ok(_) => Err(error("push_lost", "the bucket does not hold it, so nothing was written")),
+            Err(read) => Err(error(
+                "push_unknown",
+                &format!(
+                    "whether it was made is not known, for it could not be read afterwards: {read}"
+                ),
+            )),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Trigger for BucketObject {
+    fn lane(&self) -> String {
+        format!("{}#{}", self.bucket.address().normalised(), self.aim.key)
+    }
+
+    async fn latest(&self) -> Result<Option<CanaryId>, Error> {
+        let object = self.bucket.get(&self.aim.key).await?;
+        let latest = object.as_ref().and_then(|it| latest_in(&it.body));
+        let mut lane = self.lane.lock().await;
+        lane.object = object;
+        lane.listed = None;
+        Ok(latest.filter(|it| it.instance() == self.aim.instance))
+    }
+
+    async fn survey(&self, files: &[String]) -> Result<Option<Survey>, Error> {
+        let mut lane = self.lane.lock().await;
+        if lane.listed.is_none() {
+            lane.listed = Some(self.look_around(lane.object.as_ref()).await?);
+        }
+        let Some((listed, holding)) = &lane.listed else { return Ok(None) };
+        let mut found = BTreeMap::new();
+        for file in files {
+            let there = listed.len() >= MOST_LISTED || listed.iter().any(|it| it.key == *file);
+            let object = if there { self.bucket.get(file).await? } else { None };
+            if let Some(object) = object {
+                found.insert(file.clone(), String::from_utf8_lossy(&object.body).into_owned());
+            }
+        }
+        let version = lane.object.as_ref().and_then(|it| it.version.etag());
+        let commit = version.unwrap_or_default().to_owned();
+        Ok(Some(Survey { commit, files: found, holding: holding.clone() }))
+    }
+
+    /// Gives no revision: what the bucket will be called, nobody can compute (rule P9).
+    async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
+        let mut lane = self.lane.lock().await;
+        let latest = lane.object.as_ref().and_then(|it| latest_in(&it.body));
+        self.check_lane(canary, latest.as_ref())?;
+        lane.prepared = Some(canary.clone());
+        lane.ours = Some(canary.clone());
+        Ok(Vec::new())
+    }
+
+    async fn publish(
+        &self,
+        _announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
+    ) -> Result<Published, Error> {
+        let mut lane = self.lane.lock().await;
+        let canary = lane.prepared.clone().ok_or_else(|| Error {
+            reason: "not_prepared",
+            message: "a change must be prepared before it is published".to_owned(),
+        })?;
+        let (key, body) = (&self.aim.key, self.aim.content.for_canary(&canary));
+        let condition = match &lane.object {
+            Some(object) => Condition::Unchanged(object.version.clone()),
+            None => Condition::Absent,
+        };
+        let mut attempts = 0;
+        let mut sent = self.bucket.put(key, body.clone(), condition).await;
+        // Some servers know no conditions; then only what was read tells of a second writer.
+        if let Err(PublishError::Failed(bucket::Error::Status { status: 501, .. })) = &sent {
+            attempts += 1;
+            sent = self.bucket.put(key, body, Condition::None).await;
+        }
+        match sent {
+            Ok(it) => {
+                lane.object = None;
+                attempts += it.attempts;
+                Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts })
+            }
+            Err(PublishError::NoAnswer { sent, why }) => {
+                self.after_no_answer(&canary, &why).await?;
+                let zero = When::between(sent, self.bucket.now());
+                Ok(Published { sent, zero, attempts: attempts + 1 })
+            }
+            Err(PublishError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    async fn recover(
+        &self,
+        canary: &CanaryId,
+        _revisions: &[Revision],
+    ) -> Result<Option<Vec<Revision>>, Error> {
+        let shown = self.shown().await?;
+        self.lane.lock().await.ours = Some(canary.clone());
+        Ok(shown.filter(|it| it == canary).map(|_| Vec::new()))
+    }
+
+    /// A bucket's revision tells nothing of what it holds, so our object is read as it is now.
+    async fn ancestry(&self, revision: &Revision) -> Ancestry {
+        let Some(ours) = self.lane.lock().await.ours.clone() else { return Ancestry::Unknown };
+        if !matches!(revision, Revision::Digest(_)) {
+            return Ancestry::Unknown;
+        }
+        match self.shown().await {
+            Ok(Some(shown)) if shown == ours => Ancestry::NotYet,
+            Ok(Some(shown))
+                if shown.instance() == ours.instance() && shown.sequence() > ours.sequence() =>
+            {
+                Ancestry::Carries(Some(shown))
+            }
+            Ok(_) => Ancestry::Gone,
+            Err(_) => Ancestry::Unknown,
+        }
+    }
+}
+
+// === impl Error ===
+
+impl From<bucket::Error> for Error {
+    fn from(error: bucket::Error) -> Self {
+        Self { reason: error.reason(), message: error.to_string() }
+    }
+}

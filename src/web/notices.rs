@@ -1,0 +1,288 @@
+//! The listener for Flux's notifications: `POST /notify/{listener}`.
+//!
+//! It stands on a port of its own, because Flux has to reach it and nobody else should reach the
+//! private pages. Whoever knows no token is told why by the status and the sentence; the log says
+//! it once, because a provider with a wrong token tries again for ever.
+
+use crate::export::{Metrics, NoticeResult};
+use crate::model::{Clock, Moment, Notice};
+use crate::web::reply::{plain, refusal};
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The header in which `generic-hmac` providers sign.
+const SIGNATURE: &str = "x-signature";
+
+/// How notifications of one listener prove themselves.
+#[derive(Clone)]
+pub enum NoticeKey {
+    /// By a signature with this token, as `generic-hmac` providers send it.
+    Token(SecretString),
+    /// Not at all, as `generic` providers send them: whoever reaches the port is believed.
+    Unsigned,
+}
+
+/// Why there is no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoKey {
+    /// There is no listener of that name.
+    NoListener,
+    /// The token cannot be read now; the sentence says why.
+    Unreadable(String),
+}
+
+/// Knows the keys of the listeners.
+#[async_trait]
+pub trait NoticeKeys: Send + Sync {
+    /// The key of a listener; asked for with every notification. `doubt`: the one that was given
+    /// last did not fit, so that it may have been exchanged.
+    async fn key(&self, listener: &str, doubt: bool) -> Result<NoticeKey, NoKey>;
+}
+
+/// What became of a notification that was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// To a run that waits for it.
+    Heard,
+    /// Nobody waits for it.
+    Unawaited,
+    /// Whoever waits for it cannot take it now.
+    Busy,
+}
+
+/// Takes notifications that were let in.
+pub trait Noticeboard: Send + Sync {
+    /// Hands on a notification that reached a listener at `at`.
+    fn post(&self, listener: &str, notice: &Notice, at: Moment) -> Delivered;
+}
+
+/// What stands behind the listener.
+#[derive(Clone)]
+pub struct NoticePages {
+    /// Who waits.
+    pub board: Arc<dyn Noticeboard>,
+    /// The keys.
+    pub keys: Arc<dyn NoticeKeys>,
+    /// Counts what comes.
+    pub metrics: Arc<Metrics>,
+    /// Says when it came.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The listener's own state.
+#[derive(Clone)]
+struct Listener {
+    pages: NoticePages,
+    /// What was said of each listener since it was last right.
+    said: Arc<Mutex<BTreeSet<(String, NoticeResult)>>>,
+}
+
+/// Why a notification is not let in.
+enum Refused {
+    NoListener,
+    Unreadable(String),
+    Missing,
+    Wrong,
+    Malformed,
+    Busy,
+}
+
+/// `POST /notify/{listener}`, to which Flux's Provider posts, and nothing else.
+pub fn notice_pages(pages: NoticePages) -> Router {
+    pages.metrics.declare_notices();
+    let listener = Listener { pages, said: Arc::default() };
+    Router::new()
+        .route("/notify/{listener}", post(take))
+        .method_not_allowed_fallback(async || {
+            let text = "Notifications are posted here: use POST.\n";
+            plain(StatusCode::METHOD_NOT_ALLOWED, text.to_owned())
+        })
+        .fallback(async |uri: Uri| {
+            let path = uri.path();
+            let text = format!(
+                "There is nothing at {path}. Notifications are posted to /notify/LISTENER.\n"
+            );
+            plain(StatusCode::NOT_FOUND, text)
+        })
+        .with_state(listener)
+}
+
+async fn take(
+    State(listener): State<Listener>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // Its instant is now, whatever the check of the signature takes (rule T4).
+    let at = listener.pages.clock.now();
+    let admitted = match listener.admit(&name, &headers, &body).await {
+        Ok(()) => Notice::read(&body).ok_or(Refused::Malformed),
+        Err(refused) => Err(refused),
+    };
+    let delivered = admitted.and_then(|it| match listener.pages.board.post(&name, &it, at) {
+        Delivered::Busy => Err(Refused::Busy),
+        delivered => Ok(delivered),
+    });
+    match delivered {
+        Ok(delivered) => {
+            listener.well(&name);
+            let heard = delivered == Delivered::Heard;
+            let result = if heard { NoticeResult::Heard } else { NoticeResult::Unawaited };
+            listener.pages.metrics.count_notice(result);
+            StatusCode::OK.into_response()
+        }
+        Err(refused) => {
+            listener.pages.metrics.count_notice(refused.result());
+            listener.complain(&name, &refused);
+            refusal(refused.status(), refused.result().as_str(), &refused.sentence(&name))
+        }
+    }
+}
+
+// === impl Listener ===
+
+impl Listener {
+    async fn admit(&self, name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
+        let keys = &self.pages.keys;
+        let key = match keys.key(name, false).await.map_err(Refused::from)? {
+            NoticeKey::Unsigned => return Ok(()),
+            NoticeKey::Token(key) => key,
+        };
+        let signature = headers.get(SIGNATURE).and_then(|it| it.to_str().ok());
+        let signature = signature.ok_or(Refused::Missing)?;
+        if is_signed(&key, signature, body) {
+            return Ok(());
+        }
+        match keys.key(name, true).await.map_err(Refused::from)? {
+            NoticeKey::Unsigned => Ok(()),
+            NoticeKey::Token(key) if is_signed(&key, signature, body) => Ok(()),
+            NoticeKey::Token(_) => Err(Refused::Wrong),
+        }
+    }
+
+    /// Says why one is not let in, unless that was said since the last one that was.
+    fn complain(&self, name: &str, refused: &Refused) {
+        if matches!(refused, Refused::NoListener) {
+            // The name is the sender's, and there may be any number of them.
+            return tracing::debug!("a notification for a listener that is not there");
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert((name.to_owned(), refused.result())) {
+            tracing::warn!("{}", refused.sentence(name));
+        }
+    }
+
+    fn well(&self, name: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if !said.is_empty() {
+            said.retain(|it| it.0 != name);
+        }
+    }
+}
+
+// === impl Refused ===
+
+impl From<NoKey> for Refused {
+    fn from(why: NoKey) -> Self {
+        match why {
+            NoKey::NoListener => Self::NoListener,
+            NoKey::Unreadable(why) => Self::Unreadable(why),
+        }
+    }
+}
+
+impl Refused {
+    fn result(&self) -> NoticeResult {
+        match self {
+            Self::NoListener => NoticeResult::NoListener,
+            Self::Unreadable(_) => NoticeResult::NoToken,
+            Self::Missing => NoticeResult::Unsigned,
+            Self::Wrong => NoticeResult::WrongSignature,
+            Self::Malformed => NoticeResult::Malformed,
+            Self::Busy => NoticeResult::Busy,
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoListener => StatusCode::NOT_FOUND,
+            Self::Missing | Self::Wrong => StatusCode::UNAUTHORIZED,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            // The provider tries again.
+            Self::Unreadable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn sentence(&self, name: &str) -> String {
+        match self {
+            Self::NoListener => "there is no listener of this name: give the Provider an address \
+                                 whose path is `/notify/` and a listener of `--notify-token`"
+                .to_owned(),
+            Self::Unreadable(why) => {
+                format!("no notification is let in by listener `{name}`: {why}")
+            }
+            Self::Missing => format!(
+                "a notification for listener `{name}` bears no signature: give its Provider the \
+                 type `generic-hmac`, or let unsigned ones in with `--notify-token {name}=unsigned`"
+            ),
+            Self::Wrong => format!(
+                "a notification for listener `{name}` bears a wrong signature: the `token` in the \
+                 Provider's Secret and that of `--notify-token` have to be the same"
+            ),
+            Self::Malformed => format!(
+                "what was posted to listener `{name}` is no notification of Flux's: post there with \
+                 a Provider of type `generic` or `generic-hmac`"
+            ),
+            Self::Busy => format!(
+                "a run that waits for listener `{name}` has more notifications than it can take: \
+                 let the Alert select fewer objects"
+            ),
+        }
+    }
+}
+
+/// Whether `signature` is `sha256=<hex>` of the body; takes the same time whatever is wrong in it.
+fn is_signed(token: &SecretString, signature: &str, body: &[u8]) -> bool {
+    let Some(digest) = signature.strip_prefix("sha256=").and_then(unhex) else { return false };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.expose_secret().as_bytes());
+    hmac::verify(&key, body, &digest).is_ok()
+}
+
+/// The bytes of an even number of hexadecimal digits.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |it: &u8| char::from(*it).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
+    if rest.is_empty() { bytes.collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_fits_only_its_body_and_its_token() {
+        // RFC 4231, test case 2.
+        let token = SecretString::from("Jefe");
+        let body = b"what do ya want for nothing?";
+        let digits = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        let right = format!("sha256={digits}");
+        assert!(is_signed(&token, &right, body));
+        assert!(is_signed(&token, &format!("sha256={}", digits.to_uppercase()), body));
+        assert!(!is_signed(&token, &right, b"something else"));
+        assert!(!is_signed(&SecretString::from("other"), &right, body));
+        for wrong in ["", "sha256=", "sha256=5b", "sha256=5bd", "sha1=5bdc", "sha256=+1é", digits]
+        {
+            assert!(!is_signed(&token, wrong, body), "{wrong}");
+        }
+    }
+}

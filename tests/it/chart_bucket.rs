@@ -1,0 +1,109 @@
+//! Charts whose repository is a bucket: archive first, then the index, bound to what was read.
+
+use crate::chart_kit::{ChartSite, canary, publish, version};
+use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
+use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions};
+use secrecy::SecretSlice;
+use serde_json::{Value, json};
+
+const INDEX: &str = "apiVersion: v1\nentries:\n  alpine:\n  - {name: alpine, version: 0.2.0}\n";
+
+async fn host() -> BucketHost {
+    let host = BucketHost::start(BucketHostOptions::default()).await.unwrap();
+    host.create_bucket("charts");
+    host.put("charts", "stable/index.yaml", INDEX);
+    let (access_key, secret_key) = ("key".to_owned(), "pl4nted".to_owned());
+    host.add_account(Account { access_key, secret_key, may_write: true });
+    host
+}
+
+fn site() -> ChartSite {
+    let mut site = ChartSite::new(&json!({"url": "https://charts.test/stable"}), ">=0.1.0");
+    let secret = [("accesskey", "key"), ("secretkey", "pl4nted")];
+    let secret =
+        secret.map(|(key, it)| (key.to_owned(), SecretSlice::from(it.as_bytes().to_vec())));
+    site.secrets.insert(ObjectName::new("flux-system", "bucket"), secret.into());
+    site
+}
+
+fn bucket(host: &BucketHost) -> Value {
+    json!({"keep": 2, "bucket": {"name": "charts", "folder": "stable", "endpoint": host.base_url(),
+        "secret": "flux-system/bucket"}})
+}
+
+fn keys(host: &BucketHost) -> Vec<String> {
+    host.list("charts").into_iter().map(|it| it.0).collect()
+}
+
+#[tokio::test]
+async fn t1_the_archive_is_there_before_the_index_names_it_and_the_index_is_zero() {
+    let host = host().await;
+    let (site, mut versions) = (site(), Vec::new());
+    let trigger = site.trigger(bucket(&host)).await;
+    for number in 1..=3 {
+        let id = canary("hopclock", number);
+        let (revisions, published) = publish(&trigger, &id).await;
+        assert_eq!(published.attempts, 1);
+        assert!(published.sent < published.zero.latest);
+        versions.push(version(&revisions).to_owned());
+        let tidied = trigger.tidy(&[]).await;
+        assert_eq!((tidied.removed, tidied.why), (u32::from(number == 3), None));
+        assert_eq!(trigger.latest().await.unwrap(), Some(id));
+    }
+    let file = |version: &String| format!("stable/canary-{version}.tgz");
+    let expected = [file(&versions[1]), file(&versions[2]), "stable/index.yaml".to_owned()];
+    assert_eq!(keys(&host), expected);
+    let written: Vec<_> = host.updates().into_iter().map(|it| it.key).collect();
+    let first = written.iter().position(|it| *it == file(&versions[0])).unwrap();
+    assert_eq!(written[first + 1], "stable/index.yaml", "{written:?}");
+    let index = host.text("charts", "stable/index.yaml").unwrap();
+    assert!(index.contains("  - {name: alpine, version: 0.2.0}\n"), "{index}");
+    let holding = trigger.survey(&[]).await.unwrap().unwrap().holding;
+    assert_eq!(holding, Holding::Canaries(["hopclock".to_owned()].into()));
+}
+
+#[tokio::test]
+async fn s5_an_index_that_somebody_changed_meanwhile_is_not_overwritten() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    trigger.latest().await.unwrap();
+    let revisions = trigger.prepare(&canary("hopclock", 1)).await.unwrap();
+    host.put("charts", "stable/index.yaml", &INDEX.replace("0.2.0", "0.3.0"));
+    assert_eq!(trigger.publish(&|_| {}).await.unwrap().attempts, 2);
+    let index = host.text("charts", "stable/index.yaml").unwrap();
+    assert!(index.contains("version: 0.3.0") && index.contains(version(&revisions)), "{index}");
+    let again = site.trigger(bucket(&host)).await;
+    let found = again.recover(&canary("hopclock", 1), &revisions).await.unwrap();
+    assert_eq!(found, Some(revisions));
+    trigger.latest().await.unwrap();
+    trigger.prepare(&canary("hopclock", 2)).await.unwrap();
+    let other = site.trigger(bucket(&host)).await;
+    let (third, _) = publish(&other, &canary("hopclock", 3)).await;
+    let error = trigger.publish(&|_| {}).await.unwrap_err();
+    assert_eq!(error.reason, "second_writer", "{error}");
+    let later = Ancestry::Carries(Some(canary("hopclock", 3)));
+    assert_eq!(again.ancestry(&third[0]).await, later);
+    let strange = Revision::Version("9.0.0".to_owned());
+    assert_eq!(again.ancestry(&strange).await, Ancestry::Gone);
+    let late = site.trigger(bucket(&host)).await;
+    late.latest().await.unwrap();
+    publish(&other, &canary("hopclock", 4)).await;
+    let error = late.prepare(&canary("hopclock", 5)).await.unwrap_err();
+    assert_eq!(error.reason, "version_taken", "its archive is not overwritten: {error}");
+}
+
+#[tokio::test]
+async fn what_is_no_index_or_no_bucket_is_told_in_one_sentence() {
+    let host = host().await;
+    host.put("charts", "stable/index.yaml", "entries: [");
+    let site = site();
+    let error = site.trigger(bucket(&host)).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "bad_chart_index");
+    assert!(error.message.starts_with("`stable/index.yaml` in "), "{error}");
+    let mut other = bucket(&host);
+    other["bucket"]["name"] = json!("none");
+    let error = site.trigger(other).await.latest().await.unwrap_err();
+    assert!(error.message.contains("there is no"), "{error}");
+    assert!(!error.message.contains("pl4nted"), "{error}");
+}

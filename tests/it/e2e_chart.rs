@@ -1,0 +1,180 @@
+//! A chart on its way from a registry, or from a branch through an HTTP repository, into the cluster.
+
+use crate::cli::kit::{Told, hopclock, quick, told};
+use hopclock_sandbox::git::GitHost;
+use hopclock_sandbox::pipeline::{ChartFrom, HelmLane, HelmLanePlaces, Sandbox, SandboxOptions};
+use hopclock_sandbox::store::{Key, Part};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// A Helm lane named `app`.
+struct ChartCourse {
+    sandbox: Sandbox,
+    places: HelmLanePlaces,
+    folder: TempDir,
+    instance: &'static str,
+}
+
+impl ChartCourse {
+    async fn new(chart: ChartFrom) -> Self {
+        let sandbox =
+            Sandbox::start(SandboxOptions { speeds: quick(), ..SandboxOptions::default() });
+        let sandbox = sandbox.await.unwrap();
+        let lane = HelmLane { chart, chart_interval: "1s".to_owned(), ..HelmLane::new("app") };
+        let places = sandbox.add_helm_lane(&lane).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self { sandbox, places, folder, instance: "hopclock" }
+    }
+
+    async fn tell(&self, trigger: &str, hops: &str) -> Told {
+        let text = format!(
+            "name: app\ndeadline: 60s\n\
+             trigger: {{ helm_chart: {{ helm_release: hopclock/app{trigger} }} }}\nhops:{hops}\n\
+             - applied: {{ helm_release: hopclock/app }}\n- live: {{ config_map: hopclock/app }}\n"
+        );
+        std::fs::write(self.folder.path().join("app.yaml"), text).unwrap();
+        let arguments = ["run", "app.yaml", "--output", "json", "--instance", self.instance];
+        let mut call = hopclock(self.folder.path(), &arguments);
+        call.env("KUBECONFIG", self.sandbox.kubeconfig());
+        told(call).await
+    }
+
+    /// The one sentence by which a run is refused.
+    async fn refused(&self, title: &str) -> String {
+        let tags = self.sandbox.registry().tags(&self.places.repository);
+        let told = self.tell("", "").await;
+        assert_eq!(told.code, Some(3), "{title}: {told:?}");
+        assert_eq!(self.sandbox.registry().tags(&self.places.repository), tags, "{title}");
+        let line = told.err.lines().find(|it| it.starts_with("error: ")).unwrap().to_owned();
+        line.replace(self.sandbox.registry().host(), "REGISTRY")
+    }
+
+    fn merge(&self, kind: &str, namespace: &str, patch: &Value) {
+        let key = Key::new(kind, namespace, "app");
+        self.sandbox.store().merge(&key, patch, Part::Whole, "somebody").unwrap();
+    }
+
+    fn consent(&self, instance: Option<&str>) {
+        let annotations = json!({"hopclock.dev/canary": instance});
+        let patch = json!({"metadata": {"annotations": annotations}});
+        self.merge("HelmRepository", "flux-system", &patch);
+    }
+}
+
+/// Every hop was reached, in a run that went well.
+fn assert_reached(told: &Told) {
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let record: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(record["outcome"], "ok", "{record:#}");
+    for hop in record["hops"].as_array().unwrap() {
+        assert!(hop.to_string().contains(r#""passage":"reached""#), "{record:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_in_a_registry_is_followed_until_it_is_live() {
+    let course = ChartCourse::new(ChartFrom::Registry).await;
+    let hops =
+        format!("\n- source_fetched: {{ helm_chart: flux-system/{} }}", course.places.helm_chart);
+    assert_reached(&course.tell("", &hops).await);
+    assert_reached(&course.tell("", &hops).await);
+    let mut tags = course.sandbox.registry().tags(&course.places.repository);
+    tags.sort();
+    assert_eq!(tags, ["0.1.0", "0.1.1", "0.1.2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_live() {
+    let course = ChartCourse::new(ChartFrom::Http).await;
+    let charts = course.sandbox.charts();
+    let index = charts.file("index.yaml").unwrap();
+    let index = str::from_utf8(&index).unwrap();
+    let url = course.sandbox.git().create_repository("pages", &[("index.yaml", index)], "main");
+    let url = url.unwrap();
+    let pages =
+        tokio::spawn(serve_pages(course.sandbox.git().clone(), url.clone(), charts.clone()));
+    let hops = format!(
+        "\n- {{ name: index, source_fetched: {{ helm_repository: flux-system/app }} }}\
+         \n- {{ name: chart, source_fetched: {{ helm_chart: flux-system/{} }} }}",
+        course.places.helm_chart
+    );
+    let trigger = format!(", keep: 1, git: {{ url: \"{url}\", branch: main }}");
+    assert_reached(&course.tell(&trigger, &hops).await);
+    assert_reached(&course.tell(&trigger, &hops).await);
+    pages.abort();
+    let live = course.sandbox.store().get(&Key::new("ConfigMap", "hopclock", "app")).unwrap();
+    assert_eq!(live["data"]["version"], "0.1.2", "{live:#}");
+    let index = charts.file("index.yaml").unwrap();
+    let index = str::from_utf8(&index).unwrap();
+    assert!(index.contains("0.1.0") && !index.contains("0.1.1"), "{index}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_s1_s4_a_chart_is_pushed_only_where_it_is_wanted_and_taken() {
+    let mut course = ChartCourse::new(ChartFrom::Registry).await;
+    course.consent(None);
+    assert_eq!(
+        course.refused("no consent").await,
+        "error: scenario `app`: the chart repository `REGISTRY/charts/app` holds `0.1.0`, which is \
+         no canary, and HelmRelease hopclock/app does not consent: if canaries may be pushed there, \
+         say so with `kubectl annotate helmrelease -n hopclock app hopclock.dev/canary=hopclock`"
+    );
+    course.consent(Some("team-b"));
+    let error = course.refused("foreign consent").await;
+    assert!(error.contains("consents to the canaries of instance `team-b`"), "{error}");
+    course.consent(Some("hopclock"));
+    assert_eq!(course.tell("", "").await.code, Some(0));
+    course.instance = "team-b";
+    course.consent(Some("team-b"));
+    let error = course.refused("foreign canary").await;
+    assert!(error.contains("holds a canary of instance `hopclock`"), "{error}");
+    course.instance = "hopclock";
+    course.consent(Some("hopclock"));
+    let verify = json!({"chart": {"spec": {"verify": {"provider": "cosign"}}}});
+    course.merge("HelmRelease", "hopclock", &json!({ "spec": verify }));
+    let error = course.refused("verify").await;
+    assert!(error.contains("HelmRelease hopclock/app takes only signed charts"), "{error}");
+    let unsigned = json!({"chart": {"spec": {"verify": null}}});
+    course.merge("HelmRelease", "hopclock", &json!({ "spec": unsigned }));
+    let release = course.sandbox.store().get(&Key::new("HelmRelease", "hopclock", "app")).unwrap();
+    let other = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+        "metadata": {"name": "shop", "namespace": "prod"},
+        "spec": {"interval": "10m", "suspend": true, "chart": release["spec"]["chart"]}});
+    course.sandbox.store().create(other, "somebody").unwrap();
+    let error = course.refused("shared").await;
+    assert!(error.contains("is also installed by HelmRelease prod/shop"), "{error}");
+    let pinned = json!({"spec": {"chart": {"spec": {"version": "0.1.0"}}}});
+    course.merge("HelmRelease", "hopclock", &pinned);
+    let error = course.refused("pinned").await;
+    assert!(error.contains("is pinned to version `0.1.0`"), "{error}");
+}
+
+/// Puts what is pushed to a branch on the web, as GitHub Pages does.
+async fn serve_pages(
+    host: GitHost,
+    url: String,
+    charts: hopclock_sandbox::charts::ChartRepository,
+) {
+    let mut updates = host.watch_updates();
+    while updates.recv().await.is_ok() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (url.clone(), folder.path().to_owned());
+        let cloned = tokio::task::spawn_blocking(move || clone(&from, &to)).await.unwrap();
+        assert!(cloned);
+        let mut files: Vec<_> =
+            folder.path().read_dir().unwrap().map(|it| it.unwrap().path()).collect();
+        // The index names what has to be there.
+        files.retain(|it| it.is_file());
+        files.sort_by_key(|it| it.extension().is_some_and(|it| it == "yaml"));
+        for file in files {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            charts.put(name, std::fs::read(&file).unwrap().into());
+        }
+    }
+}
+
+fn clone(url: &str, to: &Path) -> bool {
+    Command::new("git").args(["clone", "-q", url]).arg(to).status().unwrap().success()
+}

@@ -1,0 +1,174 @@
+//! The listener for notifications, met by Flux's providers and by those who mean no good.
+
+use crate::metrics::after_some_runs;
+use crate::web_kit::{LONG, Server, answer};
+use async_trait::async_trait;
+use aws_lc_rs::hmac;
+use hopclock::engine::SystemClock;
+use hopclock::export::{Format, Metrics};
+use hopclock::model::{Moment, Notice};
+use hopclock::web::{
+    Delivered, Limits, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
+};
+use std::sync::{Arc, Mutex};
+use tokio::io::AsyncWriteExt;
+
+const TOKEN: &str = "pl4nted-T0ken-7a1c";
+
+const BODY: &str = r#"{"involvedObject":{"kind":"Kustomization","namespace":"flux-system","name":"apps"},"severity":"info","timestamp":"2026-11-21T08:00:00Z","message":"m","reason":"ReconciliationSucceeded","metadata":{"revision":"main@sha1:a"}}"#;
+
+/// Listeners `signed`, `open`, and `blind`, whose token cannot be read; `signed` has a new token
+/// when it is doubted.
+struct Keys;
+
+/// Remembers what came, and says what it is told.
+struct Board(Delivered, Mutex<Vec<(String, String)>>);
+
+struct Scene {
+    server: Server,
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl NoticeKeys for Keys {
+    async fn key(&self, listener: &str, doubt: bool) -> Result<NoticeKey, NoKey> {
+        match listener {
+            "open" => Ok(NoticeKey::Unsigned),
+            "signed" if doubt => Ok(NoticeKey::Token(TOKEN.into())),
+            "signed" => Ok(NoticeKey::Token("the one before".into())),
+            "blind" => Err(NoKey::Unreadable("the Secret a/b does not exist".to_owned())),
+            _ => Err(NoKey::NoListener),
+        }
+    }
+}
+
+impl Noticeboard for Board {
+    fn post(&self, listener: &str, notice: &Notice, _: Moment) -> Delivered {
+        let name = notice.involved_object.name.clone();
+        self.1.lock().unwrap().push((listener.to_owned(), name));
+        self.0
+    }
+}
+
+impl Scene {
+    async fn new(delivered: Delivered) -> Self {
+        let board = Arc::new(Board(delivered, Mutex::default()));
+        let metrics = Arc::new(after_some_runs());
+        let pages = NoticePages {
+            board: board.clone(),
+            keys: Arc::new(Keys),
+            metrics: metrics.clone(),
+            clock: Arc::new(SystemClock::new()),
+        };
+        let limits = Limits { body: 256 << 10, read_time: 2 * LONG, ..Limits::default() };
+        let server = Server::start(notice_pages(pages), limits).await;
+        Self { server, board, metrics }
+    }
+
+    /// Status and sentence of a post.
+    async fn post(&self, listener: &str, signature: Option<&str>, body: &[u8]) -> (u16, String) {
+        let signature = signature.map_or(String::new(), |it| format!("X-Signature: {it}\r\n"));
+        let head = format!(
+            "POST /notify/{listener} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\
+             gotk-component: kustomize-controller\r\n{signature}Content-Length: {}\r\n\
+             Connection: close\r\n\r\n",
+            body.len()
+        );
+        let mut stream = self.server.open(&head).await;
+        // A body that is too long is not read to its end.
+        let _ = stream.write_all(body).await;
+        let answer = answer(stream).await;
+        (answer.status(), answer.text().to_owned())
+    }
+
+    fn heard(&self) -> Vec<(String, String)> {
+        self.board.1.lock().unwrap().clone()
+    }
+
+    fn counted(&self) -> Vec<String> {
+        let text = self.metrics.snapshot().encode(Format::OpenMetrics);
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().filter(|it| it.starts_with("hopclock_notifications_total"));
+        let some = lines.filter(|it| !it.ends_with(" 0") && !it.ends_with(" 0.0"));
+        some.map(|it| it.split('"').nth(1).unwrap().to_owned()).collect()
+    }
+}
+
+fn sign(token: &str, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+    let digits = hmac::sign(&key, body.as_bytes());
+    let hex = digits.as_ref().iter().map(|it| format!("{it:02x}"));
+    format!("sha256={}", hex.collect::<String>())
+}
+
+#[tokio::test]
+async fn a_notification_with_the_right_signature_is_handed_on_even_if_the_token_is_new() {
+    let scene = Scene::new(Delivered::Heard).await;
+    let (status, text) = scene.post("signed", Some(&sign(TOKEN, BODY)), BODY.as_bytes()).await;
+    assert_eq!((status, text.as_str()), (200, ""));
+    let (status, _) = scene.post("open", None, BODY.as_bytes()).await;
+    assert_eq!(status, 200);
+    let heard = [("signed", "apps"), ("open", "apps")];
+    assert_eq!(scene.heard(), heard.map(|it| (it.0.to_owned(), it.1.to_owned())));
+    assert_eq!(scene.counted(), ["heard"]);
+}
+
+#[tokio::test]
+async fn a_notification_that_is_not_let_in_is_refused_with_what_would_mend_it() {
+    let scene = Scene::new(Delivered::Heard).await;
+    let wrong = sign("another", BODY);
+    let garbage = "{ garbage";
+    let signed = sign(TOKEN, garbage);
+    for (listener, signature, body, status, part) in [
+        ("signed", None, BODY, 401, "`generic-hmac`"),
+        ("signed", Some(wrong.as_str()), BODY, 401, "have to be the same"),
+        ("signed", Some("sha256=zz"), BODY, 401, "wrong signature"),
+        ("signed", Some(signed.as_str()), garbage, 400, "no notification of Flux's"),
+        ("open", None, garbage, 400, "no notification of Flux's"),
+        ("open", None, "{}", 400, "no notification of Flux's"),
+        ("blind", Some(wrong.as_str()), BODY, 503, "the Secret a/b does not exist"),
+        ("nobody", None, BODY, 404, "`--notify-token`"),
+    ] {
+        let (code, text) = scene.post(listener, signature, body.as_bytes()).await;
+        assert_eq!(code, status, "{listener}: {text}");
+        assert!(text.contains(part), "{listener}: {text}");
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+    assert_eq!(scene.heard(), []);
+    let counted = ["no_listener", "no_token", "unsigned", "wrong_signature", "malformed"];
+    assert_eq!(scene.counted(), counted);
+}
+
+#[tokio::test]
+async fn ten_mebibytes_are_not_read() {
+    let scene = Scene::new(Delivered::Heard).await;
+    let (status, text) = scene.post("open", None, &vec![b'x'; 10 << 20]).await;
+    assert_eq!(status, 413, "{text}");
+    assert_eq!(scene.heard(), []);
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_take_more_has_the_provider_try_again() {
+    let scene = Scene::new(Delivered::Busy).await;
+    let (status, text) = scene.post("open", None, BODY.as_bytes()).await;
+    assert_eq!(status, 503);
+    assert!(text.contains("fewer objects"), "{text}");
+    let scene = Scene::new(Delivered::Unawaited).await;
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
+    assert_eq!(scene.counted(), ["unawaited"]);
+}
+
+#[tokio::test]
+async fn whoever_does_not_post_there_is_told_how() {
+    let scene = Scene::new(Delivered::Heard).await;
+    for (line, status, part) in [
+        ("GET /notify/open HTTP/1.1", 405, "use POST"),
+        ("POST / HTTP/1.1", 404, "/notify/LISTENER"),
+        ("GET /metrics HTTP/1.1", 404, "/notify/LISTENER"),
+    ] {
+        let answer = scene.server.ask(line, "").await;
+        assert_eq!(answer.status(), status, "{line}");
+        assert!(answer.text().contains(part), "{line}: {}", answer.text());
+    }
+}
