@@ -9,6 +9,7 @@ mod draft;
 mod facts;
 mod graph;
 mod links;
+pub mod plan;
 mod snapshot;
 
 use crate::model::{GroupKind, Subject};

@@ -52,6 +52,7 @@ mod git_ssh_push;
 mod history;
 mod metrics;
 mod metrics_table;
+mod plan_truth;
 mod prometheus;
 mod readme;
 mod refusals_table;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub(super) use collect::collect;
 pub(super) use dump::read as read_dump;
-pub(super) use found::found;
+pub(super) use found::{found, found_in};
 use render::hops;
 
 /// A scenario as it is written.

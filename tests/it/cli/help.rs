@@ -16,6 +16,7 @@ async fn every_command_explains_itself() {
         "check",
         "discover",
         "doctor",
+        "plan",
         "history",
         "report",
         "schema",

@@ -18,6 +18,7 @@ mod notified;
 mod output;
 mod over_ssh;
 mod past;
+mod plan;
 mod rights;
 mod serve;
 mod serve_bad_input;
