@@ -3,8 +3,8 @@
 //! The canary is a new ConfigMap in a file of its own: which file holds an object that is there
 //! already, the cluster does not say, and rewriting somebody's file would change their workload.
 
-use crate::model::{GroupKind, Landing, Subject};
-use crate::path::delivery::{branch_of, place};
+use crate::model::{CanaryId, GroupKind, Landing, Subject};
+use crate::path::delivery::{CONSENT, branch_of, place};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
 use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
@@ -30,6 +30,9 @@ impl Drafter<'_> {
         let none = || NotDrafted(format!("{target} names no source: correct its `spec.sourceRef`"));
         let source = self.graph.fed_by(target).next().ok_or_else(none)?;
         let mut up = self.upstream(source)?;
+        if up.trigger == "oci_artifact" && !wish.reuse {
+            self.alone(target, &up.lane)?;
+        }
         let canary = self.canary(target, object, wish);
         let (steps, behind) = self.applied(target, source, &mut up.notes);
         up.steps.extend(steps);
@@ -145,6 +148,34 @@ impl Drafter<'_> {
         }
     }
 
+    /// Refuses an artifact that brings more than canaries: the next one holds nothing but ours, and
+    /// all else would be pruned.
+    fn alone(&self, target: &Subject, lane: &Subject) -> Result<(), NotDrafted> {
+        let feeds = self.graph.out_of(lane).filter(|it| it.link == Link::Feeds).map(|it| &it.to);
+        let others = feeds.filter(|it| it.kind == GroupKind::kustomization() && *it != target);
+        for applier in std::iter::once(target).chain(others) {
+            let own = links::inventory(applier, self.graph.object(applier));
+            let name = canary_name(applier);
+            if let Some(it) = own.iter().find(|it| it.name != name && !self.is_canary(it)) {
+                return Err(NotDrafted(format!(
+                    "needs a lane of its own: {applier} also applies {it}, and an artifact of {lane} \
+                     that holds only a canary would take it away"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object was read and carries our canary, or says that it is one.
+    fn is_canary(&self, subject: &Subject) -> bool {
+        let object = self.graph.object(subject);
+        let metadata = &object["metadata"];
+        let marked = ["annotations", "labels"].iter().any(|it| metadata[it][CONSENT].is_string());
+        let data = object["data"].as_object().into_iter().flatten().filter_map(|it| it.1.as_str());
+        let mut ids = data.flat_map(CanaryId::find_in);
+        marked || ids.any(|it| it.instance() == self.instance)
+    }
+
     /// The canary that it is to bring.
     fn canary(&self, target: &Subject, object: &Value, wish: &Wish) -> Canary {
         let own = links::inventory(target, object);
@@ -158,7 +189,9 @@ impl Drafter<'_> {
             ([], [one]) => (Some(one), false),
             _ => (None, false),
         };
-        let known = wish.live.clone().or_else(|| ours.or(like).filter(|_| wish.reuse).cloned());
+        let carries = || maps.iter().find(|it| self.is_canary(it));
+        let reused = if wish.reuse { ours.or_else(carries) } else { None };
+        let known = wish.live.clone().or_else(|| reused.cloned());
         if let Some(live) = known {
             return Canary { live, template: None, notes: Vec::new() };
         }

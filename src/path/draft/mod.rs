@@ -13,7 +13,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{ClusterName, GroupKind, Subject};
+use crate::model::{ClusterName, GroupKind, Subject, fnv1a};
 use crate::path::delivery::{self, Neighbours, consent_command};
 use crate::path::graph::{Graph, Link};
 use serde_json::Value;
@@ -221,12 +221,20 @@ pub fn key_of(kind: &str) -> String {
     key
 }
 
-/// A name of a scenario, or of an object, made of others: lower-case letters, digits and `-`.
+/// A name of a scenario, or of an object, made of others: lower-case letters, digits and `-`; where
+/// something had to be changed or cut, with a short hash of the whole.
 fn label(parts: &[&str], longest: usize) -> String {
-    let text: String = parts.join("-");
-    let text = text.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' });
-    let text: String = text.take(longest).collect::<String>().to_ascii_lowercase();
-    text.trim_matches('-').to_owned()
+    let whole = parts.join("-");
+    let text = whole.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' });
+    let text = text.collect::<String>().to_ascii_lowercase();
+    let text = text.trim_matches('-');
+    if text == whole && text.len() <= longest {
+        return whole;
+    }
+    // What was changed or cut may now read like another one.
+    let hash = format!("{:016x}", fnv1a(whole.bytes()));
+    let text: String = text.chars().take(longest.saturating_sub(7)).collect();
+    format!("{}-{}", text.trim_end_matches('-'), &hash[10..])
 }
 
 /// Hops of which there is only one are called by their kind, others by the kinds of their subjects, or
