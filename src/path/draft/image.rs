@@ -5,7 +5,7 @@ use crate::model::{CanaryId, Subject};
 use crate::path::delivery::place;
 use crate::path::draft::kustomization::live;
 use crate::path::draft::times::{Behind, times};
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
 use crate::path::graph::{Edge, Link};
 use crate::path::links;
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl Drafter<'_> {
             description: format!("{what} {end} by {target}.").replace("live by", "live through"),
             notes: all.notes,
             lane: target.clone(),
-            consent: None,
+            consent: Consented::Given,
             trigger,
             fields: [Field::new("policy", named(target), &why)].into_iter().chain(retag).collect(),
             hops: all.steps,

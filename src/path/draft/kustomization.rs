@@ -7,8 +7,8 @@ use crate::model::{CanaryId, GroupKind, Landing, Subject};
 use crate::path::delivery::{CONSENT, branch_of, place};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
-use crate::path::graph::Link;
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::graph::{Edge, Link};
 use crate::path::links;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +57,7 @@ impl Drafter<'_> {
             description: format!("{} becomes live through {target}.", capital(up.what)),
             notes: up.notes,
             lane: up.lane,
-            consent: None,
+            consent: Consented::Given,
             trigger: up.trigger,
             fields: up.fields,
             hops: up.steps,
@@ -121,8 +121,12 @@ impl Drafter<'_> {
         for it in steps {
             path.extend(self.graph.levels(it).into_iter().flatten());
         }
-        if woken.appliers.is_subset(&path) {
+        let generators = self.generators(&up.lane, steps);
+        if woken.appliers.is_subset(&path) && generators.is_empty() {
             return;
+        }
+        for it in generators {
+            up.notes.push(format!("each run wakes {it} too, and whoever applies what it composes"));
         }
         let why = "others use the source too: each run wakes them";
         up.fields.push(Field::new("shared", true, why));
@@ -130,6 +134,16 @@ impl Drafter<'_> {
             "each run wakes {woken}; a lane of its own would spare them: a branch that holds only \
              the canary, a GitRepository that follows it, and a Kustomization that applies it"
         ));
+    }
+
+    /// The generators that compose of a source what does not stand on the path.
+    fn generators(&self, source: &Subject, steps: &BTreeSet<Subject>) -> Vec<&Subject> {
+        let feeds = self.graph.out_of(source).filter(|it| it.link == Link::Feeds).map(|it| &it.to);
+        let others = feeds.filter(|it| it.kind.kind == "ArtifactGenerator").filter(|it| {
+            let composes = |it: &&Edge| it.link == Link::Composes;
+            !self.graph.out_of(it).filter(composes).any(|it| steps.contains(&it.to))
+        });
+        others.collect()
     }
 
     /// The same for a source that is no branch: those that it feeds.

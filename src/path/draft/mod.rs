@@ -51,8 +51,8 @@ pub struct Draft {
     pub notes: Vec<String>,
     /// The object that has to consent (rule S0).
     pub lane: Subject,
-    /// The command that gives consent; none if it is given.
-    pub consent: Option<String>,
+    /// Whether it does.
+    pub consent: Consented,
     /// Kind of the trigger.
     pub trigger: &'static str,
     /// Its keys.
@@ -63,6 +63,17 @@ pub struct Draft {
     pub times: Times,
     /// The hop at which push-to-apply ends, where that has to be said.
     pub until: Option<String>,
+}
+
+/// Whether a lane consents to our canaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consented {
+    /// It does.
+    Given,
+    /// It says nothing; this command lets it.
+    Missing(String),
+    /// It consents to those of another instance.
+    Other(String),
 }
 
 /// A key of a trigger.
@@ -161,12 +172,18 @@ impl<'g> Drafter<'g> {
         let facts = self.graph.facts(&draft.lane);
         match facts.consents {
             Some(it) if it == self.instance => {}
-            Some(other) => draft.notes.push(format!(
-                "{} consents to the canaries of instance `{other}`: run as `--instance {other}`, or \
-                 give this one a lane of its own",
-                draft.lane
-            )),
-            None => draft.consent = Some(consent_command(&draft.lane, &self.instance)),
+            Some(other) => {
+                draft.notes.push(format!(
+                    "{} consents to the canaries of instance `{other}`: run as `--instance {other}`, \
+                     or give this one a lane of its own",
+                    draft.lane
+                ));
+                draft.consent = Consented::Other(other);
+            }
+            None => {
+                let command = consent_command(&draft.lane, &self.instance);
+                draft.consent = Consented::Missing(command);
+            }
         }
         let mut seen: Vec<Subject> = draft.hops.iter().map(|it| it.subject.clone()).collect();
         seen.push(draft.lane.clone());

@@ -5,7 +5,7 @@ use crate::path::delivery::place;
 use crate::path::draft::kustomization::{applied_after, capital, live};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
 use crate::path::graph::Link;
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ impl Drafter<'_> {
             description: format!("{} is released by {target}.", capital(up.what)),
             notes: up.notes,
             lane: up.lane,
-            consent: None,
+            consent: Consented::Given,
             trigger: up.trigger,
             fields: up.fields,
             times: times(&up.polls, behind),

@@ -100,7 +100,7 @@ fn a_kustomization_is_reached_through_its_source_and_what_wakes_that() {
     assert_eq!((field(&plain, "shared"), field(&plain, "template")), (None, None));
     let command =
         "kubectl annotate gitrepository -n flux-system fleet hopclock.dev/canary=hopclock";
-    assert_eq!(plain.consent.as_deref(), Some(command));
+    assert_eq!(plain.consent, Consented::Missing(command.to_owned()));
 
     // The label lets the Receiver reach it, and what waited for the interval does so no more.
     let labelled = with(git("fleet"), "/metadata/labels", json!({"team": "a"}));
@@ -199,6 +199,20 @@ fn an_artifact_is_reached_through_its_generator() {
         "applied: Kustomization flux-system/apps",
     ];
     assert_eq!(hops(&apps)[..3], expected);
+}
+
+#[test]
+fn s1_a_generator_beside_the_path_shares_the_source() {
+    let sources = json!([{"alias": "a", "kind": "GitRepository", "name": "fleet"}]);
+    let generator = object("ArtifactGenerator", "all", &json!({ "sources": sources }));
+    let apps = draft(
+        &graph([git("fleet"), generator, applier("apps", "fleet", "apps")]),
+        "Kustomization",
+        "apps",
+    );
+    assert_eq!(field(&apps, "shared"), Some(&true.into()));
+    let note = "each run wakes ArtifactGenerator flux-system/all too";
+    assert!(apps.notes.iter().any(|it| it.starts_with(note)), "{:?}", apps.notes);
 }
 
 #[test]
@@ -474,7 +488,8 @@ fn s0_consent_to_another_instance_is_said_and_to_ours_needs_no_command() {
         let fleet = with(git("fleet"), "/metadata/annotations", annotations);
         draft(&graph([fleet, applier("apps", "fleet", "apps")]), "Kustomization", "apps")
     };
-    assert_eq!(of("hopclock").consent, None);
+    assert_eq!(of("hopclock").consent, Consented::Given);
     let other = of("team-b");
+    assert_eq!(other.consent, Consented::Other("team-b".to_owned()));
     assert!(other.notes.iter().any(|it| it.contains("--instance team-b")), "{:?}", other.notes);
 }
