@@ -80,8 +80,8 @@ impl Drafter<'_> {
             return Ok(());
         }
         let writers = self.graph.writers(target);
-        let values: String =
-            writers.map(|it| format!(" (`--kustomization {}`)", named(it))).collect();
+        let values = writers.map(|it| format!(" (`--kustomization {}`)", named(it)));
+        let values = values.collect::<Vec<_>>().concat();
         Err(NotDrafted(format!(
             "needs a lane of its own: {target} runs the chart `{chart}`, and a canary's chart would \
              take its place; a change of its values takes the path of whatever writes the \
