@@ -15,7 +15,7 @@ mod snapshot;
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
 
-pub use draft::{Draft, Drafter, Field, NotDrafted, Step, Times, Wish, key_of};
+pub use draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Times, Wish, key_of};
 pub use facts::Facts;
 pub use graph::{Edge, Graph, Link, Node, Request};
 pub use links::{Meant, Reference, Use, flux_kind, inventory, references, remote_cluster};

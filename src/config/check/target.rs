@@ -22,6 +22,23 @@ pub(super) fn check(file: &ScenarioFile, root: &Node, findings: &mut Findings<'_
         findings.key(&[Key("target")], Mistake::HopsAndTarget);
         return;
     }
+    match (&file.trigger, target) {
+        (TriggerConfig::ReceiverGet(_), _) => {
+            let mistake = Mistake::TargetOfNoChange { trigger: "receiver_get" };
+            return findings.key(&[Key("target")], mistake);
+        }
+        (TriggerConfig::ReceiverPost(_), _) => {
+            let mistake = Mistake::TargetOfNoChange { trigger: "receiver_post" };
+            return findings.key(&[Key("target")], mistake);
+        }
+        (TriggerConfig::HelmChart(chart), TargetConfig::HelmRelease(it)) => {
+            if let Some(release) = chart.helm_release.as_ref().filter(|own| *own != it) {
+                let mistake = Mistake::AnotherRelease { release: release.to_string() };
+                return findings.value(&[Key("target"), Key("helm_release")], mistake);
+            }
+        }
+        _ => {}
+    }
     let pushed = if let TriggerConfig::ImageTag(it) = &file.trigger {
         Some(("image_tag", &it.policy))
     } else if let TriggerConfig::ImageDigest(it) = &file.trigger {
