@@ -3,10 +3,12 @@
 //! It is written without times, owners and names of a machine, so that the digest of a chart can be
 //! announced before it is sent (rule T1).
 
+use crate::model::CanaryId;
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// Files by their path, with `/` between folders.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
@@ -16,6 +18,9 @@ const BLOCK: usize = 512;
 
 /// Longest last part of a path, and longest part before it.
 const LONGEST: (usize, usize) = (100, 155);
+
+/// Most bytes that are unpacked of somebody's archive.
+const MOST_UNPACKED: u64 = 16 << 20;
 
 /// Whether a path fits into an archive.
 pub(super) fn fits(path: &str) -> bool {
@@ -33,6 +38,14 @@ pub(super) fn compressed(folder: &str, first: &str, files: &Files) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&tar).expect("memory takes every byte");
     encoder.finish().expect("memory takes every byte")
+}
+
+/// Whether an archive holds a canary of this instance.
+pub(super) fn is_canary_of(archive: &[u8], instance: &str) -> bool {
+    let mut unpacked = Vec::new();
+    // What is no archive, or only the beginning of one, is read as far as it goes.
+    let _ = GzDecoder::new(archive).take(MOST_UNPACKED).read_to_end(&mut unpacked);
+    CanaryId::find_in(&String::from_utf8_lossy(&unpacked)).any(|it| it.instance() == instance)
 }
 
 /// One file: a header as POSIX has it (`ustar`), and the content in whole blocks.
@@ -73,8 +86,6 @@ fn split(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::read::GzDecoder;
-    use std::io::Read;
 
     #[test]
     fn an_archive_holds_its_files_and_is_the_same_each_time() {
@@ -93,5 +104,16 @@ mod tests {
         assert!(tar.starts_with(b"canary/Chart.yaml\0"), "helm looks for it first");
         assert!(fits(&format!("canary/{long}")));
         assert!(!fits(&"x".repeat(101)));
+    }
+    #[test]
+    fn an_archive_tells_whose_canary_it_holds() {
+        let chart = |text: &str| {
+            compressed("c", "Chart.yaml", &Files::from([("Chart.yaml".to_owned(), text.into())]))
+        };
+        let ours = chart("annotations: {hopclock.dev/canary: team-a-1a1fbe67da8}\n");
+        assert!(is_canary_of(&ours, "team-a"));
+        assert!(!is_canary_of(&ours, "team-b"));
+        assert!(!is_canary_of(&chart("name: web\n"), "team-a"));
+        assert!(!is_canary_of(b"team-a-1a1fbe67da8", "team-a"), "it is no archive");
     }
 }

@@ -180,6 +180,9 @@ impl Trigger for ChartInRegistry {
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
+        let label = lane.label.as_ref().map(|it| it.canary.clone());
+        let chosen = self.chosen(&lane.tags).map(|it| (it.as_str(), label));
+        self.aim.check_content(&self.place(), chosen)?;
         let versions: Vec<_> = lane.tags.iter().map(|it| comparable(it)).collect();
         let version = self.aim.next(&versions, canary)?;
         if self.registry.digest(&version).await.or_else(none_if_new)?.is_some() {
