@@ -174,8 +174,7 @@ impl Watching for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Moment;
-    use crate::model::{GroupKind, Involved};
+    use crate::model::{GroupKind, Involved, Moment};
 
     /// A cluster that shows nothing.
     struct Silent;

@@ -12,7 +12,9 @@ use crate::trigger::TriggerConfig;
 pub(super) fn check(file: &ScenarioFile, root: &Node, findings: &mut Findings<'_>) {
     let given = !root.to_json()["hops"].is_null();
     let Some(target) = &file.target else {
-        if file.hops.is_empty() {
+        // A preflight measures the answer alone.
+        let is_preflight = matches!(file.trigger, TriggerConfig::ReceiverGet(_));
+        if file.hops.is_empty() && !is_preflight {
             let mistake = if given { Mistake::NoHops } else { Mistake::NoHopsNorTarget };
             findings.key(&[Key("hops")], mistake);
         }
