@@ -8,6 +8,7 @@ use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
 use crate::trigger::image_tag::image::Label;
+use crate::trigger::registry_access::after_no_answer;
 use crate::trigger::{Error, Published, Tidied, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,6 +20,9 @@ const VERSION: &str = "org.opencontainers.image.version";
 
 /// Most versions that go after one run: registries limit requests.
 const MOST: usize = 2;
+
+/// What a tag is called after a push without an answer, and what a second writer of it should do.
+const CALLED: (&str, &str) = ("version", "let only one scenario push the chart");
 
 /// Pushes charts to a repository of a registry.
 pub(super) struct ChartInRegistry {
@@ -89,32 +93,6 @@ impl ChartInRegistry {
         ];
         annotations.extend(told.into_iter().filter_map(|(key, it)| Some((key.to_owned(), it?))));
         Ok(Artifact::chart(&package.about, package.archive, annotations))
-    }
-
-    /// Reads the tag once after a push without an answer (rule T2).
-    async fn after_no_answer(
-        &self,
-        tag: &str,
-        manifest: &Manifest,
-        why: &PublishError,
-    ) -> Result<(), Error> {
-        let error = |reason, what: &str| Error { reason, message: format!("{why}, and {what}") };
-        match self.registry.digest(tag).await {
-            Ok(Some(digest)) if digest == manifest.digest() => Ok(()),
-            Ok(Some(_)) => Err(error(
-                "second_writer",
-                "somebody else has pushed the same version meanwhile: let only one scenario push \
-                 the chart",
-            )),
-            Ok(None) => Err(error("push_lost", "the version is not there, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the tag could not be read afterwards: \
-                     {read}"
-                ),
-            )),
-        }
     }
 
     /// The canary behind a tag or digest, and its version, as its manifest tells.
@@ -207,7 +185,8 @@ impl Trigger for ChartInRegistry {
         match self.registry.publish(&tag, &manifest).await {
             Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                self.after_no_answer(&tag, &manifest, error).await?;
+                let digest = manifest.digest();
+                after_no_answer(&self.registry, &tag, &digest, error, CALLED).await?;
                 let zero = When::between(sent, self.registry.now());
                 Ok(Published { sent, zero, attempts: 1 })
             }

@@ -283,7 +283,14 @@ impl Trigger for OciArtifact {
             Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
                 let (registry, digest) = (&self.registry, manifest.digest());
-                registry_access::after_no_answer(registry, tag, &digest, error).await?;
+                registry_access::after_no_answer(
+                    registry,
+                    tag,
+                    &digest,
+                    error,
+                    registry_access::TAG,
+                )
+                .await?;
                 let zero = When::between(sent, registry.now());
                 Ok(Published { sent, zero, attempts: 1 })
             }
