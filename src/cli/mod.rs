@@ -8,6 +8,7 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod discover;
+mod gc;
 mod history;
 mod lanes;
 mod memory;
@@ -68,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
         Command::Discover(arguments) => block_on(discover::discover(&arguments)),
+        Command::Gc(arguments) => block_on(gc::gc(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),
