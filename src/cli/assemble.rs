@@ -5,7 +5,7 @@ use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
-use crate::cli::{discover, metrics, signing};
+use crate::cli::{discover, metrics};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
@@ -16,7 +16,7 @@ use crate::hop::{Bystander, HopConfig, Objects, Place};
 use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
-use crate::trigger::{Built, Destination, Site, Trigger, unusable};
+use crate::trigger::{Site, unusable};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -155,73 +155,6 @@ impl Workshop {
             return Ok(clusters);
         }
         Ok(Arc::new(Polled::new(clusters, polls, self.clock.clone())))
-    }
-
-    /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
-    async fn proven(
-        &self,
-        reader: &Reader<'_>,
-        scenario: &Scenario,
-        built: Built,
-        mut path: Objects,
-    ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let (landing, signer) = match built.destination {
-            Destination::Branch(landing, signer) => (landing, signer),
-            Destination::Artifact(landing) => {
-                if let Some(source) = &landing.source {
-                    path.insert(source.clone(), reader.get(source).await?);
-                }
-                let proofs = &self.proofs;
-                let proven = proofs.prove_artifact(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Image(landing) => {
-                path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
-                let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
-                return Ok(Arc::new(proven));
-            }
-            Destination::Bucket(landing) => {
-                if let Some(source) = &landing.source {
-                    path.insert(source.clone(), reader.get(source).await?);
-                    // Whoever may not list them knows only those of the path.
-                    let kind = GroupKind::source("Bucket");
-                    let all = reader
-                        .all(&source.cluster, &kind, &source.namespace)
-                        .await
-                        .unwrap_or_default();
-                    for object in all {
-                        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                        let twin = Subject { name: name.to_owned(), ..source.clone() };
-                        path.insert(twin, object);
-                    }
-                }
-                let proven =
-                    self.proofs.prove_bucket(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Chart(landing) => {
-                for subject in landing.takers.iter().chain([&landing.source]) {
-                    path.insert(subject.clone(), reader.get(subject).await?);
-                }
-                let proofs = &self.proofs;
-                let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Receiver(landing) => {
-                let receiver = reader.get(&landing.receiver).await?;
-                self.proofs.prove_receiver(self, scenario, &landing, &receiver)?;
-                return Ok(built.trigger);
-            }
-            Destination::Nowhere => return Ok(built.trigger),
-        };
-        if let Some(source) = &landing.source {
-            path.insert(source.clone(), reader.get(source).await?);
-        }
-        let proven = self.proofs.prove(self, scenario, &landing, &path, built.trigger).await?;
-        if let Some(signer) = &signer {
-            signing::prove(reader, signer, &landing, &path, self.clock.wall()).await?;
-        }
-        Ok(Arc::new(proven))
     }
 }
 

@@ -11,21 +11,6 @@ use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-/// Pushes a commit that is no change to be measured; why not, in a sentence.
-pub(in crate::trigger) async fn commit(remote: &GitRemote, edit: git::Edit) -> Result<(), String> {
-    let prepared = match remote.prepare(edit).await {
-        Ok(prepared) => prepared,
-        // Somebody else was faster.
-        Err(git::Error::NothingChanges { .. }) => return Ok(()),
-        Err(error) => return Err(error.to_string()),
-    };
-    match remote.publish(prepared, |_| ()).await {
-        Ok(_) => Ok(()),
-        Err(git::PublishError::Failed(git::Error::NothingChanges { .. })) => Ok(()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 /// How long one request to a git host may take.
 const GIT_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -364,6 +349,20 @@ fn without_user(url: &str) -> String {
 
 fn error(reason: &str, message: String) -> ProbeError {
     ProbeError { reason: reason.to_owned(), message }
+}
+
+/// Pushes a commit that is no change to be measured; why not, in a sentence.
+pub(in crate::trigger) async fn commit(remote: &GitRemote, edit: git::Edit) -> Result<(), String> {
+    let prepared = match remote.prepare(edit).await {
+        Ok(prepared) => prepared,
+        // Somebody else was faster.
+        Err(git::Error::NothingChanges { .. }) => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    match remote.publish(prepared, |_| ()).await {
+        Ok(_) | Err(git::PublishError::Failed(git::Error::NothingChanges { .. })) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[cfg(test)]
