@@ -18,6 +18,7 @@ use crate::path::{self, Role};
 use crate::remote::Clients;
 use crate::trigger::{Site, unusable};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
@@ -67,6 +68,11 @@ impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed. The hops of one that only names its target are
     /// discovered before, and its series declared.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        // A silent cluster takes its time, and no room from those who do not need it.
+        let named: BTreeSet<_> = scenario.hops.iter().map(|it| &it.cluster).collect();
+        for cluster in named {
+            self.clusters.get(cluster).await?;
+        }
         // Nobody closes it; and without room things go on all the same.
         let _room = self.bench.0.acquire().await;
         let Some(target) = &scenario.target else { return self.job(scenario).await };

@@ -8,12 +8,14 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod discover;
+mod doctor;
 mod gc;
 mod history;
 mod lanes;
 mod memory;
 mod metrics;
 mod notify;
+mod plan;
 mod progress;
 mod proof;
 mod reader;
@@ -70,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => Ok(check::check(&arguments)),
         Command::Discover(arguments) => block_on(discover::discover(&arguments)),
         Command::Gc(arguments) => block_on(gc::gc(&arguments)),
+        Command::Doctor(arguments) => block_on(doctor::doctor(&arguments)),
+        Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),

@@ -2,7 +2,7 @@
 
 use crate::chart_kit::{ChartSite, canary, publish, version};
 use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
-use hopclock::trigger::Sweep;
+use hopclock::trigger::{Reach, Sweep};
 use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
@@ -64,6 +64,43 @@ async fn t1_the_archive_is_there_before_the_index_names_it_and_the_index_is_zero
 }
 
 #[tokio::test]
+async fn s6_all_versions_of_a_lane_that_is_given_up_go_from_index_and_bucket() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    let foreign = "  - {name: canary, version: 0.0.1, urls: [canary-0.0.1.tgz]}\n";
+    let theirs = format!("{INDEX}  canary:\n{foreign}");
+    host.put("charts", "stable/index.yaml", &theirs);
+    host.put("charts", "stable/canary-0.0.1.tgz", "somebody's");
+    let mut files = Vec::new();
+    for number in 1..=2 {
+        let (revisions, _) = publish(&trigger, &canary("hopclock", number)).await;
+        files.push(format!("canary-{}.tgz", version(&revisions)));
+    }
+    let before = keys(&host);
+    files.sort();
+    let sweep = |reach, is_dry| Sweep { reach, is_dry, sights: Vec::new() };
+    // As gc does: with a trigger that has not run.
+    let trigger = site.trigger(bucket(&host)).await;
+    trigger.latest().await.unwrap();
+    let tidied = trigger.tidy(&sweep(Reach::Surplus, false)).await.unwrap();
+    assert_eq!(tidied.removed, [""; 0], "both may stay");
+    let updates = host.updates().len();
+    let mut tidied = trigger.tidy(&sweep(Reach::Everything, true)).await.unwrap();
+    tidied.removed.sort();
+    assert_eq!((&tidied.removed, keys(&host)), (&files, before), "it is only looked at");
+    assert_eq!(host.updates().len(), updates);
+    let mut tidied = trigger.tidy(&sweep(Reach::Everything, false)).await.unwrap();
+    tidied.removed.sort();
+    assert_eq!((&tidied.removed, tidied.leftovers()), (&files, 0));
+    assert_eq!(keys(&host), ["stable/canary-0.0.1.tgz", "stable/index.yaml"]);
+    let index = host.text("charts", "stable/index.yaml").unwrap();
+    assert_eq!(index, theirs, "what somebody else wrote stays to the letter");
+    let tidied = trigger.tidy(&sweep(Reach::Everything, false)).await.unwrap();
+    assert_eq!((tidied.removed.len(), host.text("charts", "stable/index.yaml")), (0, Some(index)));
+}
+
+#[tokio::test]
 async fn s5_an_index_that_somebody_changed_meanwhile_is_not_overwritten() {
     let host = host().await;
     let site = site();
@@ -92,6 +129,38 @@ async fn s5_an_index_that_somebody_changed_meanwhile_is_not_overwritten() {
     publish(&other, &canary("hopclock", 4)).await;
     let error = late.prepare(&canary("hopclock", 5)).await.unwrap_err();
     assert_eq!(error.reason, "version_taken", "its archive is not overwritten: {error}");
+}
+
+#[tokio::test]
+async fn s5_an_archive_that_no_index_names_is_overwritten_only_if_it_is_ours() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    trigger.latest().await.unwrap();
+    // A run that was cut off before it wrote the index.
+    let revisions = trigger.prepare(&canary("hopclock", 1)).await.unwrap();
+    let again = site.trigger(bucket(&host)).await;
+    let (second, _) = publish(&again, &canary("hopclock", 2)).await;
+    assert_eq!(second, revisions);
+    again.latest().await.unwrap();
+    let next = again.prepare(&canary("hopclock", 3)).await.unwrap();
+    let key = format!("stable/canary-{}.tgz", version(&next));
+    host.put("charts", &key, "theirs");
+    let error = again.prepare(&canary("hopclock", 3)).await.unwrap_err();
+    assert_eq!(error.reason, "version_taken", "{error}");
+    assert!(error.message.contains(&key), "{error}");
+    assert_eq!(host.text("charts", &key).unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn s5_a_lane_of_another_instance_is_said_before_anything_is_written() {
+    let host = host().await;
+    let mut theirs = site();
+    theirs.instance = "team-b";
+    publish(&theirs.trigger(bucket(&host)).await, &canary("team-b", 1)).await;
+    let error = site().trigger(bucket(&host)).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "foreign_canary", "{error}");
+    assert!(error.message.contains("`team-b`"), "{error}");
 }
 
 #[tokio::test]

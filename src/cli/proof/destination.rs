@@ -12,7 +12,7 @@ use crate::model::{
     ProbeError, ReceiverLanding, Subject,
 };
 use crate::path;
-use crate::path::delivery::{Consent, Pipeline, Woken, check_chart_verify, subjects};
+use crate::path::delivery::{Consent, Pipeline, Refusal, Woken, check_chart_verify, subjects};
 use crate::trigger::{Built, Destination, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -131,7 +131,18 @@ impl Proofs {
         trigger: Arc<dyn Trigger>,
     ) -> Result<Proven, ProbeError> {
         let pipeline = pipeline_of(scenario, objects);
-        let ImageLanding { policy, repository } = landing;
+        let ImageLanding { policy, repository, is_empty } = landing;
+        if *is_empty && let Some(workload) = workload_of(scenario) {
+            let refusal = Refusal::new(
+                "replaces_content",
+                format_args!(
+                    "{workload} would be given a new image in which there is nothing to run: say \
+                     with `retag: TAG` which tag's image is given the new name, or wait for \
+                     something else to become live, such as a ConfigMap"
+                ),
+            );
+            return Err(refusal.into());
+        }
         let consenting: Vec<_> = objects.get_key_value(policy).into_iter().collect();
         let place = format!("the image repository `{repository}`");
         let consent = Consent::of(&workshop.instance, place, &consenting)?;
@@ -270,6 +281,15 @@ impl Proofs {
         }
         Ok(())
     }
+}
+
+/// What a scenario looks at that runs images.
+fn workload_of(scenario: &Scenario) -> Option<Subject> {
+    let runs = |it: &Subject| {
+        it.kind.group == "apps"
+            && matches!(it.kind.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet")
+    };
+    scenario.hops.iter().filter_map(Hop::subject).find(runs)
 }
 
 /// The appliers that the path has in a cluster.

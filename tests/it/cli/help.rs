@@ -16,6 +16,8 @@ async fn every_command_explains_itself() {
         "check",
         "discover",
         "gc",
+        "doctor",
+        "plan",
         "history",
         "report",
         "schema",
