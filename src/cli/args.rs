@@ -388,7 +388,8 @@ pub(super) struct GcArguments {
     pub(super) files: Vec<PathBuf>,
 
     /// Take away every canary of these scenarios, because their lanes are given up: also the latest
-    /// one, the file on a branch and the object in a bucket.
+    /// one, the file on a branch and the object in a bucket; and the Leases and lock files of lanes
+    /// that nobody uses any more.
     #[arg(long)]
     pub(super) all: bool,
 

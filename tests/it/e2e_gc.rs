@@ -5,11 +5,15 @@ use crate::cli::serve_kit::{QUIET, silent};
 use crate::e2e_image_kit::ImageCourse;
 use crate::e2e_oci_kit::OciCourse;
 use crate::eventually::eventually;
+use hopclock::cluster::lease_name;
 use hopclock::model::Event;
 use hopclock_sandbox::git::NewCommit;
 use hopclock_sandbox::pipeline::{CANARY_PATH, Door, Hook, ImageLane, OciLane};
-use hopclock_sandbox::registry::{Deletion, Rules};
+use hopclock_sandbox::registry::{Artifact, Deletion, Fault, FaultRule, Route, Rules};
+use hopclock_sandbox::store::Key;
+use http::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +24,9 @@ pub(crate) async fn gc(
     more: &[&str],
 ) -> (Option<i32>, Value) {
     let told = call(folder, kubeconfig, &[&["--output", "json"], more].concat()).await;
-    let read = serde_json::from_str(&told.out).unwrap_or_else(|it| panic!("{it}: {told:?}"));
+    // What follows is about locks.
+    let first = told.out.lines().next().unwrap_or_default();
+    let read = serde_json::from_str(first).unwrap_or_else(|it| panic!("{it}: {told:?}"));
     (told.code, read)
 }
 
@@ -69,6 +75,17 @@ async fn s6_gc_takes_away_what_is_beyond_keep_and_says_what_stays_and_why() {
     assert_eq!((code, names(&swept["left"])), (Some(3), vec!["0.1.1", "0.1.2"]), "{swept}");
     assert!(swept["left"][0]["why"].as_str().unwrap().contains("delete"), "{swept}");
     assert_eq!(tags(), all);
+
+    registry.set_rules(&course.places.repository, rules(Deletion::Allowed));
+    let fault = Fault::Status(403, None);
+    let method = Some(Method::DELETE);
+    registry.add_fault(FaultRule { on: Some(Route::Manifest), method, fault, times: None });
+    let (code, swept) = gc(&folder, kubeconfig, &[]).await;
+    assert_eq!((code, names(&swept["left"])), (Some(3), vec!["0.1.1", "0.1.2"]), "{swept}");
+    let why = swept["left"][1]["why"].as_str().unwrap();
+    assert!(why.contains("delet") && !why.contains('\n'), "{why}");
+    assert_eq!(tags(), all);
+    registry.clear_faults();
 
     registry.set_rules(&course.places.repository, rules(Deletion::ByDigest));
     let (code, swept) = gc(&folder, kubeconfig, &[]).await;
@@ -133,12 +150,16 @@ async fn s6_a_lane_of_artifacts_that_is_given_up_leaves_only_what_people_pushed(
     let folder = course.bench.caches.path();
     let kubeconfig = &course.bench.sandbox.kubeconfig();
     let tags = || course.bench.sandbox.registry().tags(&course.places.repository);
+    let theirs = Artifact::flux(&[("a.yaml", "{}")], &[]);
+    let registry = course.bench.sandbox.registry();
+    let _ = registry.push_artifact(&course.places.repository, "0.0.9", &theirs);
     for _ in 0..2 {
         course.delivered().await;
     }
     let (code, swept) = gc(folder, kubeconfig, &["--all"]).await;
-    assert_eq!((code, &swept["removed"]), (Some(0), &json!(["0.1.1", "0.1.2"])), "{swept}");
-    assert_eq!(tags(), ["0.1.0"]);
+    let canaries = json!(["0.1.0", "0.1.1", "0.1.2"]);
+    assert_eq!((code, &swept["removed"]), (Some(0), &canaries), "{swept}");
+    assert_eq!(tags(), ["0.0.9"]);
     let (code, swept) = gc(folder, kubeconfig, &["--all"]).await;
     assert_eq!((code, &swept["removed"]), (Some(0), &json!([])), "{swept}");
 }
@@ -254,6 +275,61 @@ async fn s5_nothing_is_taken_away_while_a_run_is_under_way() {
     let told = call(stage.folder.path(), stage.sandbox.kubeconfig(), &["--all"]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
     assert_eq!(file_on(&stage.url, "main").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_the_locks_of_lanes_that_no_scenario_has_go_with_those_that_are_given_up() {
+    let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
+    stage.file("app.yaml", &scenario("canary", SOURCE, HOPS));
+    let (sandbox, kubeconfig) = (&stage.sandbox, stage.sandbox.kubeconfig());
+    let namespace = ["--namespace", "hopclock"];
+    let told = stage.tell(&[&["run", "app.yaml"][..], &namespace].concat()).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let lease = |lane: &str, spec: Value, labels: Value| {
+        json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": lease_name(lane), "namespace": "hopclock", "labels": labels,
+                "annotations": {"hopclock.dev/lane": lane}},
+            "spec": spec})
+    };
+    let ours = json!({"app.kubernetes.io/managed-by": "hopclock",
+        "app.kubernetes.io/component": "lane"});
+    let (old, new) = ("2020-01-01T00:00:00.000000Z", "2999-01-01T00:00:00.000000Z");
+    let held = json!({"holderIdentity": "a@b", "leaseDurationSeconds": 30, "renewTime": new});
+    stage.create(lease("old", json!({"renewTime": old}), ours.clone()));
+    stage.create(lease("fresh", json!({"renewTime": new}), ours.clone()));
+    stage.create(lease("held", held, ours));
+    stage.create(lease("theirs", json!({"renewTime": old}), json!({})));
+    let leases = || -> BTreeSet<String> {
+        let all = ["old", "fresh", "held", "theirs"].map(|it| (it.to_owned(), lease_name(it)));
+        let found = |name: &str| sandbox.store().get(&Key::new("Lease", "hopclock", name));
+        all.into_iter().filter(|it| found(&it.1).is_some()).map(|it| it.0).collect()
+    };
+    let files = || -> Vec<String> {
+        let all = stage.folder.path().join("cache/lanes").read_dir().unwrap();
+        all.map(|it| it.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let own = files();
+    let own_lease =
+        || sandbox.store().get(&Key::new("Lease", "hopclock", &own[0][..own[0].len() - 5]));
+    assert!(own.len() == 1 && own_lease().is_some(), "{own:?}");
+    let sweep = async |more: &[&str]| {
+        let told = call(stage.folder.path(), &kubeconfig, &[&namespace[..], more].concat()).await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        told.out
+    };
+    let all = ["old", "fresh", "held", "theirs"].map(str::to_owned).into();
+    let (before, out) = (own_lease(), sweep(&["--all", "--dry-run"]).await);
+    assert!(
+        out.contains("\nlocks of lanes that nobody uses\n  would go  Lease `hopclock/"),
+        "{out}"
+    );
+    assert_eq!((files(), leases(), own_lease()), (own.clone(), all, before), "not even taken");
+    assert!(!sweep(&[]).await.contains("locks"), "only lanes that are given up lose theirs");
+
+    let out = sweep(&["--all"]).await;
+    assert!(out.contains("of lane `old`\n") && out.contains("  removed   lock file `"), "{out}");
+    assert_eq!(leases(), ["fresh", "held", "theirs"].map(str::to_owned).into());
+    assert_eq!((files(), own_lease().is_none()), (Vec::<String>::new(), true), "{out}");
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! `hopclock gc`: takes away what runs have left on remotes (rule S6).
 //!
 //! Each scenario's job is made as for a run, so that all proofs and consents hold, and its lane is
-//! taken: nothing is taken away while a run is under way.
+//! taken: nothing is taken away while a run is under way. Who only looks takes nothing, not even
+//! that.
 
+mod locks;
 mod show;
 
 use crate::cli::args::GcArguments;
 use crate::cli::assemble::Workshop;
+use crate::cli::gc::locks::Locks;
 use crate::cli::run::{take_lane, workshop};
 use crate::cli::stop::Stop;
 use crate::cli::whereabouts::Whereabouts;
@@ -16,11 +19,13 @@ use crate::engine::{Job, Lanes, SystemClock};
 use crate::hop::HopConfig;
 use crate::model::{Clock, ProbeError, Tidied};
 use crate::trigger::{Reach, Sweep};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What came of one scenario.
+/// What came of one scenario, or of the locks of lanes.
 struct Swept {
-    scenario: String,
+    /// None if it is about the locks of lanes.
+    scenario: Option<String>,
     /// Whether it was only looked at.
     is_dry: bool,
     /// None if not even its path could be looked at.
@@ -45,20 +50,41 @@ pub(super) async fn gc(arguments: &GcArguments) -> anyhow::Result<Exit> {
         }
     };
     let GcArguments { cluster, instance, namespace, .. } = arguments;
-    let lanes =
-        Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(workshop.clusters.home());
+    let mut whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
+    // A Lease lets in all who bear its holder's name, and a service in the same pod is somebody else.
+    whereabouts.name += "/gc";
+    let lanes = whereabouts.lanes(workshop.clusters.home());
     let reach = if arguments.all { Reach::Everything } else { Reach::Surplus };
     let sweep = Sweep { reach, is_dry: arguments.dry_run, sights: Vec::new() };
     let mut exit = Exit::Delivered;
+    let mut given_up = BTreeSet::new();
     for scenario in scenarios {
+        let name = scenario.name.clone();
         let swept = sweep_scenario(&workshop, &*lanes, scenario, &sweep, &stop).await;
         if let Err(error) = &swept.result {
-            complain(&format!("scenario `{}`: {}", swept.scenario, error.message));
+            complain(&format!("scenario `{name}`: {}", error.message));
         }
         print(&swept.show(arguments.output))?;
         exit = exit.max(swept.exit());
         if stop.is_asked() {
             return Ok(Exit::Unmeasured);
+        }
+        given_up.extend(swept.lane.filter(|_| swept.result.is_ok()));
+    }
+    if arguments.all {
+        let locks = Locks {
+            cluster: workshop.clusters.home(),
+            whereabouts: &whereabouts,
+            given_up: &given_up,
+            now: workshop.clock.wall(),
+            is_dry: sweep.is_dry,
+        };
+        let tidied = locks.sweep().await;
+        if tidied != Tidied::default() {
+            let is_dry = sweep.is_dry;
+            let swept = Swept { scenario: None, is_dry, lane: None, result: Ok(tidied) };
+            print(&swept.show(arguments.output))?;
+            exit = exit.max(swept.exit());
         }
     }
     Ok(exit)
@@ -86,7 +112,7 @@ async fn sweep_scenario(
         }
         Err(error) => (None, Err(error)),
     };
-    Swept { scenario: scenario.name, is_dry: sweep.is_dry, lane, result }
+    Swept { scenario: Some(scenario.name), is_dry: sweep.is_dry, lane, result }
 }
 
 /// Takes the lane, looks at it as a run does before its push, and sweeps it.
@@ -97,7 +123,7 @@ async fn sweep_lane(
     sweep: &Sweep,
     stop: &Stop,
 ) -> Result<Tidied, ProbeError> {
-    let grip = take_lane(lanes, job, scenario).await?;
+    let grip = if sweep.is_dry { None } else { Some(take_lane(lanes, job, scenario).await?) };
     let work = async {
         job.trigger.latest().await?;
         Ok(job.trigger.tidy(sweep).await?)
@@ -107,7 +133,9 @@ async fn sweep_lane(
         error = stop.asked() => Err(error),
         result = work => result,
     };
-    grip.release().await;
+    if let Some(grip) = grip {
+        grip.release().await;
+    }
     result
 }
 

@@ -18,7 +18,10 @@ impl Swept {
 
     fn to_table(&self) -> String {
         let lane = self.lane.as_deref().unwrap_or("its lane is not known");
-        let mut text = format!("{}  {lane}\n", self.scenario);
+        let mut text = match &self.scenario {
+            Some(scenario) => format!("{scenario}  {lane}\n"),
+            None => "locks of lanes that nobody uses\n".to_owned(),
+        };
         for (word, name, why) in self.rows() {
             let line = format!("  {word:<8}  {name}  {why}");
             text += line.trim_end();
