@@ -330,6 +330,9 @@ async fn s6_the_locks_of_lanes_that_no_scenario_has_go_with_those_that_are_given
     assert!(out.contains("of lane `old`\n") && out.contains("  removed   lock file `"), "{out}");
     assert_eq!(leases(), ["fresh", "held", "theirs"].map(str::to_owned).into());
     assert_eq!((files(), own_lease().is_none()), (Vec::<String>::new(), true), "{out}");
+    let out = sweep(&["--all"]).await;
+    assert!(!out.contains("locks"), "it does not speak of its own: {out}");
+    assert_eq!((files(), own_lease().is_none()), (Vec::<String>::new(), true));
 }
 
 #[tokio::test]

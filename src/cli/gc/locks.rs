@@ -10,7 +10,7 @@ use crate::cluster::{Cluster, IdleLease};
 use crate::model::{Stays, Tidied};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How long a lane has to be unused before it counts as one that no scenario has.
 const UNUSED: SignedDuration = SignedDuration::from_hours(24);
@@ -21,8 +21,6 @@ pub(super) struct Locks<'a> {
     pub(super) cluster: &'a Cluster,
     /// Where this process is, and so which of both it uses.
     pub(super) whereabouts: &'a Whereabouts,
-    /// Lanes that are given up.
-    pub(super) given_up: &'a BTreeSet<String>,
     /// The time.
     pub(super) now: Timestamp,
     /// Whether it is only told what would go.
@@ -32,20 +30,34 @@ pub(super) struct Locks<'a> {
 // === impl Locks ===
 
 impl Locks<'_> {
-    /// Takes away what nobody uses any more.
-    pub(super) async fn sweep(&self) -> Tidied {
+    /// What there is now, as far as it can be told: what appears later is of our own making.
+    pub(super) async fn known(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        if let Some(namespace) = &self.whereabouts.namespace {
+            let leases = self.cluster.idle_leases(namespace).await.unwrap_or_default();
+            all.extend(leases.iter().map(title));
+        }
+        all.extend(self.files().iter().map(|it| title_of(it)));
+        all
+    }
+
+    /// Takes away what nobody uses any more: all of lanes that are given up, and of others what is
+    /// old.
+    pub(super) async fn sweep(&self, given_up: &BTreeSet<String>) -> Tidied {
         let mut tidied = Tidied::default();
         if let Some(namespace) = &self.whereabouts.namespace {
-            self.sweep_leases(namespace, &mut tidied).await;
+            self.sweep_leases(namespace, given_up, &mut tidied).await;
         }
-        // In a pod nothing is locked by files.
-        if self.whereabouts.pod.is_none() {
-            self.sweep_files(&self.whereabouts.lanes, &mut tidied);
-        }
+        self.sweep_files(given_up, &mut tidied);
         tidied
     }
 
-    async fn sweep_leases(&self, namespace: &str, tidied: &mut Tidied) {
+    async fn sweep_leases(
+        &self,
+        namespace: &str,
+        given_up: &BTreeSet<String>,
+        tidied: &mut Tidied,
+    ) {
         let leases = match self.cluster.idle_leases(namespace).await {
             Ok(leases) => leases,
             Err(error) => {
@@ -54,7 +66,8 @@ impl Locks<'_> {
                 return;
             }
         };
-        for lease in leases.iter().filter(|it| self.is_past(&it.lane, it.since)) {
+        let is_past = |it: &&IdleLease| given_up.contains(&it.lane) || self.is_old(it.since);
+        for lease in leases.iter().filter(is_past) {
             let name = title(lease);
             let gone = if self.is_dry { Ok(true) } else { self.cluster.delete_lease(lease).await };
             match gone {
@@ -66,18 +79,14 @@ impl Locks<'_> {
         }
     }
 
-    fn sweep_files(&self, folder: &Path, tidied: &mut Tidied) {
-        // A folder that is not there holds nothing.
-        let Ok(files) = folder.read_dir() else { return };
-        let given_up: BTreeSet<_> = self.given_up.iter().map(|it| file_name(it)).collect();
-        let mut paths: Vec<_> = files.flatten().map(|it| it.path()).collect();
-        paths.sort();
-        for path in paths {
-            let Some(name) = path.file_name().and_then(|it| it.to_str()) else { continue };
-            if !is_file_name(name) || !(given_up.contains(name) || self.is_old(changed(&path))) {
+    fn sweep_files(&self, given_up: &BTreeSet<String>, tidied: &mut Tidied) {
+        let given_up: BTreeSet<_> = given_up.iter().map(|it| file_name(it)).collect();
+        for path in self.files() {
+            let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+            if !given_up.contains(name) && !self.is_old(changed(&path)) {
                 continue;
             }
-            let title = format!("lock file `{}`", path.display());
+            let title = title_of(&path);
             let gone = if self.is_dry { Ok(true) } else { remove_unused(&path) };
             match gone {
                 Ok(true) => tidied.removed.push(title),
@@ -87,8 +96,18 @@ impl Locks<'_> {
         }
     }
 
-    fn is_past(&self, lane: &str, since: Option<Timestamp>) -> bool {
-        self.given_up.contains(lane) || self.is_old(since)
+    /// The lock files of all lanes. In a pod nothing is locked by files, and a folder that is not
+    /// there holds none.
+    fn files(&self) -> Vec<PathBuf> {
+        if self.whereabouts.pod.is_some() {
+            return Vec::new();
+        }
+        let all = self.whereabouts.lanes.read_dir().into_iter().flatten().flatten();
+        let is_lock =
+            |it: &PathBuf| it.file_name().and_then(|it| it.to_str()).is_some_and(is_file_name);
+        let mut paths: Vec<_> = all.map(|it| it.path()).filter(is_lock).collect();
+        paths.sort();
+        paths
     }
 
     /// What nobody knows the age of was never used.
@@ -99,6 +118,10 @@ impl Locks<'_> {
 
 fn title(lease: &IdleLease) -> String {
     format!("Lease {} of lane `{}`", lease.title(), lease.lane)
+}
+
+fn title_of(file: &Path) -> String {
+    format!("lock file `{}`", file.display())
 }
 
 /// When a lock was last taken: its note is written then.

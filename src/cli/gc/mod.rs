@@ -56,6 +56,13 @@ pub(super) async fn gc(arguments: &GcArguments) -> anyhow::Result<Exit> {
     let lanes = whereabouts.lanes(workshop.clusters.home());
     let reach = if arguments.all { Reach::Everything } else { Reach::Surplus };
     let sweep = Sweep { reach, is_dry: arguments.dry_run, sights: Vec::new() };
+    let locks = Locks {
+        cluster: workshop.clusters.home(),
+        whereabouts: &whereabouts,
+        now: workshop.clock.wall(),
+        is_dry: sweep.is_dry,
+    };
+    let known = if arguments.all { locks.known().await } else { BTreeSet::new() };
     let mut exit = Exit::Delivered;
     let mut given_up = BTreeSet::new();
     for scenario in scenarios {
@@ -72,14 +79,8 @@ pub(super) async fn gc(arguments: &GcArguments) -> anyhow::Result<Exit> {
         given_up.extend(swept.lane.filter(|_| swept.result.is_ok()));
     }
     if arguments.all {
-        let locks = Locks {
-            cluster: workshop.clusters.home(),
-            whereabouts: &whereabouts,
-            given_up: &given_up,
-            now: workshop.clock.wall(),
-            is_dry: sweep.is_dry,
-        };
-        let tidied = locks.sweep().await;
+        let mut tidied = locks.sweep(&given_up).await;
+        tidied.removed.retain(|it| known.contains(it));
         if tidied != Tidied::default() {
             let is_dry = sweep.is_dry;
             let swept = Swept { scenario: None, is_dry, lane: None, result: Ok(tidied) };

@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_secs(60);
 const MOST: usize = 2;
 
 /// Why a tag stays that somebody names.
-const NAMED: &str = "it is in use: an object in the cluster, or a file in git, names it";
+const NAMED: &str = "an object in the cluster, or a file in git, names it: it goes when none does";
 
 /// How a tag was removed.
 enum Removed {
