@@ -7,6 +7,7 @@
 //! is asked when the run has fetched it, so no request is made for it.
 
 mod destination;
+mod told;
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
