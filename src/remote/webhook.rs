@@ -3,9 +3,11 @@
 //! A Receiver's own answers have no body. So the body tells whether it was the Receiver that
 //! answered, Go's router beside it, or something in front of both.
 
+use crate::model::{Clock, Moment};
 use crate::remote::client::{Cause, Clients, cause};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{Client, Response, Url};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use reqwest::Method;
@@ -15,17 +17,19 @@ const USER_AGENT: &str = concat!("hopclock/", env!("CARGO_PKG_VERSION"));
 /// How long a call may take: Flux reads for half a minute, and annotates within moments.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Most that is read of an answer's body.
+/// Most that is read of an answer's body, and how long that may take.
 const LONGEST: usize = 4 << 10;
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What Go's router says of a path that it does not know.
 const GO_NOT_FOUND: &str = "404 page not found";
 
 /// An address that takes webhooks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Webhook {
     base: Url,
     client: Client,
+    clock: Arc<dyn Clock>,
 }
 
 /// One call. Not for printing: its headers may be secrets.
@@ -39,6 +43,17 @@ pub struct Call {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// A call that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// When it was sent.
+    pub sent: Moment,
+    /// When the head of the answer had arrived: it says whether the call was taken.
+    pub answered: Moment,
+    /// What answered.
+    pub answer: Answer,
 }
 
 /// What answered.
@@ -157,7 +172,12 @@ impl Webhook {
     ///
     /// # Errors
     /// If address or authority cannot be used.
-    pub fn new(clients: &Clients, base: &str, ca: Option<&[u8]>) -> Result<Self, Error> {
+    pub fn new(
+        clients: &Clients,
+        base: &str,
+        ca: Option<&[u8]>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
         let bad = |why| Error::BadUrl { why };
         let base = Url::parse(base).map_err(|_| bad("it is no URL"))?;
         if !matches!(base.scheme(), "http" | "https") {
@@ -172,7 +192,7 @@ impl Webhook {
         let host = base.host_str().ok_or_else(|| bad("it names no host"))?.to_owned();
         let client = clients.get(USER_AGENT, ca, TIMEOUT);
         let client = client.map_err(|_| Error::BadAuthority { host })?;
-        Ok(Self { base, client })
+        Ok(Self { base, client, clock })
     }
 
     /// The address without path and port's default, for messages.
@@ -186,7 +206,7 @@ impl Webhook {
     ///
     /// # Errors
     /// If nobody answers.
-    pub async fn send(&self, call: Call) -> Result<Answer, Error> {
+    pub async fn send(&self, call: Call) -> Result<Called, Error> {
         let mut headers = HeaderMap::new();
         for (name, value) in call.headers {
             let mut value = HeaderValue::from_str(&value).map_err(|_| Error::UnusableToken)?;
@@ -196,21 +216,18 @@ impl Webhook {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
         let request = self.client.request(call.method, url).headers(headers).body(call.body);
+        let sent = self.clock.now();
         let mut answer = request.send().await.map_err(|it| self.classify(&it))?;
+        let answered = self.clock.now();
         let status = answer.status().as_u16();
-        let mut body = Vec::new();
-        while body.len() < LONGEST {
-            // Only who answered is of interest; that is known without a body, too.
-            let Ok(Some(part)) = answer.chunk().await else { break };
-            body.extend_from_slice(&part);
-        }
+        let body = beginning(&mut answer).await;
         let text = String::from_utf8_lossy(&body);
         let voice = match text.trim() {
             "" => Voice::Silent,
             GO_NOT_FOUND => Voice::GoRouter,
             _ => Voice::Other,
         };
-        Ok(Answer { status, voice })
+        Ok(Called { sent, answered, answer: Answer { status, voice } })
     }
 
     fn classify(&self, error: &reqwest::Error) -> Error {
@@ -225,5 +242,101 @@ impl Webhook {
             Cause::Unreachable(why) => Error::Unreachable { host, why },
             Cause::Broken(why) => Error::NoAnswer { host, why },
         }
+    }
+}
+
+/// What an answer's body begins with. Only who answered is of interest, and that is known without a
+/// body, too: it is not waited for long.
+async fn beginning(answer: &mut Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let read = async {
+        while body.len() < LONGEST {
+            let Ok(Some(part)) = answer.chunk().await else { break };
+            body.extend_from_slice(&part);
+        }
+    };
+    // Out of time: what has come has to do.
+    let _ = tokio::time::timeout(BODY_TIMEOUT, read).await;
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+
+    /// One second later each time; says when it was asked for the second time.
+    #[derive(Default)]
+    struct Counting {
+        asked: AtomicU64,
+        twice: Notify,
+    }
+
+    impl Clock for Counting {
+        fn now(&self) -> Moment {
+            let now = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            if now == 2 {
+                self.twice.notify_one();
+            }
+            Moment(Duration::from_secs(now))
+        }
+
+        fn wall(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    /// Calls an address that answers with a head at once, and with the body when the clock was
+    /// asked about the head; a body that is none never comes.
+    async fn called(body: Option<&'static str>) -> (Called, Arc<Counting>) {
+        let clock = Arc::new(Counting::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stamped = Arc::clone(&clock);
+        let server = tokio::spawn(async move {
+            let mut stream = listener.accept().await.unwrap().0;
+            let mut request = [0; 4096];
+            assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+            stream
+                .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 18\r\n\r\n")
+                .await
+                .unwrap();
+            stamped.twice.notified().await;
+            if let Some(body) = body {
+                stream.write_all(body.as_bytes()).await.unwrap();
+            }
+            // Until the caller hangs up.
+            while stream.read(&mut request).await.is_ok_and(|it| it != 0) {}
+        });
+        let at = Webhook::new(&Clients::default(), &base, None, Arc::<Counting>::clone(&clock));
+        let at = at.unwrap();
+        let call = Call {
+            method: Method::GET,
+            path: "/hook/x".to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        let called = at.send(call).await.unwrap();
+        server.abort();
+        (called, clock)
+    }
+
+    #[tokio::test]
+    async fn a_call_is_answered_when_the_head_arrives_and_not_when_the_body_ends() {
+        let (called, clock) = called(Some(GO_NOT_FOUND)).await;
+        let second = |it| Moment(Duration::from_secs(it));
+        let answer = Answer { status: 404, voice: Voice::GoRouter };
+        // The body was sent only after the second stamp.
+        assert_eq!(called, Called { sent: second(1), answered: second(2), answer });
+        assert_eq!(clock.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_not_waited_for() {
+        let (called, _) = called(None).await;
+        assert_eq!(called.answer, Answer { status: 404, voice: Voice::Silent });
     }
 }

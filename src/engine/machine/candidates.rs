@@ -63,8 +63,11 @@ impl Run {
         let mut shown: Vec<(Revision, Moment)> = Vec::new();
         let since = |at: Moment| self.change.began().is_some_and(|began| at >= began);
         let states = &self.subjects[member.subject];
-        // What stood there when we began to look is not new, even if that was after a restart.
-        let stood = states.first().map(|it| member.detector.revisions(it)).unwrap_or_default();
+        // What stood there when we began to look is not new, even if that was after a restart; nor is
+        // what has come since, if it came before publish began.
+        let earlier = states.iter().skip(1).filter(|it| !since(it.when.latest));
+        let stood = states.first().into_iter().chain(earlier);
+        let stood: Vec<Revision> = stood.flat_map(|it| member.detector.revisions(it)).collect();
         for state in states.iter().filter(|it| since(it.when.latest)) {
             for revision in member.detector.revisions(state) {
                 let fits = member.detector.supposes(&revision, &self.change)

@@ -56,7 +56,7 @@ impl Kind for ReceiverPostConfig {
         };
         let landing = ReceiverLanding { receiver: subject(&self.receiver), shared: self.shared };
         Ok(Built {
-            trigger: Arc::new(ReceiverPost::new(hook, jwt, site.clock())),
+            trigger: Arc::new(ReceiverPost::new(hook, jwt)),
             destination: Destination::Receiver(landing),
         })
     }
@@ -76,7 +76,7 @@ impl Kind for ReceiverGetConfig {
 
     async fn build(&self, site: &dyn Site) -> Result<Built, ProbeError> {
         let hook = open(site, &self.receiver, self.url.as_deref(), self.ca.as_deref()).await?;
-        let trigger = Arc::new(ReceiverGet::new(hook, site.clock()));
+        let trigger = Arc::new(ReceiverGet::new(hook));
         Ok(Built { trigger, destination: Destination::Nowhere })
     }
 }
@@ -130,7 +130,7 @@ async fn open(
         }
     }
     let ca = ca.map(|it| site.file(it, "certificate authority")).transpose()?;
-    let at = Webhook::new(&site.clients(), url.unwrap_or(SERVICE), ca.as_deref());
+    let at = Webhook::new(&site.clients(), url.unwrap_or(SERVICE), ca.as_deref(), site.clock());
     let at = at.map_err(|it| probe_error(&it))?;
     let events = object["spec"]["events"].as_array().into_iter().flatten();
     let events = events.filter_map(|it| it.as_str().map(str::to_owned)).collect();

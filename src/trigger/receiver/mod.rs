@@ -9,13 +9,12 @@ mod call;
 mod config;
 mod explain;
 
-use crate::model::{Ancestry, CanaryId, Clock, Revision, Subject, When};
+use crate::model::{Ancestry, CanaryId, Revision, Subject, When};
 use crate::remote::webhook::{self, Call, Webhook};
 use crate::trigger::{Error, Published, Trigger};
 use call::{Proof, Sort};
 use explain::Purpose;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use std::sync::Arc;
 use tokio::sync::Mutex;
 
 pub use config::{ReceiverGetConfig, ReceiverPostConfig};
@@ -24,14 +23,12 @@ pub use config::{ReceiverGetConfig, ReceiverPostConfig};
 pub struct ReceiverPost {
     hook: Hook,
     jwt: Option<SecretString>,
-    clock: Arc<dyn Clock>,
     prepared: Mutex<Option<Call>>,
 }
 
 /// Calls a Receiver without effect. See [`ReceiverGetConfig`].
 pub struct ReceiverGet {
     hook: Hook,
-    clock: Arc<dyn Clock>,
 }
 
 /// A Receiver, and how it is called.
@@ -53,15 +50,9 @@ impl Hook {
     }
 
     /// Calls once, and judges the answer.
-    async fn call(
-        &self,
-        call: Call,
-        purpose: Purpose,
-        clock: &dyn Clock,
-    ) -> Result<Published, Error> {
-        let sent = clock.now();
-        let answer = self.at.send(call).await?;
-        let zero = When::at(clock.now());
+    async fn call(&self, call: Call, purpose: Purpose) -> Result<Published, Error> {
+        let webhook::Called { sent, answered, answer } = self.at.send(call).await?;
+        let zero = When::at(answered);
         explain::judge(answer, purpose, &self.subject.to_string(), &self.at.host())?;
         Ok(Published { sent, zero, attempts: 1 })
     }
@@ -70,8 +61,8 @@ impl Hook {
 // === impl ReceiverPost ===
 
 impl ReceiverPost {
-    fn new(hook: Hook, jwt: Option<SecretString>, clock: Arc<dyn Clock>) -> Self {
-        Self { hook, jwt, clock, prepared: Mutex::default() }
+    fn new(hook: Hook, jwt: Option<SecretString>) -> Self {
+        Self { hook, jwt, prepared: Mutex::default() }
     }
 }
 
@@ -101,7 +92,7 @@ impl Trigger for ReceiverPost {
             reason: "unprepared",
             message: "a call was to be sent that was not prepared".to_owned(),
         })?;
-        self.hook.call(call, Purpose::Effect, &*self.clock).await
+        self.hook.call(call, Purpose::Effect).await
     }
 
     /// Nobody remembers a request.
@@ -117,8 +108,8 @@ impl Trigger for ReceiverPost {
 // === impl ReceiverGet ===
 
 impl ReceiverGet {
-    fn new(hook: Hook, clock: Arc<dyn Clock>) -> Self {
-        Self { hook, clock }
+    fn new(hook: Hook) -> Self {
+        Self { hook }
     }
 }
 
@@ -140,7 +131,7 @@ impl Trigger for ReceiverGet {
     async fn publish(&self, _: &(dyn Fn(Vec<Revision>) + Send + Sync)) -> Result<Published, Error> {
         let Hook { sort, path, .. } = &self.hook;
         let purpose = Purpose::Preflight(sort.good());
-        self.hook.call(sort.harmless(path), purpose, &*self.clock).await
+        self.hook.call(sort.harmless(path), purpose).await
     }
 
     async fn recover(&self, _: &CanaryId, _: &[Revision]) -> Result<Option<Vec<Revision>>, Error> {

@@ -50,11 +50,19 @@ fn applier(applied: char, attempted: char, ready: &str) -> Object {
 
 /// A run that pushed an object to the bucket from second 10 to 11.
 fn pushed(plan: Plan) -> Script {
+    pushed_after(plan, &[])
+}
+
+/// The same, and the bucket was seen so before the push.
+fn pushed_after(plan: Plan, earlier: &[(f64, char)]) -> Script {
     let mut script = Script::of(plan);
     script.see(&source_subject(), first(1.0, source()));
     script.see(&bucket(), first(1.0, fetched('a')));
     script.see(&applier_subject(), first(1.0, applier('a', 'a', "Succeeded")));
     script.see(&live_subject(), first(1.0, config_map(1)));
+    for (seconds, letter) in earlier {
+        script.see(&bucket(), next(*seconds, fetched(*letter)));
+    }
     assert_eq!(script.run.start(at(9.0)), Start::Go);
     script.run.announce(Vec::new());
     script.run.begin(at(10.0));
@@ -139,6 +147,19 @@ fn p9_where_nothing_knows_better_the_candidate_is_believed_at_once() {
     assert_eq!(reached(&script), [SOURCE]);
     script.see(&applier_subject(), next(13.0, applier('b', 'b', "Succeeded")));
     assert_eq!(script.outcome(), "ok");
+}
+
+#[test]
+fn p9_what_came_between_the_first_look_and_the_push_is_no_candidate() {
+    let mut plan = bucket_plan();
+    plan.hops.truncate(APPLIED + 1);
+    let mut script = pushed_after(plan, &[(5.0, 'b')]);
+    // The same artifact, shown once more.
+    script.see(&bucket(), next(12.0, fetched('b')));
+    assert!(reached(&script).is_empty(), "it was fetched before ours was sent");
+    script.see(&bucket(), next(13.0, fetched('c')));
+    assert_eq!(reached(&script), [SOURCE]);
+    assert_eq!(kept(&script.finish(14.0), SOURCE).unwrap().at, (2.0, 2.0));
 }
 
 #[test]
