@@ -98,7 +98,8 @@ pub(super) fn client(
     builder.build().map_err(|_| NoAuthority)
 }
 
-/// What lies behind an error of the client.
+/// What lies behind an error of the client. Of addresses in its words the hosts are left: the rest
+/// may be as good as a password.
 pub(super) fn cause(error: &reqwest::Error) -> Cause {
     if error.is_timeout() {
         return Cause::Timeout;
@@ -115,7 +116,30 @@ pub(super) fn cause(error: &reqwest::Error) -> Cause {
         }
         cause = error.source();
     }
+    let innermost = hosts_only(&innermost);
     if error.is_connect() { Cause::Unreachable(innermost) } else { Cause::Broken(innermost) }
+}
+
+/// A text in which addresses end with their hosts, and begin without users and passwords. What
+/// follows a `?` is a query, in whatever it stands.
+fn hosts_only(text: &str) -> String {
+    // None of these stands in an address as it is printed.
+    let ends = |it: char| it.is_whitespace() || matches!(it, '"' | '<' | '>' | '`');
+    let words = text.split_inclusive(ends).map(|word| {
+        let (word, end) = match word.char_indices().last().filter(|it| ends(it.1)) {
+            Some((at, _)) => word.split_at(at),
+            None => (word, ""),
+        };
+        let Some((before, address)) = word.split_once("://") else {
+            let bare = word.split_once('?').map_or(word, |it| it.0);
+            return format!("{bare}{end}");
+        };
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
+        let closed = if before.starts_with('(') && !host.ends_with(')') { ")" } else { "" };
+        format!("{before}://{host}{closed}{end}")
+    });
+    words.collect()
 }
 
 /// What rustls says of a certificate, if that is what went wrong.
@@ -126,5 +150,37 @@ fn certificate_problem(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     match error.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Response;
+    use reqwest::{ResponseBuilderExt as _, Url};
+
+    /// An error of the client whose own words hold an address.
+    fn error_of(address: &str) -> reqwest::Error {
+        let url = Url::parse(address).unwrap();
+        let response = Response::builder().status(500).url(url).body("").unwrap();
+        reqwest::Response::from(response).error_for_status().unwrap_err()
+    }
+
+    #[test]
+    fn no_password_and_no_signature_in_an_address_is_told() {
+        for address in [
+            "https://user:pass(w,o)rd@h.test:8443/fleet/a.yaml",
+            "https://h.test:8443/fleet/a.yaml?X-Amz-Credential=user&X-Amz-Signature=password",
+            "https://h.test:8443/hook/password#password",
+        ] {
+            let error = error_of(address);
+            assert!(error.to_string().contains("h.test:8443/"), "{error}");
+            let Cause::Broken(why) = cause(&error) else { panic!("{error}") };
+            assert!(!why.contains("pass") && !why.contains("user"), "{why}");
+            assert!(why.ends_with("for url (https://h.test:8443)"), "{why}");
+        }
+        let told =
+            hosts_only("no way to /fleet/a?sig=password \"http://u:p@h\" <ftp://h/x?y> is it");
+        assert_eq!(told, "no way to /fleet/a \"http://h\" <ftp://h> is it");
     }
 }

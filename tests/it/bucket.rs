@@ -13,6 +13,7 @@ use hopclock::remote::bucket::{
 };
 use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions, Fault, FaultRule, Route};
 use secrecy::SecretString;
+use std::collections::VecDeque;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -28,9 +29,13 @@ struct Asked {
     body: Bytes,
 }
 
-/// A cloud that remembers what it was asked and takes everything.
+/// A cloud that remembers what it was asked, and takes everything once it has said what it was told
+/// to say.
 #[derive(Clone, Default)]
-struct Cloud(Arc<Mutex<Vec<Asked>>>);
+struct Cloud(Arc<Mutex<Vec<Asked>>>, Arc<Mutex<VecDeque<Told>>>);
+
+/// One answer: its status, one header, its body.
+type Told = (StatusCode, (&'static str, String), &'static str);
 
 impl Cloud {
     async fn start(&self) -> String {
@@ -39,6 +44,10 @@ impl Cloud {
         let router = Router::new().fallback(answer).with_state(self.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         host
+    }
+
+    fn say(&self, status: StatusCode, (name, value): (&'static str, &str), body: &'static str) {
+        self.1.lock().unwrap().push_back((status, (name, value.to_owned()), body));
     }
 
     fn asked(&self) -> Vec<Asked> {
@@ -55,6 +64,9 @@ async fn answer(
 ) -> Response {
     let asked = Asked { line: format!("{method} {uri}"), headers, body };
     cloud.0.lock().unwrap().push(asked);
+    if let Some((status, header, body)) = cloud.1.lock().unwrap().pop_front() {
+        return (status, [header], body).into_response();
+    }
     let tags = [("etag", "\"1\""), ("x-goog-generation", "7")];
     let more = [("last-modified", "Sat, 21 Nov 2026 12:00:00 GMT"), ("x-ms-version", "2023-11-03")];
     match method {
@@ -178,6 +190,31 @@ async fn an_object_is_written_read_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn an_object_that_cannot_be_named_is_listed_beside_the_others() {
+    let (host, bucket) = sandbox(BucketHostOptions::default()).await;
+    for key in ["apps/1", "apps//odd & 'old'.yaml", "apps/../2", "%00/x", "b"] {
+        host.put("fleet", key, "x");
+    }
+    let listed = bucket.list("apps/", 10).await.unwrap();
+    let keys: Vec<_> = listed.iter().map(|it| it.key.as_str()).collect();
+    assert_eq!(keys, ["apps/../2", "apps//odd & 'old'.yaml", "apps/1"]);
+    assert_eq!(bucket.list("", 10).await.unwrap().len(), 5);
+    let odd = bucket.get("apps//odd & 'old'.yaml").await.unwrap_err();
+    assert_eq!(odd.reason(), "bucket_bad_key");
+}
+
+#[tokio::test]
+async fn what_a_server_leaves_out_of_a_good_answer_is_said() {
+    let cloud = Cloud::default();
+    let list = "<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>";
+    cloud.say(StatusCode::OK, ("content-type", "application/xml"), list);
+    let bucket = open(address(Provider::S3, &cloud.start().await, "fleet"), keys()).unwrap();
+    let error = bucket.list("", 10).await.unwrap_err();
+    assert_eq!(error.reason(), "bucket_not_a_bucket");
+    assert!(error.to_string().contains("(status 200: missing field `Size`)"), "{error}");
+}
+
+#[tokio::test]
 async fn s5_a_second_writer_is_noticed_and_not_overwritten() {
     let (host, bucket) = sandbox(BucketHostOptions::default()).await;
     let first = bucket.put("a", "1", Condition::Absent).await.unwrap();
@@ -201,6 +238,57 @@ async fn a_busy_server_is_left_alone_for_as_long_as_it_asks() {
     let error = bucket.get("a").await.unwrap_err();
     let retry_after = Some(Duration::from_secs(60));
     assert!(matches!(error, Error::Throttled { retry_after: it, .. } if it == retry_after));
+    let cloud = Cloud::default();
+    let endless = u64::MAX.to_string();
+    for patience in ["1", &endless] {
+        cloud.say(StatusCode::TOO_MANY_REQUESTS, ("retry-after", patience), "");
+    }
+    let strange = open(address(Provider::S3, &cloud.start().await, "fleet"), keys()).unwrap();
+    assert_eq!(strange.get("a").await.unwrap_err().reason(), "bucket_throttled");
+    assert_eq!(cloud.asked().len(), 2, "asked again after the first");
+}
+
+#[tokio::test]
+async fn t2_a_write_that_was_refused_and_done_is_no_second_writers() {
+    let (host, bucket) = sandbox(BucketHostOptions::default()).await;
+    let fault = Fault::RefuseAfter(503, "SlowDown", Some(0));
+    host.add_fault(FaultRule::once(Route::Object, fault));
+    let open = bucket.put("a", "1", Condition::Absent).await.unwrap_err();
+    assert!(open.is_changed(), "{open:?}");
+    let PublishError::NoAnswer { attempts: 2, .. } = open else { panic!("{open:?}") };
+    assert_eq!(host.text("fleet", "a").unwrap(), "1");
+    let taken = bucket.put("a", "2", Condition::Absent).await.unwrap_err();
+    assert!(matches!(taken, PublishError::Failed(Error::Changed { .. })), "{taken:?}");
+}
+
+#[tokio::test]
+async fn s5_a_server_without_conditions_is_asked_whether_ours_holds() {
+    let (host, bucket) = sandbox(BucketHostOptions::default()).await;
+    let unknown = || {
+        let fault = Fault::Refuse(501, "NotImplemented", None);
+        host.add_fault(FaultRule::once(Route::Object, fault).for_method(Method::PUT));
+    };
+    unknown();
+    assert_eq!(bucket.put("a", "1", Condition::Absent).await.unwrap().attempts, 2);
+    let read = bucket.get("a").await.unwrap().unwrap().version;
+    unknown();
+    bucket.put("a", "2", Condition::Unchanged(read.clone())).await.unwrap();
+    for condition in [Condition::Absent, Condition::Unchanged(read)] {
+        unknown();
+        let error = bucket.put("a", "3", condition).await.unwrap_err();
+        assert!(matches!(error, PublishError::Failed(Error::Changed { .. })), "{error:?}");
+    }
+    assert_eq!(host.text("fleet", "a").unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_name_that_the_store_would_change_is_refused() {
+    let (host, bucket) = sandbox(BucketHostOptions::default()).await;
+    for key in ["/a", "a/", "a//b"] {
+        let error = bucket.put(key, "1", Condition::None).await.unwrap_err();
+        assert!(matches!(error, PublishError::Failed(Error::BadKey { .. })), "{error:?}");
+    }
+    assert_eq!(host.count(Route::Object), 0);
 }
 
 #[tokio::test]
@@ -212,6 +300,12 @@ async fn t2_an_upload_of_which_nobody_knows_is_not_sent_again() {
         assert!(matches!(lost, PublishError::NoAnswer { .. }), "{fault:?}: {lost:?}");
     }
     assert_eq!(host.count(Route::Object), 3);
+    let cloud = Cloud::default();
+    cloud.say(StatusCode::OK, ("server", "taciturn"), "");
+    let taciturn = open(address(Provider::S3, &cloud.start().await, "fleet"), keys()).unwrap();
+    let untold = taciturn.put("a", "1", Condition::None).await.unwrap_err();
+    assert!(matches!(untold, PublishError::NoAnswer { .. }), "no tag, but taken: {untold:?}");
+    assert_eq!(cloud.asked().len(), 1);
     host.go_down();
     // One without a connection that the server has cut.
     let fresh = open(address(Provider::S3, host.host(), "fleet"), keys()).unwrap();

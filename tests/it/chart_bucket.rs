@@ -3,7 +3,8 @@
 use crate::chart_kit::{ChartSite, canary, publish, version};
 use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
 use hopclock::trigger::{Reach, Sweep};
-use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions};
+use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions, Fault, FaultRule, Route};
+use http::Method;
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 
@@ -129,6 +130,31 @@ async fn s5_an_index_that_somebody_changed_meanwhile_is_not_overwritten() {
     publish(&other, &canary("hopclock", 4)).await;
     let error = late.prepare(&canary("hopclock", 5)).await.unwrap_err();
     assert_eq!(error.reason, "version_taken", "its archive is not overwritten: {error}");
+}
+
+#[tokio::test]
+async fn t2_what_was_refused_and_done_is_ours_and_a_server_without_conditions_will_do() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    for (number, fault, exact) in [
+        (1, Fault::RefuseAfter(503, "SlowDown", Some(0)), false),
+        (2, Fault::Refuse(501, "NotImplemented", None), true),
+    ] {
+        let spoil = || {
+            let rule = FaultRule::once(Route::Object, fault.clone());
+            host.add_fault(rule.for_method(Method::PUT));
+        };
+        trigger.latest().await.unwrap();
+        spoil();
+        let revisions = trigger.prepare(&canary("hopclock", number)).await.unwrap();
+        spoil();
+        let published = trigger.publish(&|_| {}).await.unwrap();
+        assert_eq!(published.zero.earliest == published.zero.latest, exact, "{published:?}");
+        assert!(published.sent <= published.zero.earliest, "{published:?}");
+        let index = host.text("charts", "stable/index.yaml").unwrap();
+        assert!(index.contains(version(&revisions)), "{index}");
+    }
 }
 
 #[tokio::test]

@@ -326,6 +326,22 @@ async fn t2_an_upload_without_an_answer_is_looked_for_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t2_an_upload_that_was_refused_and_done_is_ours() {
+    let mut course = Course::new(Hook::Right, "1h").await;
+    // Where a prefix ends within a name, ours lies in a folder of that name.
+    course.trigger = "source: flux-system/app".to_owned();
+    course.spec("Bucket", &json!({"prefix": "canary"}));
+    let host = course.bench.sandbox.bucket().clone();
+    host.delete("app", CANARY_KEY);
+    let fault = Fault::RefuseAfter(503, "SlowDown", Some(0));
+    host.add_fault(FaultRule::once(Route::Object, fault).for_method(Method::PUT));
+    let record = course.delivered().await;
+    assert_eq!(record["push"]["attempts"], 2, "{record:#}");
+    let text = host.text("app", "canary/hopclock/app.yaml").unwrap();
+    assert!(text.contains(record["canary"].as_str().unwrap()), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_only_what_the_source_fetches_is_looked_at_and_all_of_that() {
     let course = Course::new(Hook::Right, "1h").await;
     let host = course.bench.sandbox.bucket().clone();

@@ -229,6 +229,11 @@ async fn s5_more_patience_than_there_is_time_for_ends_the_operation() {
     let error = list(told(429).with("retry-after", "3600")).await;
     assert_eq!(error.reason(), "registry_rate_limited");
     assert!(error.to_string().contains("(429, again in 3600 s)"), "{error}");
+    let endless = told(429).with("retry-after", &u64::MAX.to_string());
+    let stub = Stub::start().await;
+    stub.tell(TAGS, [told(429).with("retry-after", "1"), endless]);
+    let error = client(&stub.host, secret()).tags().await.unwrap_err();
+    assert!(matches!(error, Error::RateLimited { .. }), "{error}");
     let stub = Stub::start().await;
     stub.tell(TAGS, [told(429).with("retry-after", "0")]);
     let hurried = RegistryOptions {

@@ -25,6 +25,8 @@ pub enum Route {
 pub enum Fault {
     /// Refuses with this HTTP status and this code, and `Retry-After` in seconds if given.
     Refuse(u16, &'static str, Option<u32>),
+    /// The same, and serves the request all the same, as servers behind a hasty gateway do.
+    RefuseAfter(u16, &'static str, Option<u32>),
     /// Serves the request, this much later.
     Slow(Duration),
     /// Takes the request and never answers.

@@ -66,6 +66,9 @@ impl Service for Shared {
                 Some(Fault::Refuse(status, code, after)) => (spoiled(*status, code, *after), None),
                 _ => self.serve(&mut state, &parts, &place, body),
             };
+            if let Some(Fault::RefuseAfter(status, code, after)) = &fault {
+                answer.0 = spoiled(*status, code, *after);
+            }
             state.requests[number].status = Some(answer.0.status().as_u16());
             let date = rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&state.now());
             let date = date.ok().and_then(|it| it.parse().ok());

@@ -132,14 +132,17 @@ pub enum Error {
     },
     /// It answers, but not as a bucket's server.
     #[error(
-        "what answers for {bucket} is no server of buckets (status {status}): check the endpoint, \
-         and any proxy in front of it"
+        "what answers for {bucket} is no server of buckets (status {status}{}): check the endpoint, \
+         and any proxy in front of it",
+        behind_a_colon(.why)
     )]
     NotABucket {
         /// The bucket.
         bucket: String,
         /// The HTTP status.
         status: u16,
+        /// What is wrong with the answer, if that is known.
+        why: String,
     },
     /// There is no such bucket.
     #[error("there is no {bucket}: check its name, its endpoint and its region, or make it")]
@@ -256,8 +259,10 @@ pub enum PublishError {
     /// It was sent, and no answer came: it may be there.
     #[error("the upload got no answer: {why}")]
     NoAnswer {
-        /// When it was sent.
+        /// When it was sent first.
         sent: Moment,
+        /// How often it was sent.
+        attempts: u32,
         /// What happened.
         why: Error,
     },
@@ -283,6 +288,8 @@ pub enum Deed {
 pub(super) struct Lost {
     /// When it was sent, if it may have been carried out.
     pub(super) sent: Option<Moment>,
+    /// How often.
+    pub(super) attempts: u32,
     pub(super) why: Error,
 }
 
@@ -318,6 +325,31 @@ impl Error {
             Self::Redirected { .. } => "bucket_redirected",
             Self::Status { .. } => "bucket_status",
         }
+    }
+}
+
+// === impl PublishError ===
+
+impl PublishError {
+    /// Whether the object is not what it was when it was read. Of what got no answer, the cause may
+    /// be our own first attempt.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        let (Self::NoAnswer { why, .. } | Self::Failed(why)) = self;
+        matches!(why, Error::Changed { .. })
+    }
+
+    /// Whether the server says that it cannot bind a write to what was read.
+    pub(super) fn knows_no_conditions(&self) -> bool {
+        matches!(self, Self::Failed(Error::Status { status: 501, .. }))
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    pub(super) fn of(sent: Option<Moment>, why: Error) -> Self {
+        Self { sent, attempts: 1, why }
     }
 }
 
@@ -361,6 +393,10 @@ fn apart(ahead: Option<i64>) -> String {
 
 fn for_how_long(retry_after: Option<Duration>) -> String {
     retry_after.map_or_else(String::new, |it| format!(" for {} s", it.as_secs_f64()))
+}
+
+fn behind_a_colon(why: &str) -> String {
+    if why.is_empty() { String::new() } else { format!(": {why}") }
 }
 
 fn in_brackets(code: &str) -> String {

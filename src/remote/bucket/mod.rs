@@ -8,6 +8,7 @@
 mod address;
 mod credentials;
 mod error;
+mod names;
 mod refusal;
 mod store;
 mod wire;
@@ -138,6 +139,19 @@ impl From<Version> for UpdateVersion {
     }
 }
 
+// === impl Condition ===
+
+impl Condition {
+    /// Whether it is true of what lies there.
+    fn holds(&self, now: Option<&Object>) -> bool {
+        match self {
+            Self::None => true,
+            Self::Absent => now.is_none(),
+            Self::Unchanged(version) => now.is_some_and(|it| it.version == *version),
+        }
+    }
+}
+
 // === impl Bucket ===
 
 impl Bucket {
@@ -212,19 +226,20 @@ impl Bucket {
         }
     }
 
-    /// Lists the objects whose keys begin with `prefix`, at most so many.
+    /// Lists the objects whose keys begin with `prefix`, at most so many. Some may have names under
+    /// which no other operation can reach them.
     ///
     /// # Errors
     /// When the server cannot be asked, or has no such bucket.
     pub async fn list(&self, prefix: &str, most: usize) -> Result<Vec<Entry>, Error> {
         // The store lists folders only.
         let folder = prefix.rsplit_once('/').map_or("", |it| it.0);
-        let folder = if folder.is_empty() { None } else { Some(path(folder)?) };
+        let folder = if folder.is_empty() { None } else { Some(folder_of(folder)?) };
         let list = || async {
             let mut found = self.store.list(folder.as_ref());
             let mut entries = Vec::new();
             while let Some(meta) = found.try_next().await? {
-                let key = meta.location.to_string();
+                let key = names::real(meta.location.as_ref());
                 if key.starts_with(prefix) {
                     entries.push(Entry { key, size: meta.size, etag: meta.e_tag });
                 }
@@ -239,7 +254,8 @@ impl Bucket {
 
     /// Writes an object.
     ///
-    /// It is sent again only where the server said that it had not taken it for the moment.
+    /// It is sent again only where the server said that it had not taken it for the moment. A server
+    /// that knows no conditions is asked right before whether ours holds.
     ///
     /// # Errors
     /// [`PublishError::NoAnswer`] if it may be there all the same.
@@ -249,8 +265,33 @@ impl Bucket {
         body: impl Into<Bytes>,
         condition: Condition,
     ) -> Result<Published, PublishError> {
-        let location = path(key).map_err(PublishError::Failed)?;
         let body: Bytes = body.into();
+        let sent = self.write(key, &body, condition.clone()).await;
+        if condition == Condition::None || !matches!(&sent, Err(it) if it.knows_no_conditions()) {
+            return sent;
+        }
+        let now = self.get(key).await.map_err(PublishError::Failed)?;
+        if !condition.holds(now.as_ref()) {
+            let bucket = self.address.to_string();
+            return Err(PublishError::Failed(Error::Changed { bucket }));
+        }
+        let mut sent = self.write(key, &body, Condition::None).await;
+        match &mut sent {
+            Ok(Published { attempts, .. }) | Err(PublishError::NoAnswer { attempts, .. }) => {
+                *attempts += 1;
+            }
+            Err(PublishError::Failed(_)) => {}
+        }
+        sent
+    }
+
+    async fn write(
+        &self,
+        key: &str,
+        body: &Bytes,
+        condition: Condition,
+    ) -> Result<Published, PublishError> {
+        let location = path(key).map_err(PublishError::Failed)?;
         let mode = match condition {
             Condition::None => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
@@ -266,8 +307,10 @@ impl Bucket {
                 let Exchange { sent, received, .. } = exchange;
                 Ok(Published { version, sent, acknowledged: received, attempts })
             }
-            Err(Lost { sent: Some(sent), why }) => Err(PublishError::NoAnswer { sent, why }),
-            Err(Lost { sent: None, why }) => Err(PublishError::Failed(why)),
+            Err(Lost { sent: Some(sent), attempts, why }) => {
+                Err(PublishError::NoAnswer { sent, attempts, why })
+            }
+            Err(Lost { sent: None, why, .. }) => Err(PublishError::Failed(why)),
         }
     }
 
@@ -289,18 +332,29 @@ impl Bucket {
         F: Future<Output = object_store::Result<T>>,
     {
         let (mut waited, mut attempts) = (Duration::ZERO, 0);
+        let mut first = None;
         loop {
             attempts += 1;
             let (result, exchange) = self.wire.listen(operation()).await;
-            let lost = match (result, exchange) {
+            let sent = exchange.as_ref().map(|it| it.sent);
+            let mut lost = match (result, exchange) {
                 (Ok(value), Some(exchange)) => return Ok((value, exchange, attempts)),
-                (Ok(_), None) => Lost { sent: None, why: self.not_a_server(0) },
+                (Ok(_), None) => Lost::of(None, self.not_a_server(0, None)),
                 (Err(error), exchange) => self.judge(deed, &error, exchange),
             };
+            lost.attempts = attempts;
+            // What was refused for the moment may have been carried out all the same, and what
+            // stands in the way of the second attempt may be the first.
+            let is_open = lost.sent.is_some() || matches!(lost.why, Error::Changed { .. });
+            if let Some(first) = first.filter(|_| is_open) {
+                lost.sent = Some(first);
+            }
+            first = first.or(sent);
             let Error::Throttled { retry_after, .. } = &lost.why else { return Err(lost) };
             let pause = retry_after.unwrap_or(PAUSE).max(Duration::from_millis(100));
             self.wire.note_throttled();
-            if waited + pause > self.patience {
+            // A server may ask for any number of seconds.
+            if waited.saturating_add(pause) > self.patience {
                 return Err(lost);
             }
             tokio::time::sleep(pause).await;
@@ -309,13 +363,20 @@ impl Bucket {
         }
     }
 
-    fn not_a_server(&self, status: u16) -> Error {
-        Error::NotABucket { bucket: self.address.to_string(), status }
+    fn not_a_server(&self, status: u16, error: Option<&object_store::Error>) -> Error {
+        let why = error.map(refusal::wrong_with).unwrap_or_default();
+        Error::NotABucket { bucket: self.address.to_string(), status, why }
     }
 }
 
+fn folder_of(prefix: &str) -> Result<Path, Error> {
+    Path::parse(prefix).map_err(|_| Error::BadKey { key: prefix.to_owned() })
+}
+
+/// What the store calls an object; only of names that it does not change.
 fn path(key: &str) -> Result<Path, Error> {
-    Path::parse(key).map_err(|_| Error::BadKey { key: key.to_owned() })
+    let path = Path::parse(key).ok().filter(|it| it.as_ref() == key);
+    path.ok_or_else(|| Error::BadKey { key: key.to_owned() })
 }
 
 #[cfg(test)]

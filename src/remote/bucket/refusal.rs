@@ -50,27 +50,29 @@ impl Bucket {
         let bucket = self.address.to_string();
         let Some(exchange) = exchange else {
             // Nothing was sent: what was to be signed with is of no use.
-            return Lost { sent: None, why: Error::UnusableCredentials { bucket } };
+            return Lost::of(None, Error::UnusableCredentials { bucket });
         };
         match exchange.result {
             Outcome::Lost { cause, may_be_done } => {
                 let sent = may_be_done.then_some(exchange.sent);
-                Lost { sent, why: self.lost(cause) }
+                Lost::of(sent, self.lost(cause))
             }
             Outcome::TooLarge => {
                 let why = Error::TooLarge { bucket, longest: self.wire.longest };
-                Lost { sent: (deed == Deed::Write).then_some(exchange.sent), why }
+                Lost::of((deed == Deed::Write).then_some(exchange.sent), why)
             }
             Outcome::Answered { status, headers, text } => {
                 let why = if status.is_success() {
-                    self.not_a_server(status.as_u16())
+                    self.not_a_server(status.as_u16(), Some(error))
                 } else {
                     self.refused(deed, error, status, &headers, &text)
                 };
                 // A gateway that lost its server does not know whether the write was done.
+                // One that takes a write and does not say which version that made has done it.
                 let open = deed == Deed::Write
-                    && matches!(why, Error::Status { status: 500 | 502..=504, .. });
-                Lost { sent: open.then_some(exchange.sent), why }
+                    && (status.is_success()
+                        || matches!(why, Error::Status { status: 500 | 502..=504, .. }));
+                Lost::of(open.then_some(exchange.sent), why)
             }
         }
     }
@@ -142,6 +144,21 @@ impl Bucket {
         let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
         Some(Duration::try_from(until.duration_since(self.wire.wall())).unwrap_or_default())
     }
+}
+
+/// What is wrong with an answer that should be a good one; nothing where that might tell a secret.
+pub(super) fn wrong_with(error: &object_store::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let text = innermost.to_string();
+    // Addresses may be signed.
+    if text.contains("://") || text.contains('?') {
+        return String::new();
+    }
+    let tame = |it: &char| !it.is_control();
+    text.chars().filter(tame).take(LONGEST_CODE).collect()
 }
 
 /// The code of a refusal, of which nothing but letters, digits, dots and lines is kept.

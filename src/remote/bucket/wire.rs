@@ -4,7 +4,7 @@
 //! here, and whoever carries out an operation hears of the last one.
 
 use crate::model::{Clock, Moment};
-use crate::remote::bucket::Usage;
+use crate::remote::bucket::{Usage, names};
 use crate::remote::client::{Cause, cause};
 use async_trait::async_trait;
 use http_body_util::BodyExt as _;
@@ -157,6 +157,8 @@ impl HttpConnector for Wire {
 impl HttpService for Wire {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
+        let query = parts.uri.query().unwrap_or_default();
+        let is_list = query.split('&').any(|it| matches!(it, "list-type=2" | "comp=list"));
         let body = body.collect().await?.to_bytes();
         let url = Url::parse(&parts.uri.to_string());
         let url = url.map_err(|why| HttpError::new(HttpErrorKind::Unknown, why))?;
@@ -172,6 +174,7 @@ impl HttpService for Wire {
                 let is_refusal = !status.is_success();
                 let text =
                     if is_refusal { String::from_utf8_lossy(&body).into() } else { String::new() };
+                let body = if is_list && !is_refusal { readable(body) } else { body };
                 let mut response = HttpResponse::new(body.into());
                 *response.status_mut() = status;
                 *response.headers_mut() = headers.clone();
@@ -200,4 +203,10 @@ impl HttpService for Wire {
         });
         answer
     }
+}
+
+/// A list that the store can read.
+fn readable(list: Vec<u8>) -> Vec<u8> {
+    let readable = str::from_utf8(&list).ok().and_then(names::readable);
+    readable.map_or(list, String::into_bytes)
 }

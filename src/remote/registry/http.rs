@@ -190,7 +190,10 @@ impl Session {
         let retry_after = after.and_then(|it| self.pause(it));
         self.learned().usage.rate_limited += 1;
         let pause = retry_after.unwrap_or(PAUSE);
-        if waited + pause > self.patience || (pause.is_zero() && self.patience.is_zero()) {
+        // A registry may ask for any number of seconds.
+        if waited.saturating_add(pause) > self.patience
+            || (pause.is_zero() && self.patience.is_zero())
+        {
             return Err(Error::RateLimited { registry: self.registry(), retry_after });
         }
         // A registry that says 0 over and over must not be asked without end.

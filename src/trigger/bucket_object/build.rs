@@ -42,9 +42,7 @@ impl Kind for BucketObjectConfig {
             Some(name) => self.of_source(site, name).await?,
             None => self.by_hand(site).await?,
         };
-        let folder = prefix.rsplit_once('/').map_or(String::new(), |it| format!("{}/", it.0));
-        let key = self.path.clone();
-        let key = key.unwrap_or_else(|| format!("{folder}hopclock/{}.yaml", site.scenario()));
+        let key = self.path.clone().unwrap_or_else(|| default_key(&prefix, site.scenario()));
         let source = self.source.as_ref();
         let landing = BucketLanding {
             source: source.map(|it| Subject::local(kind(), &it.namespace, &it.name)),
@@ -131,6 +129,13 @@ impl BucketObjectConfig {
     }
 }
 
+/// Where nothing else is said. A prefix may end within a name, as `can` does for `canary.yaml`; what
+/// is called so is somebody's, so ours lies in a folder of its name.
+fn default_key(prefix: &str, scenario: &str) -> String {
+    let slash = if prefix.is_empty() || prefix.ends_with('/') { "" } else { "/" };
+    format!("{prefix}{slash}hopclock/{scenario}.yaml")
+}
+
 fn kind() -> GroupKind {
     GroupKind::source("Bucket")
 }
@@ -160,4 +165,22 @@ async fn of_auth(
 
 fn error(error: &bucket::Error) -> ProbeError {
     ProbeError { reason: error.reason().to_owned(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_object_lies_below_the_prefix_by_whole_names() {
+        for (prefix, key) in [
+            ("", "hopclock/app.yaml"),
+            ("can", "can/hopclock/app.yaml"),
+            ("apps/can", "apps/can/hopclock/app.yaml"),
+            ("apps/", "apps/hopclock/app.yaml"),
+        ] {
+            assert_eq!(default_key(prefix, "app"), key);
+            assert!(key.starts_with(prefix));
+        }
+    }
 }

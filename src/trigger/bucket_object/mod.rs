@@ -111,11 +111,15 @@ impl BucketObject {
             return Ok((listed, holding));
         }
         for (number, entry) in others.into_iter().enumerate() {
-            let object = if number < MOST_READ { self.bucket.get(&entry.key).await? } else { None };
-            // A folder's marker: the `/` at the end of its name is not listed.
-            if object.is_none() && entry.size == 0 && number < MOST_READ {
-                continue;
-            }
+            let read =
+                if number < MOST_READ { self.bucket.get(&entry.key).await } else { Ok(None) };
+            let object = match read {
+                // A folder's marker: the `/` at the end of its name is not listed.
+                Ok(None) if entry.size == 0 && number < MOST_READ => continue,
+                // No canary has a name like that.
+                Err(bucket::Error::BadKey { .. }) => None,
+                object => object?,
+            };
             let canary = object.and_then(|it| latest_in(&it.body));
             // Bare digits may be anything.
             let Some(canary) = canary.filter(|it| !it.instance().is_empty()) else {
@@ -141,6 +145,7 @@ impl BucketObject {
         };
         match self.shown().await {
             Ok(Some(shown)) if shown == *canary => Ok(()),
+            Ok(_) if matches!(why, bucket::Error::Changed { .. }) => Err(why.clone().into()),
             Ok(_) => Err(error("push_lost", "the bucket does not hold it, so nothing was written")),
             Err(read) => Err(error(
                 "push_unknown",
@@ -154,8 +159,10 @@ impl BucketObject {
 
 #[async_trait::async_trait]
 impl Trigger for BucketObject {
+    /// The bucket, not the object: a Bucket's artifact is of all its objects, so that two changes
+    /// at once would be taken for each other (rule P9).
     fn lane(&self) -> String {
-        format!("{}#{}", self.bucket.address().normalised(), self.aim.key)
+        self.bucket.address().normalised()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
@@ -211,29 +218,16 @@ impl Trigger for BucketObject {
             Some(object) => Condition::Unchanged(object.version.clone()),
             None => Condition::Absent,
         };
-        let mut attempts = 0;
-        let mut sent = self.bucket.put(key, body.clone(), condition).await;
-        // Some servers know no conditions; then only what was read tells of a second writer.
-        if let Err(PublishError::Failed(bucket::Error::Status { status: 501, .. })) = &sent {
-            attempts += 1;
-            let now = self.bucket.get(key).await?;
-            self.check_lane(&canary, now.as_ref())?;
-            if now != lane.object {
-                let bucket = self.bucket.address().to_string();
-                return Err(bucket::Error::Changed { bucket }.into());
-            }
-            sent = self.bucket.put(key, body, Condition::None).await;
-        }
-        match sent {
+        match self.bucket.put(key, body, condition).await {
             Ok(it) => {
                 lane.object = None;
-                attempts += it.attempts;
-                Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts })
+                let (zero, attempts) = (When::at(it.acknowledged), it.attempts);
+                Ok(Published { sent: it.sent, zero, attempts })
             }
-            Err(PublishError::NoAnswer { sent, why }) => {
+            Err(PublishError::NoAnswer { sent, attempts, why }) => {
                 self.after_no_answer(&canary, &why).await?;
                 let zero = When::between(sent, self.bucket.now());
-                Ok(Published { sent, zero, attempts: attempts + 1 })
+                Ok(Published { sent, zero, attempts })
             }
             Err(PublishError::Failed(error)) => Err(error.into()),
         }

@@ -66,7 +66,8 @@ impl ChartInBucket {
     /// that was cut off is written anew, one that the index names by now or somebody else's never.
     async fn upload(&self, key: &str, package: &Package) -> Result<(), Error> {
         let mut sent = self.bucket.put(key, package.archive.clone(), Condition::Absent).await;
-        if let Err(PublishError::Failed(bucket::Error::Changed { .. })) = sent {
+        // It may also be there from an attempt that the server said it had not taken.
+        if sent.as_ref().is_err_and(PublishError::is_changed) {
             let (index, _) = self.index().await?;
             if index.versions(self.aim.chart.name()).contains(&package.version) {
                 return Err(taken(&package.version, &self.place()));
@@ -164,13 +165,30 @@ impl Trigger for ChartInBucket {
             let text = index.with(&package, &self.aim.instance, keep, self.clock.wall());
             let key = format!("{}{INDEX}", self.folder);
             let published = match self.bucket.put(&key, text, condition).await {
-                Err(PublishError::Failed(bucket::Error::Changed { .. })) if attempts < ATTEMPTS => {
-                    (index, condition) = self.index().await?;
-                    announce(vec![Revision::Version(ours.version.clone())]);
-                    continue;
+                Err(error) if error.is_changed() => {
+                    let read = self.index().await?;
+                    let is_there =
+                        read.0.canary(name, &ours.version).as_ref() == Some(&ours.canary);
+                    match error {
+                        // An attempt that the server said it had not taken was ours all the same.
+                        PublishError::NoAnswer { sent, .. } if is_there => {
+                            let zero = When::between(sent, self.bucket.now());
+                            Published { sent, zero, attempts }
+                        }
+                        PublishError::NoAnswer { .. } | PublishError::Failed(_)
+                            if attempts < ATTEMPTS =>
+                        {
+                            (index, condition) = read;
+                            announce(vec![Revision::Version(ours.version.clone())]);
+                            continue;
+                        }
+                        PublishError::NoAnswer { why, .. } | PublishError::Failed(why) => {
+                            return Err(failed(&why));
+                        }
+                    }
                 }
                 Ok(it) => Published { sent: it.sent, zero: When::at(it.acknowledged), attempts },
-                Err(PublishError::NoAnswer { sent, why }) => {
+                Err(PublishError::NoAnswer { sent, why, .. }) => {
                     let now = self.after_no_answer(&ours, &why).await?;
                     Published { sent, zero: When::between(sent, now), attempts }
                 }
