@@ -106,11 +106,15 @@ pub trait Trigger: Send + Sync {
         Ok(None)
     }
 
-    /// Makes the change locally, and says which revisions will carry it. Nothing is sent.
+    /// Makes the change locally, and says which revisions will carry it. What nobody sees before it
+    /// is named, such as blobs and archives, may be sent already; nothing becomes visible.
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error>;
 
-    /// Sends what was prepared; returns when it was sent and acknowledged.
+    /// Sends what was prepared, unless somebody else has written there since [`Trigger::latest`]
+    /// looked (rule S5); returns when it was sent and acknowledged.
     ///
+    /// Where the remote binds a write to what was read, it finds that out by itself. Registries do
+    /// not: there the tag is read once more, right before the one request that makes it visible.
     /// An attempt that has to be made again announces its new revisions before it is sent. If the
     /// remote gives no answer it is read once (rule T2): a change that is there was acknowledged
     /// between sending and now, one that is not is an error. Nothing is ever sent again blindly.

@@ -1,11 +1,11 @@
 //! Finds an image repository and its credentials: in the scenario, in files, in the environment,
 //! or in Flux's own objects and Secrets.
 
-use crate::model::{ObjectName, ProbeError, Subject};
+use crate::model::{ObjectName, ProbeError, Subject, When};
 use crate::remote::registry::{
     self, Credentials, PublishError, Registry, RegistryOptions, Repository, Rights,
 };
-use crate::trigger::{Error, SecretSource, Site};
+use crate::trigger::{Error, Published, SecretSource, Site};
 use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -52,6 +52,70 @@ pub(super) enum Layout {
     Pull,
     /// So, or as `username` and `password`.
     PullOrBasic,
+}
+
+/// A tag that is about to stand for a manifest of ours.
+pub(super) struct Move<'m> {
+    pub(super) registry: &'m Registry,
+    pub(super) tag: &'m str,
+    /// The digest that it stood for when we looked; none if it was not there.
+    pub(super) before: Option<&'m str>,
+    /// What it is called in messages, and what a second writer should do.
+    pub(super) called: (&'static str, &'static str),
+}
+
+// === impl Move ===
+
+impl Move<'_> {
+    /// Whether nobody has moved it since we looked (rule S5). Registries bind no push to what was
+    /// read, so this is asked right before it.
+    pub(super) async fn is_free(&self) -> Result<bool, Error> {
+        Ok(self.registry.digest(self.tag).await?.as_deref() == self.before)
+    }
+
+    /// What came of a push of the manifest with this digest, of which these are the attempts. Without
+    /// an answer the tag is read once (rule T2).
+    pub(super) async fn conclude(
+        &self,
+        pushed: Result<registry::Published, PublishError>,
+        digest: &str,
+        attempts: u32,
+    ) -> Result<Published, Error> {
+        match pushed {
+            Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts }),
+            Err(ref why @ PublishError::NoAnswer { sent, .. }) => {
+                self.after_no_answer(digest, why).await?;
+                Ok(Published { sent, zero: When::between(sent, self.registry.now()), attempts })
+            }
+            Err(PublishError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    async fn after_no_answer(&self, digest: &str, why: &PublishError) -> Result<(), Error> {
+        let (what, mend) = self.called;
+        let error = |reason, part: &str| Error { reason, message: format!("{why}, and {part}") };
+        match self.registry.digest(self.tag).await {
+            Ok(Some(now)) if now == digest => Ok(()),
+            Ok(None) => {
+                Err(error("push_lost", &format!("the {what} is not there, so nothing was pushed")))
+            }
+            Ok(now) if now.as_deref() == self.before => Err(error(
+                "push_lost",
+                &format!("the {what} stands for what it did before, so nothing was pushed"),
+            )),
+            Ok(Some(_)) => Err(error(
+                "second_writer",
+                &format!("somebody else has pushed the same {what} meanwhile: {mend}"),
+            )),
+            Err(read) => Err(error(
+                "push_unknown",
+                &format!(
+                    "whether it was made is not known, for the tag could not be read afterwards: \
+                     {read}"
+                ),
+            )),
+        }
+    }
 }
 
 /// Opens the repository that an ImageRepository scans or an OCIRepository fetches. Asks nothing of
@@ -124,34 +188,6 @@ pub(super) async fn open_by_hand(
 #[must_use]
 pub fn why_no_repository(url: &str) -> Option<String> {
     Repository::parse(url, false).err().map(|it| it.to_string())
-}
-
-/// Reads a tag once after a push without an answer (rule T2). `what` it is called in messages, and
-/// what a second writer is told to `mend`.
-pub(super) async fn after_no_answer(
-    registry: &Registry,
-    tag: &str,
-    digest: &str,
-    why: &PublishError,
-    (what, mend): (&str, &str),
-) -> Result<(), Error> {
-    let error = |reason, part: &str| Error { reason, message: format!("{why}, and {part}") };
-    match registry.digest(tag).await {
-        Ok(Some(now)) if now == digest => Ok(()),
-        Ok(Some(_)) => Err(error(
-            "second_writer",
-            &format!("somebody else has pushed the same {what} meanwhile: {mend}"),
-        )),
-        Ok(None) => {
-            Err(error("push_lost", &format!("the {what} is not there, so nothing was pushed")))
-        }
-        Err(read) => Err(error(
-            "push_unknown",
-            &format!(
-                "whether it was made is not known, for the tag could not be read afterwards: {read}"
-            ),
-        )),
-    }
 }
 
 fn finish(

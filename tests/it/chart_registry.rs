@@ -102,10 +102,36 @@ async fn a_version_that_somebody_took_meanwhile_is_not_pushed_over() {
     let site = ChartSite::new(&oci(&real.host), ">=0.1.0");
     let (one, two) = (site.trigger(json!({})).await, site.trigger(json!({})).await);
     assert_eq!(two.latest().await.unwrap(), None);
-    publish(&one, &canary("hopclock", 1)).await;
-    let error = two.prepare(&canary("hopclock", 2)).await.unwrap_err();
+    two.prepare(&canary("hopclock", 2)).await.unwrap();
+    let (first, _) = publish(&one, &canary("hopclock", 1)).await;
+    let error = two.publish(&|_| {}).await.unwrap_err();
     assert_eq!(error.reason, "version_taken");
     assert!(error.message.contains(&real.host), "{error}");
+    let kept = one.recover(&canary("hopclock", 1), &first).await.unwrap();
+    assert_eq!(kept, Some(first));
+}
+
+#[tokio::test]
+async fn t2_a_version_without_an_answer_is_read_once_and_told_apart() {
+    let path = "/v2/charts/canary";
+    for (found, reason) in [(None, "push_lost"), (Some("sha256:00"), "second_writer")] {
+        let stub = Stub::start().await;
+        stub.tell(&format!("GET {path}/tags/list"), [told(200).saying(r#"{"tags":[]}"#)]);
+        stub.tell(&format!("POST {path}/blobs/uploads/"), [told(202).with("location", "/up")]);
+        stub.tell("PUT /up", [told(201)]);
+        let site = ChartSite::new(&oci(&stub.host), "*");
+        let trigger = site.trigger(json!({})).await;
+        trigger.latest().await.unwrap();
+        let revisions = trigger.prepare(&canary("hopclock", 1)).await.unwrap();
+        let manifest = format!("{path}/manifests/{}", version(&revisions));
+        let there = found.map_or(told(404), |it| told(200).with("docker-content-digest", it));
+        stub.tell(&format!("HEAD {manifest}"), [told(404), there]);
+        stub.tell(&format!("PUT {manifest}"), [told(502)]);
+        let before = stub.lines().len();
+        assert_eq!(trigger.publish(&|_| {}).await.unwrap_err().reason, reason);
+        let asked = ["HEAD", "PUT", "HEAD"].map(|it| format!("{it} {manifest}"));
+        assert_eq!(stub.lines()[before..], asked, "right before the push, and once behind it");
+    }
 }
 
 #[tokio::test]
@@ -113,13 +139,19 @@ async fn s6_versions_beyond_keep_go_after_a_run_but_not_those_that_are_named() {
     let Some(real) = RealRegistry::start(false).await else { return };
     let site = ChartSite::new(&oci(&real.host), ">=0.1.0");
     let trigger = site.trigger(json!({"keep": 2})).await;
-    let mut versions = Vec::new();
+    let (mut versions, mut digests) = (Vec::new(), Vec::new());
     for number in 1..=4 {
         let (revisions, _) = publish(&trigger, &canary("hopclock", number)).await;
         versions.push(version(&revisions).to_owned());
+        digests.push(revisions[1].id().to_owned());
     }
-    let named = [format!("chart canary@{} is installed", versions[0])];
-    let sweep = Sweep { sights: named.to_vec(), ..Sweep::after_run() };
+    let mut sights = vec![format!("chart canary@{} is installed", versions[0])];
+    sights.push(format!("and fetched is {}", digests[1]));
+    let sweep = Sweep { sights: sights.clone(), ..Sweep::after_run() };
+    let tidied = trigger.tidy(&sweep).await.unwrap();
+    assert!(tidied.removed.is_empty(), "its manifest would go with the tag: {tidied:?}");
+    sights.pop();
+    let sweep = Sweep { sights, ..Sweep::after_run() };
     let tidied = trigger.tidy(&sweep).await.unwrap();
     assert_eq!(tidied.removed, [versions[1].clone()]);
     assert_eq!(tidied.used.iter().map(|it| &it.name).collect::<Vec<_>>(), [&versions[0]]);

@@ -1,9 +1,9 @@
 //! Image tags that cannot be pushed, or that nobody chooses: one clear sentence, the right outcome.
 
-use crate::e2e_image_kit::ImageCourse;
+use crate::e2e_image_kit::{HOPS, ImageCourse};
 use hopclock::model::{CanaryId, Outcome, Passage};
 use hopclock_sandbox::git::NewCommit;
-use hopclock_sandbox::pipeline::{CANARY_PATH, ImageLane, ScanHook};
+use hopclock_sandbox::pipeline::{CANARY_PATH, Digests, ImageLane, ScanHook};
 use hopclock_sandbox::registry::{Fault, FaultRule, Route, Rules};
 use reqwest::Method;
 use serde_json::json;
@@ -74,18 +74,48 @@ async fn a_tag_that_somebody_else_pushes_first_is_never_moved() {
     let canary = CanaryId::new("hopclock", 1);
     assert_eq!(trigger.latest().await.unwrap(), None);
     let digest = sandbox.registry().push_image(repository, "0.1.1", "theirs");
-    let error = trigger.prepare(&canary).await.unwrap_err();
+    trigger.prepare(&canary).await.unwrap();
+    let error = trigger.publish(&|_| ()).await.unwrap_err();
     assert_eq!(error.reason, "tag_exists");
     assert!(error.message.starts_with("the tag `0.1.1`, which"), "{}", error.message);
 
-    let immutable = Rules { immutable_tags: true, ..Rules::default() };
-    sandbox.registry().set_rules(repository, immutable);
     trigger.latest().await.unwrap();
     trigger.prepare(&canary).await.unwrap();
-    let _ = sandbox.registry().push_image(repository, "0.1.2", "theirs");
+    let second = sandbox.registry().push_image(repository, "0.1.2", "theirs");
     let error = trigger.publish(&|_| ()).await.unwrap_err();
-    assert_eq!(error.reason, "registry_immutable_tag", "{}", error.message);
+    assert_eq!(error.reason, "tag_exists", "behind the upload: {}", error.message);
     assert_eq!(sandbox.registry().digest(repository, "0.1.1"), Some(digest));
+    assert_eq!(sandbox.registry().digest(repository, "0.1.2"), Some(second));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t2_a_lost_image_under_the_same_tag_is_lost_and_somebodys_is_not_replaced() {
+    let lane = ImageLane {
+        policy: json!({"alphabetical": {"order": "asc"}}),
+        first_tag: "latest".to_owned(),
+        digests: Digests::Always("1s".to_owned()),
+        ..ImageLane::new("app")
+    };
+    let mut course = ImageCourse::new(&lane).await;
+    course.kind = "image_digest";
+    let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
+    course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
+    let (sandbox, repository) = (course.bench.sandbox.clone(), &course.places.repository);
+    let trigger = course.job().await.unwrap().trigger;
+    for (number, fault, reason) in [(1, Some(Fault::Cut), "push_lost"), (2, None, "second_writer")]
+    {
+        trigger.latest().await.unwrap();
+        trigger.prepare(&CanaryId::new("hopclock", number)).await.unwrap();
+        match fault {
+            Some(fault) => sandbox
+                .registry()
+                .add_fault(FaultRule::once(Route::Manifest, fault).for_method(Method::PUT)),
+            None => drop(sandbox.registry().push_image(repository, "latest", "theirs")),
+        }
+        let before = sandbox.registry().digest(repository, "latest");
+        assert_eq!(trigger.publish(&|_| ()).await.unwrap_err().reason, reason);
+        assert_eq!(sandbox.registry().digest(repository, "latest"), before);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use crate::e2e_oci_kit::OciCourse;
 use hopclock::model::{CanaryId, Outcome, Passage, Revision};
+use hopclock::trigger::Sweep;
 use hopclock_sandbox::pipeline::{OciLane, ScanHook};
 use hopclock_sandbox::registry::{Artifact, Fault, FaultRule, Route, Rules};
 use reqwest::Method;
@@ -172,8 +173,45 @@ async fn t2_an_answer_that_is_lost_is_looked_for_once() {
     let pushes = registry.tag_updates().len();
     let measured = course.measure(|| ()).await;
     // The tag still stands for the canary before.
-    assert_eq!(measured.error().0, "second_writer");
+    assert_eq!(measured.error().0, "push_lost");
     assert_eq!(registry.tag_updates().len(), pushes, "nothing is sent again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s5_a_tag_that_somebody_pushes_behind_prepare_is_not_pushed_over() {
+    let course = course().await;
+    let registry = course.bench.sandbox.registry();
+    let trigger = course.job().await.trigger;
+    trigger.latest().await.unwrap();
+    trigger.prepare(&CanaryId::new("hopclock", 1)).await.unwrap();
+    let digest = registry.push_artifact("manifests/app", "latest", &theirs());
+    let error = trigger.publish(&|_| ()).await.unwrap_err();
+    assert_eq!(error.reason, "second_writer");
+    assert_eq!(registry.digest("manifests/app", "latest"), Some(digest));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_what_ours_replaced_stays_if_somebody_gave_it_a_tag_meanwhile() {
+    let course = course().await;
+    let registry = course.bench.sandbox.registry();
+    let trigger = course.job().await.trigger;
+    for (number, kept) in [(1, false), (2, true), (3, false)] {
+        trigger.latest().await.unwrap();
+        let before = registry.digest("manifests/app", "latest").unwrap();
+        trigger.prepare(&CanaryId::new("hopclock", number)).await.unwrap();
+        if kept {
+            registry.retag("manifests/app", "latest", "mine").unwrap();
+        }
+        trigger.publish(&|_| ()).await.unwrap();
+        let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+        assert_eq!(tidied.removed.len(), usize::from(!kept), "{number}: {tidied:?}");
+        assert_eq!(tidied.leftovers(), 0, "{number}");
+        let there = registry.manifest("manifests/app", &before).is_some();
+        assert_eq!(there, kept, "{number}");
+        if kept {
+            registry.delete_tag("manifests/app", "mine").unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -215,9 +215,11 @@ impl Proofs {
         let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
         let (namespace, pipeline) = (&landing.source.namespace, pipeline_of(scenario, objects));
         let mut woken = Woken::default();
+        let mut having: BTreeSet<_> = landing.takers.iter().cloned().collect();
         for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
             neighbours.check_chart(landing, &own_appliers(&pipeline, &cluster))?;
             woken.extend(neighbours.woken_by_chart(landing));
+            having.extend(neighbours.having(landing));
         }
         if landing.shared {
             self.say_woken(&scenario.name, &woken);
@@ -225,7 +227,7 @@ impl Proofs {
         let marked = Marked {
             scenario: scenario.name.clone(),
             policy: Some(landing.source.clone()),
-            own: landing.takers.clone(),
+            own: having.into_iter().collect(),
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };

@@ -186,7 +186,7 @@ fn check_reference(
 }
 
 /// Host (with a port that is not the scheme's own) and path of an OCIRepository.
-fn address(object: &Value) -> String {
+pub(super) fn address(object: &Value) -> String {
     let url = object["spec"]["url"].as_str().unwrap_or_default();
     let rest = url.strip_prefix("oci://").unwrap_or(url).trim_end_matches('/');
     let Some((host, path)) = rest.split_once('/') else { return rest.to_owned() };

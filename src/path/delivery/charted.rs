@@ -1,8 +1,32 @@
 //! Whether a chart may be published, and would be taken (rules S0, S1 and S4).
 
 use crate::model::{ChartLanding, GroupKind, Subject};
-use crate::path::delivery::Refusal;
+use crate::path::delivery::{Neighbours, Refusal, artifact};
 use serde_json::Value;
+use std::collections::BTreeSet;
+
+// === impl Neighbours ===
+
+impl Neighbours {
+    /// Whose status may name a version of the chart that is in use: the releases that take it, what
+    /// Flux fetches for them, and the sources of the same repository.
+    #[must_use]
+    pub fn having(&self, landing: &ChartLanding) -> BTreeSet<Subject> {
+        let mut all = BTreeSet::new();
+        for (subject, object) in &self.objects {
+            let spec = &object["spec"];
+            if subject.kind == GroupKind::helm_release() && takes(landing, subject, spec) {
+                all.extend(fetched_for(subject, spec));
+                all.insert(subject.clone());
+            }
+            let is_source = subject.kind == GroupKind::source("OCIRepository");
+            if is_source && landing.place.contains(&format!("`{}`", artifact::address(object))) {
+                all.insert(subject.clone());
+            }
+        }
+        all
+    }
+}
 
 /// Refuses a chart that has to be signed: hopclock makes no provenance, and what is not verified is
 /// not installed, nor is anything after it.
@@ -45,9 +69,20 @@ pub(super) fn takes(landing: &ChartLanding, subject: &Subject, spec: &Value) -> 
     }
 }
 
+/// The HelmChart that Flux makes for a release, if it makes one.
+fn fetched_for(release: &Subject, spec: &Value) -> Option<Subject> {
+    let reference = spec["chart"]["spec"]["sourceRef"].as_object()?;
+    let namespace = reference.get("namespace").and_then(Value::as_str);
+    let namespace = namespace.unwrap_or(&release.namespace);
+    let name = format!("{}-{}", release.namespace, release.name);
+    let chart = Subject::local(GroupKind::source("HelmChart"), namespace, &name);
+    Some(chart.in_cluster(&release.cluster))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ClusterName;
     use serde_json::json;
 
     fn of(kind: &str, name: &str) -> Subject {
@@ -86,5 +121,20 @@ mod tests {
         let by = |kind: &str, name: &str| json!({"chartRef": {"kind": kind, "name": name}});
         assert!(takes(&landing(), &release, &by("HelmChart", "canary")));
         assert!(!takes(&landing(), &release, &by("OCIRepository", "canary")));
+    }
+    #[test]
+    fn s3_whoever_may_have_a_version_is_asked_before_it_goes() {
+        let named = |name: &str, spec: Value| json!({"metadata": {"namespace": "flux-system", "name": name}, "spec": spec});
+        let from = |chart: &str| json!({"chart": {"spec": {"chart": chart, "sourceRef": {"kind": "HelmRepository", "name": "charts"}}}});
+        let releases = vec![named("web", from("canary")), named("else", from("other"))];
+        let oci = |url: &str| json!({ "url": url });
+        let sources =
+            vec![named("same", oci("oci://H/charts/canary")), named("no", oci("oci://h/charts"))];
+        let (mut all, home) = (Neighbours::default(), ClusterName::default());
+        all.add(&home, &GroupKind::helm_release(), releases);
+        all.add(&home, &GroupKind::source("OCIRepository"), sources);
+        let release = Subject::local(GroupKind::helm_release(), "flux-system", "web");
+        let expected = [release, of("HelmChart", "flux-system-web"), of("OCIRepository", "same")];
+        assert_eq!(all.having(&landing()), expected.into());
     }
 }

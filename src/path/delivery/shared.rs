@@ -23,7 +23,7 @@ const LONG: [&str; 5] = ["values", "postRenderers", "patches", "postBuild", "hea
 /// Everybody in some clusters who could use a source.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    objects: Vec<(Subject, Value)>,
+    pub(super) objects: Vec<(Subject, Value)>,
 }
 
 /// Whom each run wakes.

@@ -3,13 +3,13 @@
 //! The chart that is chosen says whose it is, and which versions were canaries before it, as canary
 //! images do.
 
-use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied, When};
-use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
+use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied};
+use crate::remote::registry::{self, Artifact, Manifest, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
 use crate::trigger::image_tag::image::Label;
 use crate::trigger::image_tag::retention::{is_ours, sweep, words};
-use crate::trigger::registry_access::after_no_answer;
+use crate::trigger::registry_access::Move;
 use crate::trigger::{Error, Published, Sweep, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -146,9 +146,6 @@ impl Trigger for ChartInRegistry {
         self.aim.check_content(&self.place(), chosen)?;
         let versions: Vec<_> = lane.tags.iter().map(|it| comparable(it)).collect();
         let version = self.aim.next(&versions, canary)?;
-        if self.registry.digest(&version).await.or_else(none_if_new)?.is_some() {
-            return Err(taken(&version, &self.place()));
-        }
         let artifact = self.artifact(&version, canary, &lane)?;
         self.registry.upload(&artifact).await?;
         let manifest = artifact.manifest();
@@ -165,16 +162,12 @@ impl Trigger for ChartInRegistry {
             reason: "not_prepared",
             message: "a change must be prepared before it is published".to_owned(),
         })?;
-        match self.registry.publish(&tag, &manifest).await {
-            Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
-            Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                let digest = manifest.digest();
-                after_no_answer(&self.registry, &tag, &digest, error, CALLED).await?;
-                let zero = When::between(sent, self.registry.now());
-                Ok(Published { sent, zero, attempts: 1 })
-            }
-            Err(PublishError::Failed(error)) => Err(error.into()),
+        let step = Move { registry: &self.registry, tag: &tag, before: None, called: CALLED };
+        if !step.is_free().await? {
+            return Err(taken(&tag, &self.place()));
         }
+        let pushed = self.registry.publish(&tag, &manifest).await;
+        step.conclude(pushed, &manifest.digest(), 1).await
     }
 
     async fn recover(

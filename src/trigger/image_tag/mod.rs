@@ -13,11 +13,12 @@ pub(super) mod retention;
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
     Ancestry, CanaryId, Clock, Holding, ImageRef, Marker, ObjectName, Revision, RevisionSort,
-    Survey, Tidied, When,
+    Survey, Tidied,
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
-use crate::trigger::{Error, Published, Sweep, Trigger, registry_access};
+use crate::trigger::registry_access::{Move, TAG};
+use crate::trigger::{Error, Published, Sweep, Trigger};
 use image::Label;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +74,8 @@ struct Lane {
     tags: Vec<String>,
     /// What the image that the policy chooses says of itself.
     label: Option<Label>,
+    /// The digest that the tag which is pushed again stood for when we looked.
+    before: Option<String>,
     prepared: Option<Prepared>,
     /// What [`Trigger::ancestry`] speaks of.
     ours: Option<Ours>,
@@ -122,10 +125,10 @@ impl ImageTag {
     }
 
     /// What the image that the policy chooses says of itself, if it is a canary of ours that no tag
-    /// tells.
-    async fn chosen_label(&self, tags: &[String]) -> Result<Option<Label>, Error> {
+    /// tells; and its digest, if its tag is pushed again.
+    async fn look_at_chosen(&self, tags: &[String]) -> Result<Chosen, Error> {
         let chosen = self.aim.policy.chosen(tags).map_err(|it| self.refused(&it))?;
-        let Some(chosen) = chosen else { return Ok(None) };
+        let Some(chosen) = chosen else { return Ok((None, None)) };
         let tells = canary_in(chosen, &self.aim.instance).is_some();
         let told = match self.aim.making {
             Making::Image => tells,
@@ -133,11 +136,11 @@ impl ImageTag {
             Making::SameTag => false,
         };
         if told {
-            return Ok(None);
+            return Ok((None, None));
         }
-        let Some(mut label) = Label::of(&self.registry.manifest(chosen).await?) else {
-            return Ok(None);
-        };
+        let manifest = self.registry.manifest(chosen).await?;
+        let digest = (self.aim.making == Making::SameTag).then(|| manifest.digest());
+        let Some(mut label) = Label::of(&manifest) else { return Ok((None, digest)) };
         if label.canary.instance() != self.aim.instance {
             return Err(Error {
                 reason: "foreign_canary",
@@ -150,7 +153,7 @@ impl ImageTag {
             });
         }
         label.tags.push(chosen.to_owned());
-        Ok(Some(label))
+        Ok((Some(label), digest))
     }
 
     fn refused(&self, error: &crate::model::image_policy::PolicyError) -> Error {
@@ -203,7 +206,7 @@ impl ImageTag {
     }
 
     /// The tag that is to be pushed; it is not there unless it is pushed again.
-    async fn next_tag(&self, canary: &CanaryId, lane: &Lane) -> Result<String, Error> {
+    fn next_tag(&self, canary: &CanaryId, lane: &Lane) -> Result<String, Error> {
         if self.aim.making == Making::SameTag {
             let chosen = self.aim.policy.chosen(&lane.tags).map_err(|it| self.refused(&it))?;
             return chosen.map(str::to_owned).ok_or_else(|| Error {
@@ -218,19 +221,30 @@ impl ImageTag {
             });
         }
         let next = self.aim.policy.next(&lane.tags, canary).map_err(|it| self.refused(&it))?;
-        if self.registry.digest(&next.tag).await?.is_none() {
-            return Ok(next.tag);
+        Ok(next.tag)
+    }
+
+    /// Why a tag that is no longer what it was when we looked is not pushed.
+    fn not_free(&self, tag: &str) -> Error {
+        let place = self.registry.repository().normalised();
+        if self.aim.making == Making::SameTag {
+            return Error {
+                reason: "second_writer",
+                message: format!(
+                    "somebody else has pushed the tag `{tag}` of `{place}` while this run began, and \
+                     their image would be replaced: let only one scenario, and nobody else, push there"
+                ),
+            };
         }
-        Err(Error {
+        Error {
             reason: "tag_exists",
             message: format!(
-                "the tag `{}`, which {} would choose next, is in `{}` already, and the registry did \
-                 not list it: somebody pushed it just now, or its list is out of date; run again",
-                next.tag,
-                self.aim.name,
-                self.registry.repository().normalised()
+                "the tag `{tag}`, which {} would choose next, is in `{place}` already, and the \
+                 registry did not list it: somebody pushed it just now, or its list is out of date; \
+                 run again",
+                self.aim.name
             ),
-        })
+        }
     }
 
     fn revisions(&self, prepared: &Prepared) -> Vec<Revision> {
@@ -259,11 +273,11 @@ impl Trigger for ImageTag {
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         let tags = self.registry.tags().await?;
-        let label = self.chosen_label(&tags).await?;
+        let (label, before) = self.look_at_chosen(&tags).await?;
         let named = tags.iter().filter_map(|it| canary_in(it, &self.aim.instance));
         let all = named.chain(label.as_ref().map(|it| it.canary.clone()));
         let latest = all.max_by_key(CanaryId::sequence);
-        *self.lane.lock().await = Lane { tags, label, ..Lane::default() };
+        *self.lane.lock().await = Lane { tags, label, before, ..Lane::default() };
         Ok(latest)
     }
 
@@ -284,7 +298,7 @@ impl Trigger for ImageTag {
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
-        let tag = self.next_tag(canary, &lane).await?;
+        let tag = self.next_tag(canary, &lane)?;
         let (manifest, older) = self.image(canary, &lane).await?;
         let prepared = Prepared { tag, manifest, older };
         let revisions = self.revisions(&prepared);
@@ -302,33 +316,22 @@ impl Trigger for ImageTag {
             reason: "not_prepared",
             message: "a change must be prepared before it is published".to_owned(),
         })?;
+        let (registry, tag) = (&self.registry, prepared.tag.clone());
+        let step = Move { registry, tag: &tag, before: lane.before.as_deref(), called: TAG };
+        if !step.is_free().await? {
+            return Err(self.not_free(&tag));
+        }
         let mut attempts = 1;
-        let mut sent = self.registry.publish(&prepared.tag, &prepared.manifest).await;
+        let mut sent = registry.publish(&tag, &prepared.manifest).await;
         if let Err(PublishError::Failed(registry::Error::RefusedType { .. })) = &sent
             && let Some(older) = prepared.older.take()
         {
             prepared.manifest = older;
             announce(self.revisions(&prepared));
             attempts += 1;
-            sent = self.registry.publish(&prepared.tag, &prepared.manifest).await;
+            sent = registry.publish(&tag, &prepared.manifest).await;
         }
-        let published = match sent {
-            Ok(it) => Published { sent: it.sent, zero: When::at(it.acknowledged), attempts },
-            Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                let digest = prepared.manifest.digest();
-                let (registry, tag) = (&self.registry, &prepared.tag);
-                registry_access::after_no_answer(
-                    registry,
-                    tag,
-                    &digest,
-                    error,
-                    registry_access::TAG,
-                )
-                .await?;
-                Published { sent, zero: When::between(sent, self.registry.now()), attempts }
-            }
-            Err(PublishError::Failed(error)) => return Err(error.into()),
-        };
+        let published = step.conclude(sent, &prepared.manifest.digest(), attempts).await?;
         if let Some(canary) = lane.ours.take().map(|it| it.canary) {
             lane.ours = Some(self.ours(&canary, &prepared));
         }
@@ -397,6 +400,9 @@ impl Trigger for ImageTag {
         self.retain(sweep).await
     }
 }
+
+/// A label, and a digest.
+type Chosen = (Option<Label>, Option<String>);
 
 /// A manifest, and the same in an older type.
 type Artifacts = (Manifest, Option<Manifest>);

@@ -10,11 +10,12 @@ mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
-    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, Tidied, When, conclude,
+    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, Tidied, conclude,
 };
-use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry, archive};
+use crate::remote::registry::{self, Artifact, Manifest, Registry, archive};
 use crate::trigger::image_tag::image::Label;
-use crate::trigger::{Content, Error, Published, Sweep, Trigger, registry_access};
+use crate::trigger::registry_access::{Move, TAG};
+use crate::trigger::{Content, Error, Published, Sweep, Trigger};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -84,6 +85,8 @@ struct Now {
 #[derive(Clone)]
 struct Prepared {
     tag: String,
+    /// The digest that the tag stood for when we looked.
+    before: Option<String>,
     manifest: Manifest,
 }
 
@@ -130,26 +133,15 @@ impl OciArtifact {
         Error { reason: error.reason(), message: format!("{whose}: {error}") }
     }
 
-    /// The tag that is to be pushed, if nobody has pushed there since we looked.
-    async fn next_tag(&self, canary: &CanaryId, lane: &Lane) -> Result<String, Error> {
-        let (tag, known) = match &self.aim.tags {
-            Tags::One(tag) => (tag.clone(), lane.now.as_ref().map(|it| it.digest.clone())),
+    /// The tag that is to be pushed, and the digest that it stood for when we looked.
+    fn next_tag(&self, canary: &CanaryId, lane: &Lane) -> Result<(String, Option<String>), Error> {
+        match &self.aim.tags {
+            Tags::One(tag) => Ok((tag.clone(), lane.now.as_ref().map(|it| it.digest.clone()))),
             Tags::Versions { policy, .. } => {
                 let next = policy.next(&lane.tags, canary).map_err(|it| self.refused(&it))?;
-                (next.tag, None)
+                Ok((next.tag, None))
             }
-        };
-        if self.registry.digest(&tag).await? == known {
-            return Ok(tag);
         }
-        Err(Error {
-            reason: "second_writer",
-            message: format!(
-                "somebody else has pushed the tag `{tag}` of `{}` while this run began: let only one \
-                 scenario, and nobody else, push there",
-                self.place()
-            ),
-        })
     }
 
     /// Refuses to take the place of what people fetch (rule S0): whatever their workloads come
@@ -260,13 +252,13 @@ impl Trigger for OciArtifact {
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
         self.check_content(&lane)?;
-        let tag = self.next_tag(canary, &lane).await?;
+        let (tag, before) = self.next_tag(canary, &lane)?;
         let artifact = self.artifact(canary, &lane);
         self.registry.upload(&artifact).await?;
         let manifest = artifact.manifest();
         let revisions = vec![Revision::Digest(manifest.digest())];
         lane.ours = Some(canary.clone());
-        lane.prepared = Some(Prepared { tag, manifest });
+        lane.prepared = Some(Prepared { tag, before, manifest });
         Ok(revisions)
     }
 
@@ -275,27 +267,24 @@ impl Trigger for OciArtifact {
         _announce: &(dyn Fn(Vec<Revision>) + Send + Sync),
     ) -> Result<Published, Error> {
         let lane = self.lane.lock().await;
-        let Prepared { tag, manifest } = lane.prepared.as_ref().ok_or_else(|| Error {
+        let Prepared { tag, before, manifest } = lane.prepared.as_ref().ok_or_else(|| Error {
             reason: "not_prepared",
             message: "a change must be prepared before it is published".to_owned(),
         })?;
-        match self.registry.publish(tag, manifest).await {
-            Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
-            Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                let (registry, digest) = (&self.registry, manifest.digest());
-                registry_access::after_no_answer(
-                    registry,
-                    tag,
-                    &digest,
-                    error,
-                    registry_access::TAG,
-                )
-                .await?;
-                let zero = When::between(sent, registry.now());
-                Ok(Published { sent, zero, attempts: 1 })
-            }
-            Err(PublishError::Failed(error)) => Err(error.into()),
+        let (registry, before) = (&self.registry, before.as_deref());
+        let step = Move { registry, tag, before, called: TAG };
+        if !step.is_free().await? {
+            return Err(Error {
+                reason: "second_writer",
+                message: format!(
+                    "somebody else has pushed the tag `{tag}` of `{}` while this run began: let only \
+                     one scenario, and nobody else, push there",
+                    self.place()
+                ),
+            });
         }
+        let pushed = registry.publish(tag, manifest).await;
+        step.conclude(pushed, &manifest.digest(), 1).await
     }
 
     /// A manifest comes into the registry by the one request that publishes it.

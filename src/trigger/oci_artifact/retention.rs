@@ -4,7 +4,7 @@
 //! ours has replaced bears no tag any more; it goes, unless somebody else's tag may stand for it.
 
 use crate::model::{Stays, Tidied};
-use crate::remote::registry::{Manifest, Removal};
+use crate::remote::registry::{self, Manifest, Removal};
 use crate::trigger::image_tag::image::stale;
 use crate::trigger::image_tag::retention::{is_ours, sweep, words};
 use crate::trigger::oci_artifact::{Lane, OciArtifact, Tags};
@@ -65,11 +65,28 @@ impl OciArtifact {
         if !alone || used.contains(now.digest.trim_start_matches("sha256:")) {
             return tidied;
         }
-        match self.registry.delete_manifest(&now.digest).await {
+        let removal = match self.is_left(&now.digest, tag).await {
+            Ok(true) => self.registry.delete_manifest(&now.digest).await,
+            Ok(false) => Ok(Removal::WasNotThere),
+            Err(error) => Err(error),
+        };
+        match removal {
             Ok(Removal::Removed) => tidied.removed.push(now.digest.clone()),
             Ok(Removal::WasNotThere) => {}
             Err(error) => tidied.left.push(Stays::new(now.digest.clone(), error.to_string())),
         }
         tidied
+    }
+
+    /// Whether a manifest that `tag` has stood for is still there, and no tag stands for it by now.
+    /// Removing it would take away every tag that does, also one that somebody has given it since.
+    async fn is_left(&self, digest: &str, tag: &str) -> Result<bool, registry::Error> {
+        if self.registry.digest(digest).await?.is_none() {
+            return Ok(false);
+        }
+        if self.registry.digest(tag).await?.as_deref() == Some(digest) {
+            return Ok(false);
+        }
+        Ok(self.registry.tags().await?.iter().all(|it| it == tag))
     }
 }
