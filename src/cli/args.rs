@@ -1,11 +1,13 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::discover::DiscoverArguments;
 use crate::cli::doctor::DoctorArguments;
+use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
-use crate::model::{Duration, ObjectName, Outcome};
+use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -300,37 +302,6 @@ pub(super) struct CheckArguments {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Look at what is installed, and write scenarios for it.
-#[derive(Debug, Args)]
-pub(super) struct DiscoverArguments {
-    #[command(flatten)]
-    pub(super) target: TargetArguments,
-
-    /// Look only into this namespace. Default: into all.
-    #[arg(long, value_name = "NAME")]
-    pub(super) namespace: Option<String>,
-
-    /// Write each scenario to a file of its own in this folder. Default: to standard output.
-    #[arg(long, value_name = "FOLDER")]
-    pub(super) output: Option<PathBuf>,
-
-    /// Overwrite files that are there.
-    #[arg(long, requires = "output")]
-    pub(super) force: bool,
-
-    /// Look at what this file or folder holds, such as the output of `kubectl get -A -o yaml`, and
-    /// not at a cluster.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
-    pub(super) from: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(super) cluster: ClusterArguments,
-
-    /// Name of the installation that is to run the scenarios.
-    #[arg(long, env = "HOPCLOCK_INSTANCE", default_value = "hopclock", value_parser = instance)]
-    pub(super) instance: String,
-}
-
 /// Show how long changes will wait.
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
@@ -357,60 +328,6 @@ pub(super) struct PlanArguments {
     /// Name of the installation that is to run the scenarios.
     #[arg(long, env = "HOPCLOCK_INSTANCE", default_value = "hopclock", value_parser = instance)]
     pub(super) instance: String,
-}
-
-/// What to write scenarios for.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-pub(super) struct TargetArguments {
-    /// The path to what this Kustomization applies, as `namespace/name`.
-    #[arg(long, value_name = "NAME")]
-    pub(super) kustomization: Option<ObjectName>,
-
-    /// The path to what this HelmRelease releases, by a new chart.
-    #[arg(long, value_name = "NAME")]
-    pub(super) helm_release: Option<ObjectName>,
-
-    /// The path of a new image that this ImagePolicy chooses.
-    #[arg(long, value_name = "NAME")]
-    pub(super) image_policy: Option<ObjectName>,
-
-    /// Every path that there is.
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
-/// Take away what runs have left behind.
-#[derive(Debug, Args)]
-pub(super) struct GcArguments {
-    /// Scenario files, or directories of them.
-    #[arg(required = true, value_name = "FILE")]
-    pub(super) files: Vec<PathBuf>,
-
-    /// Take away every canary of these scenarios, because their lanes are given up: also the latest
-    /// one, the file on a branch and the object in a bucket; and the Leases and lock files of lanes
-    /// that nobody uses any more.
-    #[arg(long)]
-    pub(super) all: bool,
-
-    /// Only say what would be taken away.
-    #[arg(long)]
-    pub(super) dry_run: bool,
-
-    /// How to print what was taken away.
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) output: Output,
-
-    /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
-    /// files.
-    #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
-    pub(super) namespace: Option<String>,
-
-    #[command(flatten)]
-    pub(super) cluster: ClusterArguments,
-
-    #[command(flatten)]
-    pub(super) instance: InstanceArguments,
 }
 
 /// Where the history is.
@@ -525,7 +442,7 @@ fn other_cluster(text: &str) -> Result<(String, ClusterWay), String> {
 }
 
 /// Names of installations stand in labels, branch names and canary ids.
-fn instance(text: &str) -> Result<String, String> {
+pub(super) fn instance(text: &str) -> Result<String, String> {
     let fits = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
     let edge = |it: Option<char>| it.is_some_and(|it| it != '-');
     let fine = text.len() <= 40 && text.chars().all(fits);

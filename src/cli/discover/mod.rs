@@ -1,12 +1,12 @@
 //! `hopclock discover`: looks at what is installed, and writes scenarios for it.
 
+mod arguments;
 mod collect;
 mod dump;
 mod found;
 mod overview;
 mod render;
 
-use crate::cli::args::{DiscoverArguments, TargetArguments};
 use crate::cli::{Exit, complain, print, run, say};
 use crate::config;
 use crate::engine::SystemClock;
@@ -17,6 +17,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(super) use arguments::DiscoverArguments;
+use arguments::TargetArguments;
 pub(super) use collect::collect;
 pub(super) use dump::read as read_dump;
 pub(super) use found::{found, found_in};

@@ -4,10 +4,10 @@
 //! taken: nothing is taken away while a run is under way. Who only looks takes nothing, not even
 //! that.
 
+mod arguments;
 mod locks;
 mod show;
 
-use crate::cli::args::GcArguments;
 use crate::cli::assemble::Workshop;
 use crate::cli::gc::locks::Locks;
 use crate::cli::run::{take_lane, workshop};
@@ -21,6 +21,8 @@ use crate::model::{Clock, ProbeError, Tidied};
 use crate::trigger::{Reach, Sweep};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+pub(super) use arguments::GcArguments;
 
 /// What came of one scenario, or of the locks of lanes.
 struct Swept {
