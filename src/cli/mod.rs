@@ -11,6 +11,7 @@ mod discover;
 mod history;
 mod lanes;
 mod memory;
+mod merging;
 mod metrics;
 mod notify;
 mod progress;

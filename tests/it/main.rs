@@ -35,6 +35,7 @@ mod e2e_oci_failures;
 mod e2e_oci_kit;
 mod e2e_push;
 mod e2e_receiver;
+mod e2e_review;
 mod e2e_secrets;
 mod e2e_shared;
 mod e2e_start;

@@ -254,6 +254,20 @@ pub enum Error {
         /// What is wrong with it.
         why: SigningError,
     },
+    /// A commit cannot be merged into the branch.
+    #[error(
+        "commit `{commit}` cannot be merged into branch `{branch}` of git remote `{url}`: {why}; merge it by hand, or let the automation start again from the branch"
+    )]
+    Unmergeable {
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit: String,
+        /// What stands in the way.
+        why: String,
+    },
     /// The cache cannot be used.
     #[error("the git cache in `{}` cannot be written ({why}): free some space there, or name another folder with `--cache-dir`", .folder.display())]
     Cache {
@@ -337,6 +351,7 @@ impl Error {
             Self::Unwritten { why, .. } => why.reason,
             Self::NothingChanges { .. } => "git_nothing_changes",
             Self::Unsigned { .. } => "git_unsigned",
+            Self::Unmergeable { .. } => "git_unmergeable",
             Self::Cache { .. } => "git_cache",
             Self::CacheInUse { .. } => "git_cache_in_use",
             Self::Git { .. } => "git_other",
