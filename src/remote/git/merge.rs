@@ -12,6 +12,9 @@ use crate::remote::git::{
 };
 use git2::{Commit, Oid, Signature, Time, Tree};
 
+/// A line at the end of the message of what hopclock merged, before the merged commit.
+const TRAILER: &str = "Hopclock-Merged: ";
+
 /// What came of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Merging {
@@ -25,9 +28,6 @@ pub enum Merging {
         acknowledged: Moment,
     },
 }
-
-/// A line at the end of the message of what hopclock merged, before the merged commit.
-const TRAILER: &str = "Hopclock-Merged: ";
 
 /// One merge that is being made, on what the cache knows.
 struct Work<'a> {
@@ -65,62 +65,6 @@ impl GitRemote {
         let (url, branch) = (self.inner.remote.to_string(), self.inner.branch.clone());
         Err(Error::KeepsMoving { url, branch, attempts: ATTEMPTS }.into())
     }
-}
-
-/// Tries once; none if the branch moved meanwhile.
-fn attempt(
-    inner: &Inner,
-    cache: &Cache,
-    commit: &str,
-    way: MergeWay,
-    author: &Author,
-) -> Result<Option<Merging>, PublishError> {
-    let git = |error| inner.git_error(cache, &error);
-    fetch::refresh(inner, cache, &Mode::Append)?;
-    let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
-    let theirs = Oid::from_str(commit).map_err(git)?;
-    let base = common_base(inner, cache, tip, theirs)?;
-    let repository = cache.repository();
-    let has_it = |message: &str| message.lines().any(|it| it.strip_prefix(TRAILER) == Some(commit));
-    if base == theirs || history::any_above(repository, tip, base, has_it) {
-        return Ok(Some(Merging::Already));
-    }
-    let time = Time::new(inner.clock.wall().as_second(), 0);
-    let work = Work {
-        inner,
-        cache,
-        tip: repository.find_commit(tip).map_err(git)?,
-        theirs: repository.find_commit(theirs).map_err(git)?,
-        base,
-        who: Signature::new(&author.name, &author.email, &time).map_err(git)?,
-    };
-    let Some(id) = work.make(way)? else { return Ok(Some(Merging::Already)) };
-    let outgoing = Outgoing { id, expected: tip, mode: &Mode::Append };
-    match push::attempt(inner, cache, &outgoing)? {
-        Attempt::Acknowledged { acknowledged, .. } => {
-            Ok(Some(Merging::Made { commit: id.to_string(), acknowledged }))
-        }
-        Attempt::Moved { refusal: Some(refusal) } => {
-            // A branch that stands where it stood was not moved: the server means what it said.
-            fetch::refresh(inner, cache, &Mode::Append)?;
-            if cache.commit(cache::TIP) == Some(tip) { Err(refusal.into()) } else { Ok(None) }
-        }
-        Attempt::Moved { refusal: None } => Ok(None),
-    }
-}
-
-/// The commit that both stand on; looks further back until it is found.
-fn common_base(inner: &Inner, cache: &Cache, tip: Oid, theirs: Oid) -> Result<Oid, Error> {
-    fetch::fetch_commit(inner, cache, theirs)?;
-    for depth in ANCESTRY_DEPTHS {
-        if let Some(base) = history::common_base(cache.repository(), tip, theirs) {
-            return Ok(base);
-        }
-        fetch::deepen(inner, cache, theirs, depth)?;
-        fetch::deepen(inner, cache, tip, depth)?;
-    }
-    history::common_base(cache.repository(), tip, theirs)
-        .ok_or_else(|| unmergeable(inner, theirs, "they have no commit in common".to_owned()))
 }
 
 // === impl Work ===
@@ -205,6 +149,62 @@ impl Work<'_> {
     fn git(&self, error: &git2::Error) -> Error {
         self.inner.git_error(self.cache, error)
     }
+}
+
+/// Tries once; none if the branch moved meanwhile.
+fn attempt(
+    inner: &Inner,
+    cache: &Cache,
+    commit: &str,
+    way: MergeWay,
+    author: &Author,
+) -> Result<Option<Merging>, PublishError> {
+    let git = |error| inner.git_error(cache, &error);
+    fetch::refresh(inner, cache, &Mode::Append)?;
+    let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
+    let theirs = Oid::from_str(commit).map_err(git)?;
+    let base = common_base(inner, cache, tip, theirs)?;
+    let repository = cache.repository();
+    let has_it = |message: &str| message.lines().any(|it| it.strip_prefix(TRAILER) == Some(commit));
+    if base == theirs || history::any_above(repository, tip, base, has_it) {
+        return Ok(Some(Merging::Already));
+    }
+    let time = Time::new(inner.clock.wall().as_second(), 0);
+    let work = Work {
+        inner,
+        cache,
+        tip: repository.find_commit(tip).map_err(git)?,
+        theirs: repository.find_commit(theirs).map_err(git)?,
+        base,
+        who: Signature::new(&author.name, &author.email, &time).map_err(git)?,
+    };
+    let Some(id) = work.make(way)? else { return Ok(Some(Merging::Already)) };
+    let outgoing = Outgoing { id, expected: tip, mode: &Mode::Append };
+    match push::attempt(inner, cache, &outgoing)? {
+        Attempt::Acknowledged { acknowledged, .. } => {
+            Ok(Some(Merging::Made { commit: id.to_string(), acknowledged }))
+        }
+        Attempt::Moved { refusal: Some(refusal) } => {
+            // A branch that stands where it stood was not moved: the server means what it said.
+            fetch::refresh(inner, cache, &Mode::Append)?;
+            if cache.commit(cache::TIP) == Some(tip) { Err(refusal.into()) } else { Ok(None) }
+        }
+        Attempt::Moved { refusal: None } => Ok(None),
+    }
+}
+
+/// The commit that both stand on; looks further back until it is found.
+fn common_base(inner: &Inner, cache: &Cache, tip: Oid, theirs: Oid) -> Result<Oid, Error> {
+    fetch::fetch_commit(inner, cache, theirs)?;
+    for depth in ANCESTRY_DEPTHS {
+        if let Some(base) = history::common_base(cache.repository(), tip, theirs) {
+            return Ok(base);
+        }
+        fetch::deepen(inner, cache, theirs, depth)?;
+        fetch::deepen(inner, cache, tip, depth)?;
+    }
+    history::common_base(cache.repository(), tip, theirs)
+        .ok_or_else(|| unmergeable(inner, theirs, "they have no commit in common".to_owned()))
 }
 
 fn unmergeable(inner: &Inner, commit: Oid, why: String) -> Error {
