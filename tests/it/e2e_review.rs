@@ -120,6 +120,10 @@ async fn hopclock_merges_squashes_or_rebases_once_where_the_scenario_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_hopclock_merges_only_where_it_may() {
     let mut course = course(", merge: squash").await;
+    // The sandbox's own sources consent.
+    let patch = json!({"metadata": {"annotations": {"hopclock.dev/canary": null}}});
+    let key = Key::new("GitRepository", "flux-system", "app");
+    course.bench.sandbox.store().merge(&key, &patch, Part::Whole, "somebody").unwrap();
     let error = course.refused("no consent").await;
     assert!(error.contains("GitRepository flux-system/app does not consent"), "{error}");
     assert!(error.contains("kubectl annotate gitrepository"), "{error}");
