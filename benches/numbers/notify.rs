@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use hopclock::engine::{Board, SystemClock};
 use hopclock::export::Metrics;
-use hopclock::model::{Clock, Moment, Notice};
+use hopclock::model::{Clock, Notice, When};
 use hopclock::web::{
     self, Delivered, Limits, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
 };
@@ -41,9 +41,9 @@ impl NoticeKeys for Keys {
 }
 
 impl Noticeboard for Counting {
-    fn post(&self, listener: &str, notice: &Notice, at: Moment) -> Delivered {
+    fn post(&self, listener: &str, notice: &Notice, when: When) -> Delivered {
         self.1.fetch_add(1, Ordering::Relaxed);
-        let _ = self.0.post(listener, notice, at);
+        let _ = self.0.post(listener, notice, when);
         Delivered::Unawaited
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::doctor::DoctorArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
@@ -54,6 +55,22 @@ pub(super) enum Command {
     /// Without a target it lists what there is. Reads only. Exit code: 0 done, 2 bad usage, no such
     /// object or none with a path, 3 the cluster could not be read.
     Discover(DiscoverArguments),
+
+    /// Say what is wrong with what is installed, and what mends it.
+    ///
+    /// Without a file it looks at the whole installation; with scenarios at their paths, at the
+    /// rights that their runs need, and whether a run would begin. Pushes nothing. Exit code: 0
+    /// there is no error, 1 there are some, 2 bad usage or scenario, 3 it could not look.
+    Doctor(DoctorArguments),
+
+    /// Show how long the changes of scenarios will wait on their way, and whether their objectives
+    /// can be met at all.
+    ///
+    /// Reads only, and pushes nothing. What fetching, building and applying take is not known to a
+    /// plan, and comes on top. Exit code: 0 done, 1 an objective cannot be met, even if every
+    /// webhook arrives, 2 bad usage or scenario, 3 the cluster could not be read, or lacks something
+    /// that a scenario names.
+    Plan(PlanArguments),
 
     /// List past runs, or show one of them fully.
     ///
@@ -293,6 +310,34 @@ pub(super) struct DiscoverArguments {
     /// Overwrite files that are there.
     #[arg(long, requires = "output")]
     pub(super) force: bool,
+
+    /// Look at what this file or folder holds, such as the output of `kubectl get -A -o yaml`, and
+    /// not at a cluster.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+    pub(super) from: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+
+    /// Name of the installation that is to run the scenarios.
+    #[arg(long, env = "HOPCLOCK_INSTANCE", default_value = "hopclock", value_parser = instance)]
+    pub(super) instance: String,
+}
+
+/// Show how long changes will wait.
+#[derive(Debug, Args)]
+pub(super) struct PlanArguments {
+    /// Scenario files, or directories of them.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// How to print the plans.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Output,
+
+    /// Look only into this namespace. Default: into all.
+    #[arg(long, value_name = "NAME")]
+    pub(super) namespace: Option<String>,
 
     /// Look at what this file or folder holds, such as the output of `kubectl get -A -o yaml`, and
     /// not at a cluster.

@@ -5,7 +5,7 @@ use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
-use crate::cli::{discover, merging, metrics, signing};
+use crate::cli::{discover, merging, metrics};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
@@ -16,8 +16,9 @@ use crate::hop::{Bystander, HopConfig, Objects, Place};
 use crate::model::{Clock, ClusterName, GroupKind, PackagedChart, ProbeError, SourceKind, Subject};
 use crate::path::{self, Role};
 use crate::remote::Clients;
-use crate::trigger::{Built, Destination, Site, Trigger, unusable};
+use crate::trigger::{Site, unusable};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
@@ -67,6 +68,11 @@ impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed. The hops of one that only names its target are
     /// discovered before, and its series declared.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
+        // A silent cluster takes its time, and no room from those who do not need it.
+        let named: BTreeSet<_> = scenario.hops.iter().map(|it| &it.cluster).collect();
+        for cluster in named {
+            self.clusters.get(cluster).await?;
+        }
         // Nobody closes it; and without room things go on all the same.
         let _room = self.bench.0.acquire().await;
         let Some(target) = &scenario.target else { return self.job(scenario).await };
@@ -157,73 +163,6 @@ impl Workshop {
             return Ok(clusters);
         }
         Ok(Arc::new(Polled::new(clusters, polls, self.clock.clone())))
-    }
-
-    /// The trigger, once it is proven that what it pushes is delivered and may be pushed.
-    async fn proven(
-        &self,
-        reader: &Reader<'_>,
-        scenario: &Scenario,
-        built: Built,
-        mut path: Objects,
-    ) -> Result<Arc<dyn Trigger>, ProbeError> {
-        let (landing, signer) = match built.destination {
-            Destination::Branch(landing, signer) => (landing, signer),
-            Destination::Artifact(landing) => {
-                if let Some(source) = &landing.source {
-                    path.insert(source.clone(), reader.get(source).await?);
-                }
-                let proofs = &self.proofs;
-                let proven = proofs.prove_artifact(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Image(landing) => {
-                path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
-                let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
-                return Ok(Arc::new(proven));
-            }
-            Destination::Bucket(landing) => {
-                if let Some(source) = &landing.source {
-                    path.insert(source.clone(), reader.get(source).await?);
-                    // Whoever may not list them knows only those of the path.
-                    let kind = GroupKind::source("Bucket");
-                    let all = reader
-                        .all(&source.cluster, &kind, &source.namespace)
-                        .await
-                        .unwrap_or_default();
-                    for object in all {
-                        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-                        let twin = Subject { name: name.to_owned(), ..source.clone() };
-                        path.insert(twin, object);
-                    }
-                }
-                let proven =
-                    self.proofs.prove_bucket(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Chart(landing) => {
-                for subject in landing.takers.iter().chain([&landing.source]) {
-                    path.insert(subject.clone(), reader.get(subject).await?);
-                }
-                let proofs = &self.proofs;
-                let proven = proofs.prove_chart(self, scenario, &landing, &path, built.trigger);
-                return Ok(Arc::new(proven.await?));
-            }
-            Destination::Receiver(landing) => {
-                let receiver = reader.get(&landing.receiver).await?;
-                self.proofs.prove_receiver(self, scenario, &landing, &receiver)?;
-                return Ok(built.trigger);
-            }
-            Destination::Nowhere => return Ok(built.trigger),
-        };
-        if let Some(source) = &landing.source {
-            path.insert(source.clone(), reader.get(source).await?);
-        }
-        let proven = self.proofs.prove(self, scenario, &landing, &path, built.trigger).await?;
-        if let Some(signer) = &signer {
-            signing::prove(reader, signer, &landing, &path, self.clock.wall()).await?;
-        }
-        Ok(Arc::new(proven))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::engine::{BranchMerge, Errand, Errands};
 use crate::hop::{HopConfig, MergedConfig};
 use crate::model::{ClusterName, GitBranch, GroupKind, MergeWay, ProbeError, Subject};
 use crate::path::delivery::Consent;
+use crate::remote::git::Along;
 use crate::trigger::Site;
 use std::sync::Arc;
 
@@ -46,9 +47,10 @@ async fn errand(
     }
     let branch = GitBranch::subject(name, None);
     let remote = site.branch(&branch).await?;
-    if !config.shared {
+    let along = if config.shared { Along::Others } else { Along::Own };
+    if along == Along::Own {
         let place = format!("branch `{}` of `{}`", remote.branch(), remote.url());
         Consent::of(instance, place, &[(&source, &object)])?.judge(None)?;
     }
-    Ok(Arc::new(BranchMerge::new(remote, way)))
+    Ok(Arc::new(BranchMerge::new(remote, way, along)))
 }

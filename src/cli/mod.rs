@@ -8,12 +8,14 @@ mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod discover;
+mod doctor;
 mod history;
 mod lanes;
 mod memory;
 mod merging;
 mod metrics;
 mod notify;
+mod plan;
 mod progress;
 mod proof;
 mod reader;
@@ -69,6 +71,8 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
         Command::Discover(arguments) => block_on(discover::discover(&arguments)),
+        Command::Doctor(arguments) => block_on(doctor::doctor(&arguments)),
+        Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Schema => schema::schema(),

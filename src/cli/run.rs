@@ -158,10 +158,8 @@ pub(super) async fn workshop(
     instance: &InstanceArguments,
     clock: Arc<dyn Clock>,
 ) -> Result<Workshop, ProbeError> {
-    let home = connect(cluster, clock.clone()).await?;
-    let ways = cluster.clusters.iter().cloned().collect();
     Ok(Workshop {
-        clusters: Clusters::new(home, options(cluster), ways, clock.clone()),
+        clusters: clusters(cluster, clock.clone()).await?,
         clock,
         instance: instance.instance.clone(),
         cache_dir: instance.cache_dir.clone().unwrap_or_else(default_cache_dir),
@@ -171,6 +169,16 @@ pub(super) async fn workshop(
         ears: None,
         metrics: Arc::default(),
     })
+}
+
+/// Our own cluster, and the ways to all others.
+pub(super) async fn clusters(
+    cluster: &ClusterArguments,
+    clock: Arc<dyn Clock>,
+) -> Result<Clusters, cluster::Error> {
+    let home = connect(cluster, clock.clone()).await?;
+    let ways = cluster.clusters.iter().cloned().collect();
+    Ok(Clusters::new(home, options(cluster), ways, clock))
 }
 
 /// Connects to the cluster that arguments and environment name.

@@ -5,7 +5,7 @@
 //! fresh pool.
 
 use crate::cluster::access::{self, Access};
-use crate::cluster::{Error, Target, Timing, refusal};
+use crate::cluster::{Error, Target, Timing, refusal, skew};
 use crate::model::{Clock, GroupKind, Moment};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -68,6 +68,8 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     pub(super) sent: Moment,
     pub(super) at: Moment,
+    /// When the server gave it, by its own clock.
+    pub(super) date: Option<Timestamp>,
 }
 
 /// What came back, success or not.
@@ -167,10 +169,11 @@ impl Api {
     ) -> Result<Reply, Error> {
         let whole = async {
             let (sent, response) = self.send(ask, accept, write).await?;
+            let date = skew::date(response.headers());
             let (status, body) = (response.status(), response.into_body());
             let body =
                 body.collect().await.map_err(|it| refusal::unreachable(&self.server, &it))?;
-            let answer = Answer { body: body.to_bytes(), sent, at: self.clock.now() };
+            let answer = Answer { body: body.to_bytes(), sent, at: self.clock.now(), date };
             Ok(Reply { status, answer })
         };
         let reply = timeout(self.timing.answer, whole).await;

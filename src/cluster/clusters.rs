@@ -5,13 +5,14 @@
 
 use crate::cluster::access::KubeconfigText;
 use crate::cluster::{Cluster, ClusterOptions, Error};
-use crate::model::{Clock, ClusterName, ObjectName, Secret, Subject};
+use crate::model::{Clock, ClusterName, Moment, ObjectName, Secret, Subject};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Keys under which Flux looks for a kubeconfig in a Secret, where none is named.
 const FLUX_KEYS: [&str; 2] = ["value", "value.yaml"];
@@ -39,9 +40,10 @@ struct Others {
     options: ClusterOptions,
     ways: BTreeMap<String, ClusterWay>,
     clock: Arc<dyn Clock>,
-    /// One is reached at a time; `reached` is there for those who only look.
-    reaching: tokio::sync::Mutex<()>,
+    /// Each is reached by one at a time; nobody waits for another one.
+    reaching: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     reached: Mutex<BTreeMap<String, Reached>>,
+    failed: Mutex<BTreeMap<String, Failed>>,
 }
 
 #[derive(Clone)]
@@ -50,6 +52,18 @@ struct Reached {
     /// The kubeconfig, where it came out of a Secret.
     by: Option<SecretString>,
 }
+
+/// A cluster that could not be reached.
+#[derive(Clone)]
+struct Failed {
+    at: Moment,
+    by: Option<SecretString>,
+    why: Error,
+}
+
+/// How long nobody tries again to reach a cluster that could not be reached: one that is silent
+/// would keep each who asks for as long as the first.
+const AGAIN: Duration = Duration::from_secs(10);
 
 // === impl Clusters ===
 
@@ -67,8 +81,9 @@ impl Clusters {
             options,
             ways,
             clock,
-            reaching: tokio::sync::Mutex::default(),
+            reaching: Mutex::default(),
             reached: Mutex::default(),
+            failed: Mutex::default(),
         };
         Self { home, others: Arc::new(others) }
     }
@@ -93,7 +108,6 @@ impl Clusters {
     }
 
     async fn reach(&self, name: &str) -> Result<Cluster, Error> {
-        let _one = self.others.reaching.lock().await;
         let default = ClusterWay::Context(name.to_owned());
         let way = self.others.ways.get(name).unwrap_or(&default);
         let by = match way {
@@ -101,8 +115,19 @@ impl Clusters {
             ClusterWay::File(_) | ClusterWay::Context(_) => None,
         };
         let text = |it: &Option<SecretString>| it.as_ref().map(|it| it.expose_secret().to_owned());
-        if let Some(known) = self.others.known(name).filter(|it| text(&it.by) == text(&by)) {
+        let known = || self.others.known(name).filter(|it| text(&it.by) == text(&by));
+        if let Some(known) = known() {
             return Ok(known.cluster);
+        }
+        let lock = self.others.lock_of(name);
+        let _one = lock.lock().await;
+        if let Some(known) = known() {
+            return Ok(known.cluster);
+        }
+        let now = self.others.clock.now();
+        let failed = self.others.failed(name).filter(|it| text(&it.by) == text(&by));
+        if let Some(failed) = failed.filter(|it| now.since(it.at) < AGAIN) {
+            return Err(failed.why);
         }
         let mut options = self.others.options.clone();
         match way {
@@ -116,7 +141,14 @@ impl Clusters {
                 options.context = None;
             }
         }
-        let cluster = Cluster::connect(options, self.others.clock.clone()).await?;
+        let cluster = match Cluster::connect(options, self.others.clock.clone()).await {
+            Ok(cluster) => cluster,
+            Err(why) => {
+                let at = self.others.clock.now();
+                self.others.fail(name, Failed { at, by, why: why.clone() });
+                return Err(why);
+            }
+        };
         self.others.keep(name, Reached { cluster: cluster.clone(), by });
         Ok(cluster)
     }
@@ -186,6 +218,20 @@ impl Others {
         self.reached.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    fn lock_of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.reaching.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(name.to_owned()).or_default())
+    }
+
+    fn failed(&self, name: &str) -> Option<Failed> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn fail(&self, name: &str, failed: Failed) {
+        let mut all = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.to_owned(), failed);
+    }
+
     fn keep(&self, name: &str, reached: Reached) {
         let mut all = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.to_owned(), reached);
@@ -209,6 +255,9 @@ fn kubeconfig_of(secret: &Secret, key: Option<&str>) -> Result<SecretString, Str
 mod tests {
     use super::*;
     use secrecy::SecretSlice;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::net::TcpListener;
 
     #[test]
     fn a_way_is_a_file_a_context_or_a_secret() {
@@ -238,5 +287,87 @@ mod tests {
         assert_eq!(text(secret(&["own", "value"]), Some("own")), Ok("planted".to_owned()));
         let error = text(secret(&["token"]), None).unwrap_err();
         assert_eq!(error, "it has no key `value` or `value.yaml`, only `token`");
+    }
+
+    /// A clock that stands until it is moved.
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Moment {
+            Moment(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+        }
+
+        fn wall(&self) -> jiff::Timestamp {
+            jiff::Timestamp::UNIX_EPOCH
+        }
+    }
+
+    /// The ways to two clusters on these ports; our own is not there.
+    fn clusters(folder: &Path, ports: &[(&str, u16)], clock: &Arc<Hand>) -> Clusters {
+        // Fails if another test has chosen it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let way = |(name, port): &(&str, u16)| {
+            let path = folder.join(name);
+            let text = format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+                 contexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+                 clusters: [{{name: a, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\n\
+                 users: [{{name: a, user: {{}}}}]\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            ((*name).to_owned(), ClusterWay::File(path))
+        };
+        let ways = ports.iter().map(way).collect();
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = kube::Client::try_from(config).unwrap();
+        let options = ClusterOptions::default();
+        let home = Cluster::over(client, options.timing.clone(), clock.clone());
+        Clusters::new(home, options, ways, clock.clone())
+    }
+
+    #[tokio::test]
+    async fn a_silent_cluster_keeps_nobody_from_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        // It takes connections and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let [east, west] = [&silent, &closed].map(|it| it.local_addr().unwrap().port());
+        let all = clusters(folder.path(), &[("east", east), ("west", west)], &Arc::default());
+        let asked = all.clone();
+        let waits =
+            tokio::spawn(async move { asked.get(&ClusterName("east".to_owned())).await.is_ok() });
+        let _held = silent.accept().await.unwrap();
+        drop(closed);
+        assert!(all.get(&ClusterName("west".to_owned())).await.is_err());
+        assert!(!waits.is_finished(), "the silent one is still waited for");
+        waits.abort();
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_was_not_reached_is_tried_again_after_ten_seconds() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let calls = Arc::new(AtomicU64::new(0));
+        let counted = calls.clone();
+        tokio::spawn(async move {
+            while let Ok((call, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                drop(call);
+            }
+        });
+        let clock = Arc::<Hand>::default();
+        let all = clusters(folder.path(), &[("east", port)], &clock);
+        let ask = async || {
+            let before = calls.load(Ordering::Relaxed);
+            let why = all.get(&ClusterName("east".to_owned())).await.err().unwrap();
+            (calls.load(Ordering::Relaxed) > before, why)
+        };
+        let (tried, why) = ask().await;
+        assert!(tried);
+        assert_eq!(ask().await, (false, why));
+        clock.0.store(10, Ordering::Relaxed);
+        assert!(ask().await.0);
     }
 }

@@ -375,27 +375,43 @@ impl Target {
     /// The rule that allows it.
     #[must_use]
     pub fn rule(&self) -> String {
-        let Self { verb, group, resource, namespace, .. } = self;
+        self.rule_for(&[self.verb])
+    }
+
+    /// The rule that allows all these verbs of the same.
+    #[must_use]
+    pub fn rule_for(&self, verbs: &[&str]) -> String {
+        let Self { group, resource, namespace, .. } = self;
         if resource.starts_with('/') {
             return format!(
                 "`nonResourceURLs: [\"{resource}\"], verbs: [\"get\"]` in a ClusterRole"
             );
         }
         let role = if namespace.is_empty() { "ClusterRole" } else { "Role" };
+        let verbs: Vec<_> = verbs.iter().map(|it| format!("\"{it}\"")).collect();
+        let verbs = verbs.join(", ");
         format!(
-            "`apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]` in a {role}"
+            "`apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [{verbs}]` in a {role}"
         )
+    }
+
+    /// What it is about, without the verb.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let Self { group, resource, namespace, name, .. } = self;
+        let dot = if group.is_empty() { "" } else { "." };
+        let name = if name.is_empty() { String::new() } else { format!(" named `{name}`") };
+        let place = if namespace.is_empty() {
+            String::new()
+        } else {
+            format!(" in namespace `{namespace}`")
+        };
+        format!("`{resource}{dot}{group}`{name}{place}")
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verb, group, resource, namespace, name } = self;
-        let dot = if group.is_empty() { "" } else { "." };
-        write!(f, "`{verb}` of `{resource}{dot}{group}`")?;
-        if !name.is_empty() {
-            write!(f, " named `{name}`")?;
-        }
-        if namespace.is_empty() { Ok(()) } else { write!(f, " in namespace `{namespace}`") }
+        write!(f, "`{}` of {}", self.verb, self.what())
     }
 }

@@ -25,6 +25,8 @@ mod proof;
 mod queue;
 mod refusal;
 mod review;
+mod rights;
+mod skew;
 mod stream;
 mod timing;
 mod track;
@@ -54,6 +56,7 @@ pub use evidence::ObjectEvent;
 pub use following::{Event, Following, Unproven};
 pub use lease::{LeaseGrip, lease_name};
 pub use review::{Deed, Reviewed, User, Verdict};
+pub use rights::Permission;
 pub use timing::Timing;
 
 /// A cluster that we talk to. Clones share everything.

@@ -215,6 +215,13 @@ pub(crate) enum Mistake {
     TargetOfNoPolicy { trigger: &'static str },
     #[error("an `image_policy` is reached by `image_tag` or `image_digest`: use one as `trigger`")]
     TargetOfNoImage,
+    #[error("`{trigger}` brings no change that a path could be found for: list its `hops`")]
+    TargetOfNoChange { trigger: &'static str },
+    #[error(
+        "the trigger publishes a chart for HelmRelease `{release}`, and this is another one: name \
+         that one"
+    )]
+    AnotherRelease { release: String },
     #[error("two hops are called `{name}`: give one of them another `name`")]
     SameHopName { name: String },
     #[error("`{name}` is a stage that hopclock adds itself: choose another `name`")]

@@ -5,7 +5,7 @@
 //! taken up again after a kill tells of it once more. What talks to a code host goes here, too.
 
 use crate::model::{GitBranch, MergeWay, Moment, ProbeError, Revision};
-use crate::remote::git::{Author, Error, GitRemote, Merging, PublishError};
+use crate::remote::git::{Along, Author, Error, GitRemote, Merge, Merging, PublishError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,16 @@ pub type Errands = BTreeMap<usize, Arc<dyn Errand>>;
 /// Something that is done for a hop, once the hops before it are reached.
 #[async_trait::async_trait]
 pub trait Errand: Send + Sync {
-    /// Does it with a revision that carries the change, unless it is done already.
+    /// Does it with a revision that carries the change, unless it is done already. A revision that
+    /// will carry the change from there on is announced before it is sent (rule T1).
     ///
     /// # Errors
     /// If it cannot be done: the change will not get any further by us.
-    async fn run(&self, revision: &Revision) -> Result<ErrandDone, ProbeError>;
+    async fn run(
+        &self,
+        revision: &Revision,
+        announce: &(dyn Fn(Revision) + Send + Sync),
+    ) -> Result<ErrandDone, ProbeError>;
 }
 
 /// What came of an errand.
@@ -30,8 +35,6 @@ pub enum ErrandDone {
     Already,
     /// It is done.
     Now {
-        /// What carries the change from there on.
-        revision: Revision,
         /// When that was acknowledged.
         at: Moment,
         /// What the subject of the hop shows since.
@@ -43,6 +46,7 @@ pub enum ErrandDone {
 pub struct BranchMerge {
     remote: GitRemote,
     way: MergeWay,
+    along: Along,
 }
 
 // === impl BranchMerge ===
@@ -50,32 +54,37 @@ pub struct BranchMerge {
 impl BranchMerge {
     /// Merges into the branch of `remote`.
     #[must_use]
-    pub fn new(remote: GitRemote, way: MergeWay) -> Self {
-        Self { remote, way }
+    pub fn new(remote: GitRemote, way: MergeWay, along: Along) -> Self {
+        Self { remote, way, along }
     }
 }
 
 #[async_trait::async_trait]
 impl Errand for BranchMerge {
-    async fn run(&self, revision: &Revision) -> Result<ErrandDone, ProbeError> {
+    async fn run(
+        &self,
+        revision: &Revision,
+        announce: &(dyn Fn(Revision) + Send + Sync),
+    ) -> Result<ErrandDone, ProbeError> {
         let Revision::Commit(commit) = revision else {
             let message = format!("{revision} is no commit: only commits can be merged");
             return Err(ProbeError { reason: "merge_refused".to_owned(), message });
         };
         let email = "hopclock@localhost".to_owned();
         let author = Author { name: "hopclock".to_owned(), email };
-        let merge = || self.remote.merge(commit, self.way, &author);
-        let done = match merge().await {
+        let (commit, way, along) = (commit.clone(), self.way, self.along);
+        let wanted = Merge { commit, way, author, along };
+        let announce = |made: &str| announce(Revision::Commit(made.to_owned()));
+        let done = match self.remote.merge(&wanted, announce).await {
             // The branch tells whether it was made (rule T2): it is read before anything is sent.
-            Err(PublishError::NoAnswer { .. }) => merge().await,
+            Err(PublishError::NoAnswer { .. }) => self.remote.merge(&wanted, announce).await,
             done => done,
         };
         match done.map_err(|it| refused(&it))? {
             Merging::Already => Ok(ErrandDone::Already),
             Merging::Made { commit, acknowledged } => {
-                let state = GitBranch { commit: commit.clone(), markers: Vec::new() };
-                let (revision, state) = (Revision::Commit(commit), state.to_value());
-                Ok(ErrandDone::Now { revision, at: acknowledged, state })
+                let state = GitBranch { commit, markers: Vec::new() }.to_value();
+                Ok(ErrandDone::Now { at: acknowledged, state })
             }
         }
     }
@@ -85,6 +94,7 @@ fn refused(error: &PublishError) -> ProbeError {
     let reason = match error {
         PublishError::Failed(Error::Rejected { .. } | Error::Forbidden { .. }) => "merge_refused",
         PublishError::Failed(Error::Unmergeable { .. }) => "merge_conflict",
+        PublishError::Failed(Error::BringsOthers { .. }) => "merge_others",
         PublishError::Failed(other) => other.reason(),
         PublishError::NoAnswer { .. } | PublishError::Withdrawn => "merge_unknown",
     };

@@ -4,9 +4,7 @@
 //! that object, and to nobody else: an installation may tell of everything that it applies.
 
 use crate::engine::drive::{Watches, Watching};
-use crate::model::{
-    Arrival, Clock, Moment, Notice, ObjectEvent, ProbeError, Seen, State, Subject, When,
-};
+use crate::model::{Arrival, Clock, Notice, ObjectEvent, ProbeError, Seen, State, Subject, When};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -62,9 +60,9 @@ struct Listening {
 // === impl Board ===
 
 impl Board {
-    /// Hands on a notification that reached a listener at `at`.
+    /// Hands on a notification that reached a listener then.
     #[must_use]
-    pub fn post(&self, listener: &str, notice: &Notice, at: Moment) -> Posted {
+    pub fn post(&self, listener: &str, notice: &Notice, when: When) -> Posted {
         let mut posted = Posted::Unawaited;
         let mut value = None;
         let waits = |it: &Ear| {
@@ -75,7 +73,9 @@ impl Board {
                 return !ear.tell.is_closed();
             }
             let value = value.get_or_insert_with(|| Arc::new(notice.to_value())).clone();
-            let state = State { when: When::at(at), arrival: Arrival::Next, value };
+            let certain = when.is_certain();
+            let arrival = if certain { Arrival::Next } else { Arrival::AfterGap };
+            let state = State { when, arrival, value };
             match ear.tell.try_send(Seen { subject: ear.listener.clone(), state }) {
                 Ok(()) if posted == Posted::Unawaited => posted = Posted::Heard,
                 Ok(()) => (),
@@ -174,7 +174,7 @@ impl Watching for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{GroupKind, Involved};
+    use crate::model::{GroupKind, Involved, Moment};
 
     /// A cluster that shows nothing.
     struct Silent;
@@ -243,7 +243,7 @@ mod tests {
         let first = watching.next().await.unwrap();
         assert_eq!((first.state.arrival, first.state.exists()), (Arrival::First, false));
         let at = Moment(Duration::from_secs(7));
-        assert_eq!(board.post("flux", &notice("apps"), at), Posted::Heard);
+        assert_eq!(board.post("flux", &notice("apps"), When::at(at)), Posted::Heard);
         let seen = watching.next().await.unwrap();
         assert_eq!((seen.state.when, seen.state.arrival), (When::at(at), Arrival::Next));
         assert_eq!(seen.state.value["involvedObject"]["name"], "apps");
@@ -258,13 +258,13 @@ mod tests {
         for watching in [&mut one, &mut other] {
             assert!(!watching.ready().unwrap().unwrap().state.exists());
         }
-        assert_eq!(board.post("flux", &notice("one"), at), Posted::Heard);
-        assert_eq!(board.post("flux", &notice("third"), at), Posted::Unawaited);
-        assert_eq!(board.post("another", &notice("one"), at), Posted::Unawaited);
+        assert_eq!(board.post("flux", &notice("one"), When::at(at)), Posted::Heard);
+        assert_eq!(board.post("flux", &notice("third"), When::at(at)), Posted::Unawaited);
+        assert_eq!(board.post("another", &notice("one"), When::at(at)), Posted::Unawaited);
         assert_eq!(one.ready().unwrap().unwrap().state.value["involvedObject"]["name"], "one");
         assert!(one.ready().is_none() && other.ready().is_none());
         drop(one);
-        assert_eq!(board.post("flux", &notice("one"), at), Posted::Unawaited);
+        assert_eq!(board.post("flux", &notice("one"), When::at(at)), Posted::Unawaited);
         assert_eq!(board.lock().len(), 1, "a run that has ended is forgotten");
     }
 
@@ -274,9 +274,9 @@ mod tests {
         let mut watching = open(&board, "apps").await;
         let at = Moment(Duration::from_secs(7));
         for _ in 0..WAITING {
-            assert_eq!(board.post("flux", &notice("apps"), at), Posted::Heard);
+            assert_eq!(board.post("flux", &notice("apps"), When::at(at)), Posted::Heard);
         }
-        assert_eq!(board.post("flux", &notice("apps"), at), Posted::Busy);
+        assert_eq!(board.post("flux", &notice("apps"), When::at(at)), Posted::Busy);
         let mut taken = 0;
         while watching.ready().is_some() {
             taken += 1;

@@ -24,7 +24,8 @@ pub struct MergedConfig {
     #[serde(default)]
     pub merge: Option<MergeWay>,
 
-    /// hopclock may merge into the branch though the GitRepository does not consent.
+    /// hopclock may merge into the branch though the GitRepository does not consent, and bring along
+    /// what others committed below the commit. Default: only what its own author did.
     #[serde(default)]
     pub shared: bool,
 }

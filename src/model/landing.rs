@@ -32,6 +32,8 @@ pub struct ImageLanding {
     pub policy: Subject,
     /// The repository, one name for all its spellings.
     pub repository: String,
+    /// Whether the tag stands for a new image, in which there is nothing to run.
+    pub is_empty: bool,
 }
 
 /// The repository of artifacts that a trigger pushes to, and the file that it writes into them.

@@ -7,6 +7,9 @@ use crate::model::{GroupKind, Subject};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// Longest word that is kept.
+const LONGEST: usize = 1 << 10;
+
 /// What is kept of a notification. As JSON it is the body that Flux sends, but for what nobody
 /// reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +55,18 @@ pub struct Facts {
 // === impl Notice ===
 
 impl Notice {
-    /// Reads a body; none if it is no notification of Flux's.
+    /// Reads a body; none if it is no notification of Flux's, whose words are never longer than
+    /// 1 KiB: thousands may be kept.
     #[must_use]
     pub fn read(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        let notice: Self = serde_json::from_slice(body).ok()?;
+        let facts = notice.metadata.iter();
+        let facts = facts.flat_map(|it| [&it.revision, &it.origin_revision, &it.oci_digest]);
+        let object = &notice.involved_object;
+        let names =
+            [&notice.severity, &notice.reason, &object.kind, &object.namespace, &object.name];
+        let fits = names.into_iter().chain(facts.flatten()).all(|it| it.len() <= LONGEST);
+        fits.then_some(notice)
     }
 
     /// Whether it is about this object. Flux's events name the kind, and no group that could differ.
@@ -104,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_is_no_notification_is_not_read() {
-        for body in ["", "garbage", "[]", "{}", r#"{"involvedObject":{},"severity":1}"#] {
+        let long = BODY.replace("\"R\"", &format!("\"{}\"", "R".repeat(LONGEST + 1)));
+        for body in [&long, "", "garbage", "[]", "{}", r#"{"involvedObject":{},"severity":1}"#] {
             assert_eq!(Notice::read(body.as_bytes()), None, "{body}");
         }
     }

@@ -75,6 +75,14 @@ impl Secret {
         })
     }
 
+    /// The certificate authority of a host, where Flux looks for it: `ca.crt`, or `caFile` as it was
+    /// called before.
+    #[must_use]
+    pub fn authority(&self) -> Option<Vec<u8>> {
+        let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| self.bytes(it).ok())?;
+        Some(bytes.expose_secret().to_vec())
+    }
+
     /// The text of `key`, without the white space that editors and shells leave behind it.
     ///
     /// # Errors

@@ -200,23 +200,50 @@ impl Graph {
     }
 
     /// What an object waits for before it begins (`dependsOn`), the whole chain, each level behind
-    /// the ones that it waits for, without the object itself.
+    /// the ones that it waits for, without the object itself. Where several ways lead to one, the
+    /// longest counts; a circle is walked once.
     #[must_use]
     pub fn levels(&self, subject: &Subject) -> Vec<Vec<Subject>> {
-        let mut levels: Vec<Vec<Subject>> = Vec::new();
-        let mut seen = BTreeSet::from([subject.clone()]);
-        let mut next = vec![subject.clone()];
-        while !next.is_empty() {
-            let waits = next.iter().flat_map(|it| self.into(it));
-            let before = waits.filter(|it| it.link == Link::Precedes).map(|it| it.from.clone());
-            let before: BTreeSet<_> = before.filter(|it| !seen.contains(it)).collect();
-            seen.extend(before.iter().cloned());
-            next = before.into_iter().collect();
-            if !next.is_empty() {
-                levels.insert(0, next.clone());
+        let mut order = Vec::new();
+        self.settle(subject, &mut BTreeSet::new(), &mut order);
+        // Whoever waits stands behind all that it waits for: from the end, each has its distance
+        // before it is handed on.
+        let mut far = BTreeMap::from([(subject.clone(), 0_usize)]);
+        let mut done = BTreeSet::new();
+        for it in order.iter().rev() {
+            done.insert(it);
+            let distance = far.get(it).copied().unwrap_or_default() + 1;
+            // Only a circle leads back to one that was done.
+            for before in self.waited_for(it).filter(|it| !done.contains(it)) {
+                let known = far.entry(before.clone()).or_default();
+                *known = distance.max(*known);
             }
         }
+        let mut levels = vec![Vec::new(); far.values().copied().max().unwrap_or_default()];
+        let deepest = levels.len();
+        for (it, distance) in far.into_iter().filter(|it| it.1 > 0) {
+            levels[deepest - distance].push(it);
+        }
+        levels.retain(|it| !it.is_empty());
         levels
+    }
+
+    /// Puts an object into `order` behind all that it waits for.
+    fn settle(&self, subject: &Subject, seen: &mut BTreeSet<Subject>, order: &mut Vec<Subject>) {
+        // Without recursion: a chain may be as long as a cluster is big.
+        let mut open = vec![(subject.clone(), false)];
+        while let Some((it, is_left)) = open.pop() {
+            if is_left {
+                order.push(it);
+            } else if seen.insert(it.clone()) {
+                open.push((it.clone(), true));
+                open.extend(self.waited_for(&it).map(|it| (it.clone(), false)));
+            }
+        }
+    }
+
+    fn waited_for(&self, subject: &Subject) -> impl Iterator<Item = &Subject> {
+        self.into(subject).filter(|it| it.link == Link::Precedes).map(|it| &it.from)
     }
 }
 
@@ -258,5 +285,43 @@ fn edge(
             let branch = pushed.filter(|it| followed.as_ref() != Some(it));
             forward(Link::Committed { branch })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GroupKind;
+    use serde_json::json;
+
+    /// The names of each level before `apps`, where each Kustomization waits for some.
+    fn levels(all: &[(&str, &[&str])]) -> Vec<Vec<String>> {
+        let mut snapshot = Snapshot::default();
+        let kind = GroupKind::kustomization();
+        for (name, waits) in all {
+            let waits: Vec<_> = waits.iter().map(|it| json!({ "name": it })).collect();
+            let metadata = json!({"namespace": "a", "name": name});
+            let object = json!({"metadata": metadata, "spec": {"dependsOn": waits}});
+            snapshot.add(&kind, vec![object]);
+        }
+        let levels = Graph::of(snapshot).levels(&Subject::local(kind, "a", "apps"));
+        levels.into_iter().map(|it| it.into_iter().map(|it| it.name).collect()).collect()
+    }
+
+    #[test]
+    fn whoever_is_waited_for_on_two_ways_stands_before_the_longer_one() {
+        let triangle: [(&str, &[&str]); 3] =
+            [("apps", &["configs", "infra"]), ("configs", &["infra"]), ("infra", &[])];
+        assert_eq!(levels(&triangle), [["infra"], ["configs"]]);
+        let diamond: [(&str, &[&str]); 4] =
+            [("apps", &["a", "b"]), ("a", &["base"]), ("b", &["base"]), ("base", &[])];
+        assert_eq!(levels(&diamond), [vec!["base"], vec!["a", "b"]]);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let circle: [(&str, &[&str]); 3] = [("apps", &["b"]), ("b", &["c"]), ("c", &["apps", "b"])];
+        assert_eq!(levels(&circle), [["c"], ["b"]]);
+        assert_eq!(levels(&[("apps", &["apps"])]), Vec::<Vec<String>>::new());
     }
 }

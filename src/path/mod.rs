@@ -3,17 +3,19 @@
 //! Pure: it reads objects that somebody else has fetched, and says which further ones belong to
 //! the path (rule P5 looks for suspension on all of them).
 
+pub mod checkup;
 pub mod delivery;
 mod draft;
 mod facts;
 mod graph;
 mod links;
+pub mod plan;
 mod snapshot;
 
 use crate::model::{GroupKind, Subject};
 use serde_json::Value;
 
-pub use draft::{Draft, Drafter, Field, NotDrafted, Step, Times, Wish, key_of};
+pub use draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Times, Wish, key_of};
 pub use facts::Facts;
 pub use graph::{Edge, Graph, Link, Node, Request};
 pub use links::{Meant, Reference, Use, flux_kind, inventory, references, remote_cluster};

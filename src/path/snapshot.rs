@@ -95,9 +95,9 @@ impl Snapshot {
         self.unseen.iter().map(|it| (it.0, it.1.as_str()))
     }
 
-    /// What has to be read by itself to know more: the `ConfigMap`s that values are taken from, and, where
-    /// images are automated, what appliers have applied that may show an image. Secrets are not
-    /// read.
+    /// What has to be read by itself to know more: the `ConfigMap`s that values are taken from, those
+    /// that are applied and called canaries, and, where images are automated, what appliers have
+    /// applied that may show an image. Secrets are not read.
     #[must_use]
     pub fn wanted(&self) -> Vec<Subject> {
         let automated: Vec<_> = self.books().collect();
@@ -112,9 +112,12 @@ impl Snapshot {
             wanted.extend(values);
             let fed =
                 |it: &&links::Reference| it.used == Use::Source && automated.contains(&it.meant);
-            if subject.kind == GroupKind::kustomization() && all.iter().any(|it| fed(&it)) {
+            if subject.kind == GroupKind::kustomization() {
+                let is_automated = all.iter().any(|it| fed(&it));
                 let bears = |it: &Subject| {
-                    BEARERS.contains(&(it.kind.group.as_str(), it.kind.kind.as_str()))
+                    let kind = (it.kind.group.as_str(), it.kind.kind.as_str());
+                    is_automated && BEARERS.contains(&kind)
+                        || kind == ("", "ConfigMap") && it.name.contains("canary")
                 };
                 let own = links::inventory(subject, object);
                 wanted.extend(own.into_iter().filter(|it| it.cluster.0.is_empty() && bears(it)));

@@ -278,7 +278,7 @@ async fn of_secret(
     if over_ssh {
         return Ok((Credentials::Ssh(ssh_key_of(name, &secret)?), None));
     }
-    Ok((of_keys(name, &secret)?, ca_of(&secret)))
+    Ok((of_keys(name, &secret)?, secret.authority()))
 }
 
 /// The authority of the host, which the push needs as well as Flux does. We may have no right to
@@ -288,12 +288,7 @@ async fn ca_of_secret(site: &dyn Site, name: &ObjectName, given: Given<'_>) -> O
         return None;
     }
     let secret = site.secret(name).await;
-    secret.as_ref().ok().and_then(ca_of)
-}
-
-fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
-    let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| secret.bytes(it).ok())?;
-    Some(bytes.expose_secret().to_vec())
+    secret.as_ref().ok().and_then(Secret::authority)
 }
 
 fn of_keys(name: &ObjectName, secret: &Secret) -> Result<Credentials, ProbeError> {
@@ -301,7 +296,7 @@ fn of_keys(name: &ObjectName, secret: &Secret) -> Result<Credentials, ProbeError
         return Ok(Credentials::bearer(secret.text("bearerToken")?.expose_secret()));
     }
     let certificate_only = !secret.has("username") && !secret.has("password");
-    if certificate_only && (secret.has("ca.crt") || secret.has("caFile")) {
+    if certificate_only && secret.authority().is_some() {
         return Ok(Credentials::None);
     }
     let wanted = "`username` and `password`, or `bearerToken`";

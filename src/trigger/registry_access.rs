@@ -1,7 +1,7 @@
 //! Finds an image repository and its credentials: in the scenario, in files, in the environment,
 //! or in Flux's own objects and Secrets.
 
-use crate::model::{ObjectName, ProbeError, Secret, Subject};
+use crate::model::{ObjectName, ProbeError, Subject};
 use crate::remote::registry::{
     self, Credentials, PublishError, Registry, RegistryOptions, Repository, Rights,
 };
@@ -20,7 +20,10 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The keys under which a Secret keeps a docker configuration.
-pub(super) const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
+const PULL_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
+
+/// What a tag is called after a push without an answer, and what a second writer of it should do.
+pub(super) const TAG: (&str, &str) = ("tag", "let only one scenario push there");
 
 /// Credentials of a registry: one key, naming the kind. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -42,6 +45,15 @@ pub enum RegistryAuth {
     Bearer(SecretSource),
 }
 
+/// How credentials stand in the Secret that one of Flux's objects names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// As a docker configuration.
+    Pull,
+    /// So, or as `username` and `password`.
+    PullOrBasic,
+}
+
 /// Opens the repository that an ImageRepository scans or an OCIRepository fetches. Asks nothing of
 /// the registry.
 pub(super) async fn open(
@@ -51,16 +63,32 @@ pub(super) async fn open(
     push_auth: Option<&RegistryAuth>,
 ) -> Result<Registry, ProbeError> {
     let spec = &object["spec"];
-    let insecure = spec["insecure"] == true;
-    let name = spec["image"].as_str().or(spec["url"].as_str()).unwrap_or_default();
-    let repository = Repository::parse(name, insecure).map_err(|it| error(&it))?;
+    let address = spec["image"].as_str().or(spec["url"].as_str()).unwrap_or_default();
+    open_at(site, (subject, object), address, Layout::Pull, push_auth).await
+}
+
+/// Opens a repository of which one of Flux's objects says how it is reached. Asks nothing of the
+/// registry.
+pub(super) async fn open_at(
+    site: &dyn Site,
+    (subject, object): (&Subject, &Value),
+    address: &str,
+    layout: Layout,
+    push_auth: Option<&RegistryAuth>,
+) -> Result<Registry, ProbeError> {
+    let spec = &object["spec"];
+    let repository =
+        Repository::parse(address, spec["insecure"] == true).map_err(|it| error(&it))?;
     let secret = |key: &str| {
         let name = spec[key]["name"].as_str()?;
         Some(ObjectName::new(&subject.namespace, name))
     };
     let credentials = match (push_auth, secret("secretRef")) {
         (Some(auth), _) => of_auth(site, auth, &repository).await?,
-        (None, Some(name)) => of_secret(site, &name, &repository).await?,
+        (None, Some(name)) => match layout {
+            Layout::Pull => of_secret(site, &name, &repository).await?,
+            Layout::PullOrBasic => of_either(site, &name, &repository).await?,
+        },
         (None, None) => {
             let provider = spec["provider"].as_str();
             Credentials::refuse_provider(&subject.to_string(), provider)
@@ -69,7 +97,7 @@ pub(super) async fn open(
         }
     };
     let ca = match secret("certSecretRef") {
-        Some(name) => ca_of(&site.secret(&name).await?),
+        Some(name) => site.secret(&name).await?.authority(),
         None => None,
     };
     finish(site, repository, credentials, ca)
@@ -98,21 +126,25 @@ pub fn why_no_repository(url: &str) -> Option<String> {
     Repository::parse(url, false).err().map(|it| it.to_string())
 }
 
-/// Reads a tag once after a push without an answer (rule T2).
+/// Reads a tag once after a push without an answer (rule T2). `what` it is called in messages, and
+/// what a second writer is told to `mend`.
 pub(super) async fn after_no_answer(
     registry: &Registry,
     tag: &str,
     digest: &str,
     why: &PublishError,
+    (what, mend): (&str, &str),
 ) -> Result<(), Error> {
-    let error = |reason, what: &str| Error { reason, message: format!("{why}, and {what}") };
+    let error = |reason, part: &str| Error { reason, message: format!("{why}, and {part}") };
     match registry.digest(tag).await {
         Ok(Some(now)) if now == digest => Ok(()),
         Ok(Some(_)) => Err(error(
             "second_writer",
-            "somebody else has pushed the same tag meanwhile: let only one scenario push there",
+            &format!("somebody else has pushed the same {what} meanwhile: {mend}"),
         )),
-        Ok(None) => Err(error("push_lost", "the tag is not there, so nothing was pushed")),
+        Ok(None) => {
+            Err(error("push_lost", &format!("the {what} is not there, so nothing was pushed")))
+        }
         Err(read) => Err(error(
             "push_unknown",
             &format!(
@@ -134,7 +166,7 @@ fn finish(
     Registry::open(options, site.clock()).map_err(|it| error(&it))
 }
 
-pub(super) async fn of_auth(
+async fn of_auth(
     site: &dyn Site,
     auth: &RegistryAuth,
     repository: &Repository,
@@ -154,7 +186,22 @@ pub(super) async fn of_auth(
     })
 }
 
-pub(super) async fn of_secret(
+/// A HelmRepository's Secret may hold `username` and `password` as well as a docker configuration.
+async fn of_either(
+    site: &dyn Site,
+    name: &ObjectName,
+    repository: &Repository,
+) -> Result<Credentials, ProbeError> {
+    let secret = site.secret(name).await?;
+    let is_pull_secret = PULL_KEYS.into_iter().any(|it| secret.has(it));
+    if is_pull_secret || !secret.has("username") {
+        return of_secret(site, name, repository).await;
+    }
+    let (user, password) = (secret.text("username")?, secret.text("password")?);
+    Ok(Credentials::basic(user.expose_secret(), password.expose_secret()))
+}
+
+async fn of_secret(
     site: &dyn Site,
     name: &ObjectName,
     repository: &Repository,
@@ -173,11 +220,6 @@ pub(super) async fn of_secret(
     Credentials::of_pull_secret(bytes, repository).map_err(|it| error(&it))
 }
 
-pub(super) fn ca_of(secret: &Secret) -> Option<Vec<u8>> {
-    let bytes = ["ca.crt", "caFile"].into_iter().find_map(|it| secret.bytes(it).ok())?;
-    Some(bytes.expose_secret().to_vec())
-}
-
-pub(super) fn error(error: &registry::Error) -> ProbeError {
+fn error(error: &registry::Error) -> ProbeError {
     ProbeError { reason: error.reason().to_owned(), message: error.to_string() }
 }

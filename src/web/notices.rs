@@ -5,7 +5,7 @@
 //! it once, because a provider with a wrong token tries again for ever.
 
 use crate::export::{Metrics, NoticeResult};
-use crate::model::{Clock, Moment, Notice};
+use crate::model::{Clock, Moment, Notice, When};
 use crate::web::reply::{plain, refusal};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
@@ -16,11 +16,16 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The header in which `generic-hmac` providers sign.
 const SIGNATURE: &str = "x-signature";
+
+/// How long a provider tries again (Flux: four times, all within its timeout of 15 s; a longer one can
+/// be set).
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// How notifications of one listener prove themselves.
 #[derive(Clone)]
@@ -61,8 +66,8 @@ pub enum Delivered {
 
 /// Takes notifications that were let in.
 pub trait Noticeboard: Send + Sync {
-    /// Hands on a notification that reached a listener at `at`.
-    fn post(&self, listener: &str, notice: &Notice, at: Moment) -> Delivered;
+    /// Hands on a notification that reached a listener then.
+    fn post(&self, listener: &str, notice: &Notice, when: When) -> Delivered;
 }
 
 /// What stands behind the listener.
@@ -84,6 +89,8 @@ struct Listener {
     pages: NoticePages,
     /// What was said of each listener since it was last right.
     said: Arc<Mutex<BTreeSet<(String, NoticeResult)>>>,
+    /// Since when each listener has put off what a provider will send again.
+    put_off: Arc<Mutex<BTreeMap<String, Moment>>>,
 }
 
 /// Why a notification is not let in.
@@ -99,7 +106,7 @@ enum Refused {
 /// `POST /notify/{listener}`, to which Flux's Provider posts, and nothing else.
 pub fn notice_pages(pages: NoticePages) -> Router {
     pages.metrics.declare_notices();
-    let listener = Listener { pages, said: Arc::default() };
+    let listener = Listener { pages, said: Arc::default(), put_off: Arc::default() };
     Router::new()
         .route("/notify/{listener}", post(take))
         .method_not_allowed_fallback(async || {
@@ -128,13 +135,15 @@ async fn take(
         Ok(()) => Notice::read(&body).ok_or(Refused::Malformed),
         Err(refused) => Err(refused),
     };
-    let delivered = admitted.and_then(|it| match listener.pages.board.post(&name, &it, at) {
-        Delivered::Busy => Err(Refused::Busy),
-        delivered => Ok(delivered),
+    let delivered = admitted.and_then(|it| {
+        match listener.pages.board.post(&name, &it, listener.when(&name, at)) {
+            Delivered::Busy => Err(Refused::Busy),
+            delivered => Ok(delivered),
+        }
     });
     match delivered {
         Ok(delivered) => {
-            listener.well(&name);
+            listener.well(&name, at);
             let heard = delivered == Delivered::Heard;
             let result = if heard { NoticeResult::Heard } else { NoticeResult::Unawaited };
             listener.pages.metrics.count_notice(result);
@@ -143,6 +152,9 @@ async fn take(
         Err(refused) => {
             listener.pages.metrics.count_notice(refused.result());
             listener.complain(&name, &refused);
+            if refused.comes_again() {
+                listener.put_off().entry(name.clone()).or_insert(at);
+            }
             refusal(refused.status(), refused.result().as_str(), &refused.sentence(&name))
         }
     }
@@ -181,7 +193,22 @@ impl Listener {
         }
     }
 
-    fn well(&self, name: &str) {
+    /// When something happened that is heard at `at`: if others were put off, it may be one of them
+    /// that was sent again (rule T6).
+    fn when(&self, name: &str, at: Moment) -> When {
+        match self.put_off().get(name) {
+            Some(since) => When::between(*since, at),
+            None => When::at(at),
+        }
+    }
+
+    fn put_off(&self) -> MutexGuard<'_, BTreeMap<String, Moment>> {
+        self.put_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever was put off has come again after a while, or never will.
+    fn well(&self, name: &str, at: Moment) {
+        self.put_off().retain(|listener, since| listener != name || at.since(*since) < AGAIN);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if !said.is_empty() {
             said.retain(|it| it.0 != name);
@@ -210,6 +237,11 @@ impl Refused {
             Self::Malformed => NoticeResult::Malformed,
             Self::Busy => NoticeResult::Busy,
         }
+    }
+
+    /// Whether the provider will send it again.
+    fn comes_again(&self) -> bool {
+        self.status() == StatusCode::SERVICE_UNAVAILABLE
     }
 
     fn status(&self) -> StatusCode {
@@ -253,8 +285,13 @@ impl Refused {
 /// Whether `signature` is `sha256=<hex>` of the body; takes the same time whatever is wrong in it.
 fn is_signed(token: &SecretString, signature: &str, body: &[u8]) -> bool {
     let Some(digest) = signature.strip_prefix("sha256=").and_then(unhex) else { return false };
-    let key = hmac::Key::new(hmac::HMAC_SHA256, token.expose_secret().as_bytes());
-    hmac::verify(&key, body, &digest).is_ok()
+    let fits = |token: &str| {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, token.as_bytes());
+        hmac::verify(&key, body, &digest).is_ok()
+    };
+    // Flux signs with the token as it stands in its Secret, and editors leave a line end there.
+    let token = token.expose_secret();
+    fits(token) || fits(token.trim_end()) || fits(&format!("{}\n", token.trim_end()))
 }
 
 /// The bytes of an even number of hexadecimal digits.
@@ -278,6 +315,7 @@ mod tests {
         let right = format!("sha256={digits}");
         assert!(is_signed(&token, &right, body));
         assert!(is_signed(&token, &format!("sha256={}", digits.to_uppercase()), body));
+        assert!(is_signed(&SecretString::from("Jefe\n"), &right, body));
         assert!(!is_signed(&token, &right, b"something else"));
         assert!(!is_signed(&SecretString::from("other"), &right, body));
         for wrong in ["", "sha256=", "sha256=5b", "sha256=5bd", "sha1=5bdc", "sha256=+1é", digits]

@@ -122,6 +122,25 @@ async fn t9_the_index_tells_whose_another_version_is() {
 }
 
 #[tokio::test]
+async fn s5_nobody_elses_lane_or_archive_is_written_to() {
+    let bench = Bench::new().await;
+    let mut here = site(&bench);
+    here.instance = "team-b";
+    let (revisions, _) = publish(&here.trigger(branch()).await, &canary("team-b", 1)).await;
+    let there = site(&bench);
+    let error = there.trigger(branch()).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "foreign_canary", "{error}");
+    // The index is written anew, and the archive stays.
+    write(&bench, INDEX);
+    let trigger = there.trigger(branch()).await;
+    trigger.latest().await.unwrap();
+    let error = trigger.prepare(&canary("hopclock", 2)).await.unwrap_err();
+    assert_eq!(error.reason, "version_taken", "{error}");
+    let file = format!("`charts/canary-{}.tgz` lies there already", version(&revisions));
+    assert!(error.message.contains(&file), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_no_index_is_an_error_that_names_the_file() {
     let bench = Bench::new().await;
     write(&bench, "<html>404</html>\n");

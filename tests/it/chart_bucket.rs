@@ -94,6 +94,38 @@ async fn s5_an_index_that_somebody_changed_meanwhile_is_not_overwritten() {
 }
 
 #[tokio::test]
+async fn s5_an_archive_that_no_index_names_is_overwritten_only_if_it_is_ours() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    trigger.latest().await.unwrap();
+    // A run that was cut off before it wrote the index.
+    let revisions = trigger.prepare(&canary("hopclock", 1)).await.unwrap();
+    let again = site.trigger(bucket(&host)).await;
+    let (second, _) = publish(&again, &canary("hopclock", 2)).await;
+    assert_eq!(second, revisions);
+    again.latest().await.unwrap();
+    let next = again.prepare(&canary("hopclock", 3)).await.unwrap();
+    let key = format!("stable/canary-{}.tgz", version(&next));
+    host.put("charts", &key, "theirs");
+    let error = again.prepare(&canary("hopclock", 3)).await.unwrap_err();
+    assert_eq!(error.reason, "version_taken", "{error}");
+    assert!(error.message.contains(&key), "{error}");
+    assert_eq!(host.text("charts", &key).unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn s5_a_lane_of_another_instance_is_said_before_anything_is_written() {
+    let host = host().await;
+    let mut theirs = site();
+    theirs.instance = "team-b";
+    publish(&theirs.trigger(bucket(&host)).await, &canary("team-b", 1)).await;
+    let error = site().trigger(bucket(&host)).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "foreign_canary", "{error}");
+    assert!(error.message.contains("`team-b`"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_no_index_or_no_bucket_is_told_in_one_sentence() {
     let host = host().await;
     host.put("charts", "stable/index.yaml", "entries: [");

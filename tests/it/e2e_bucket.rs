@@ -139,6 +139,9 @@ async fn a_bucket_by_hand_needs_no_source_but_its_consent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_a_bucket_has_to_consent_unless_there_are_only_canaries() {
     let mut course = Course::new(Hook::Right, "1h").await;
+    let first = course.text();
+    let theirs = first.replace("hopclock-00000000000", "none");
+    course.bench.sandbox.bucket().put("app", CANARY_KEY, &theirs);
     // "no_consent"
     course.annotate(None);
     assert_eq!(
@@ -151,6 +154,10 @@ async fn s0_a_bucket_has_to_consent_unless_there_are_only_canaries() {
     let error = course.refused("foreign consent").await;
     assert!(error.contains("consents to the canaries of instance `team-b`"), "{error}");
     course.annotate(Some("hopclock"));
+    let error = course.refused("somebody's object").await;
+    assert!(error.contains("is there and holds no canary"), "{error}");
+    assert_eq!(course.text(), theirs);
+    course.bench.sandbox.bucket().put("app", CANARY_KEY, &first);
     course.delivered().await;
     course.annotate(Some("team-b"));
     course.instance = "team-b";
@@ -297,4 +304,42 @@ async fn t2_an_upload_without_an_answer_is_looked_for_once() {
     let error = course.refused("lost").await;
     assert!(error.contains("got no answer, and the bucket does not hold it"), "{error}");
     assert_eq!(puts(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_only_what_the_source_fetches_is_looked_at_and_all_of_that() {
+    let course = Course::new(Hook::Right, "1h").await;
+    let host = course.bench.sandbox.bucket().clone();
+    course.annotate(None);
+    course.spec("Bucket", &json!({"prefix": "canary/"}));
+    for number in 0..1000 {
+        host.put("app", &format!("apps/{number}.yaml"), "theirs");
+    }
+    // A console makes such a thing when somebody makes a folder.
+    host.put("app", "canary/more/", "");
+    course.delivered().await;
+    host.put("app", "canary/notes.md", "theirs");
+    let error = course.refused("theirs").await;
+    assert!(error.contains("holds `canary/notes.md`, which is no canary"), "{error}");
+    host.delete("app", "canary/notes.md");
+    host.put("app", ".sourceignore", "canary/\n");
+    let error = course.refused("ignored").await;
+    assert!(error.contains("the pattern `canary/` of `.sourceignore`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s5_a_server_without_conditions_is_read_again_before_it_is_written_to() {
+    let course = Course::new(Hook::Right, "1h").await;
+    let host = course.bench.sandbox.bucket().clone();
+    let unknown = || {
+        FaultRule::once(Route::Object, Fault::Refuse(501, "NotImplemented", None))
+            .for_method(Method::PUT)
+    };
+    host.add_fault(unknown());
+    let record = course.delivered().await;
+    assert!(course.text().contains(record["canary"].as_str().unwrap()));
+    let mut reads =
+        host.requests().into_iter().rev().skip_while(|it| it.method != Method::PUT).skip(1);
+    let before = reads.next().map(|it| it.method);
+    assert_eq!(before, Some(Method::GET), "what lies there is read between the two writes");
 }

@@ -25,10 +25,29 @@ impl ChartCourse {
         let lane = HelmLane { chart, chart_interval: "1s".to_owned(), ..HelmLane::new("app") };
         let places = sandbox.add_helm_lane(&lane).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let files = [
+            ("Chart.yaml", "apiVersion: v2\nname: app\nversion: 0.1.0\n"),
+            ("values.yaml", "run: \"${canary}\"\n"),
+            (
+                "templates/cm.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\ndata:\n  \
+                 run: {{ .Values.run | quote }}\n  version: {{ .Chart.Version | quote }}\n",
+            ),
+        ];
+        std::fs::create_dir_all(folder.path().join("mine/templates")).unwrap();
+        for (path, text) in files {
+            std::fs::write(folder.path().join("mine").join(path), text).unwrap();
+        }
         Self { sandbox, places, folder, instance: "hopclock" }
     }
 
+    /// Runs it with a chart of its own: what the lane begins with is somebody's.
     async fn tell(&self, trigger: &str, hops: &str) -> Told {
+        let chart = self.folder.path().join("mine");
+        self.tell_of(&format!(", chart: '{}'{trigger}", chart.display()), hops).await
+    }
+
+    async fn tell_of(&self, trigger: &str, hops: &str) -> Told {
         let text = format!(
             "name: app\ndeadline: 60s\n\
              trigger: {{ helm_chart: {{ helm_release: hopclock/app{trigger} }} }}\nhops:{hops}\n\
@@ -126,6 +145,9 @@ async fn s0_s1_s4_a_chart_is_pushed_only_where_it_is_wanted_and_taken() {
     assert!(error.contains("consents to the canaries of instance `team-b`"), "{error}");
     course.consent(Some("hopclock"));
     assert_eq!(course.tell("", "").await.code, Some(0));
+    // A chart with nothing but a canary may follow canaries.
+    let told = course.tell_of("", "").await;
+    assert_eq!(told.code, Some(0), "{told:?}");
     course.instance = "team-b";
     course.consent(Some("team-b"));
     let error = course.refused("foreign canary").await;
@@ -149,6 +171,27 @@ async fn s0_s1_s4_a_chart_is_pushed_only_where_it_is_wanted_and_taken() {
     course.merge("HelmRelease", "hopclock", &pinned);
     let error = course.refused("pinned").await;
     assert!(error.contains("is pinned to version `0.1.0`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_what_people_install_is_not_replaced_by_a_canary_whoever_consents() {
+    for from in [ChartFrom::Registry, ChartFrom::Http] {
+        let course = ChartCourse::new(from).await;
+        let mut trigger = String::new();
+        if from == ChartFrom::Http {
+            let index = course.sandbox.charts().file("index.yaml").unwrap();
+            let files = [("index.yaml", str::from_utf8(&index).unwrap())];
+            let url = course.sandbox.git().create_repository("pages", &files, "main").unwrap();
+            trigger = format!(", git: {{ url: \"{url}\", branch: main }}");
+        }
+        let told = course.tell_of(&trigger, "").await;
+        assert_eq!(told.code, Some(3), "{told:?}");
+        assert!(told.err.contains("version `0.1.0`, which is taken from "), "{}", told.err);
+        assert_eq!(
+            course.sandbox.registry().tags(&course.places.repository).len(),
+            usize::from(from == ChartFrom::Registry)
+        );
+    }
 }
 
 /// Puts what is pushed to a branch on the web, as GitHub Pages does.

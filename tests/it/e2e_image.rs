@@ -83,6 +83,19 @@ async fn s3_a_policy_that_workloads_use_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_an_image_with_nothing_in_it_is_given_to_no_workload() {
+    let mut course = ImageCourse::new(&ImageLane::new("app")).await;
+    let hops = course.hops.clone();
+    for kind in ["deployment", "stateful_set", "daemon_set"] {
+        course.hops = hops.replace("config_map:", &format!("{kind}:"));
+        // "replaces_content"
+        let error = course.refused(kind).await;
+        assert!(error.contains("hopclock/app would be given a new image"), "{error}");
+        assert!(error.contains("`retag: TAG`"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p3_without_webhooks_a_tag_waits_for_the_intervals() {
     let lane = ImageLane {
         scan_hook: ScanHook::Silent,

@@ -21,6 +21,10 @@ fn theirs() -> Artifact {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_a_source_has_to_consent_unless_there_are_only_canaries() {
     let mut course = course().await;
+    let push = |artifact: &Artifact| {
+        let _ = course.bench.sandbox.registry().push_artifact("manifests/app", "latest", artifact);
+    };
+    push(&theirs());
     // "no_consent"
     course.annotate(None);
     assert_eq!(
@@ -34,6 +38,12 @@ async fn s0_a_source_has_to_consent_unless_there_are_only_canaries() {
     let error = course.refused("foreign consent").await;
     assert!(error.contains("consents to the canaries of instance `team-b`"), "{error}");
     course.annotate(Some("hopclock"));
+    let error = course.refused("somebody's artifact").await;
+    assert!(
+        error.contains("`latest` of `REGISTRY/manifests/app`, which is fetched now"),
+        "{error}"
+    );
+    push(&OciLane::new("app").first_artifact());
     course.delivered().await;
     course.annotate(Some("team-b"));
     course.instance = "team-b";
@@ -182,6 +192,11 @@ async fn t9_somebody_elses_artifact_supersedes_ours_and_a_later_canary_carries_i
         measured.record
     );
 
+    let _ = course.bench.sandbox.registry().push_artifact(
+        "manifests/app",
+        "latest",
+        &OciLane::new("app").first_artifact(),
+    );
     // A second process of this installation pushes the next canary at once.
     let later = course.job().await.trigger;
     let (ours, next) = (CanaryId::new("hopclock", 1), CanaryId::new("hopclock", 2));

@@ -3,8 +3,8 @@
 use crate::web_kit::{Server, metrics_only};
 use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
-    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, RunRecord,
-    SloVerdict, Span, Via, Webhook,
+    CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, Revision,
+    RunRecord, SloVerdict, Span, Via, Webhook,
 };
 use hopclock::web;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ pub(crate) fn run(number: u64, length: f64) -> RunRecord {
         canary: CanaryId::new("hopclock", 0x1a1_fbe6_7000 + number),
         started: jiff::Timestamp::UNIX_EPOCH,
         push: Some(Push {
-            revisions: vec![],
+            revisions: vec![Revision::Commit("c".repeat(40))],
             took: Span::exactly(Duration::from_millis(300)),
             attempts: 1,
         }),

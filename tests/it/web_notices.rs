@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use hopclock::engine::SystemClock;
 use hopclock::export::{Format, Metrics};
-use hopclock::model::{Moment, Notice};
+use hopclock::model::{Notice, When};
 use hopclock::web::{
     Delivered, Limits, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
 };
@@ -22,7 +22,7 @@ const BODY: &str = r#"{"involvedObject":{"kind":"Kustomization","namespace":"flu
 struct Keys;
 
 /// Remembers what came, and says what it is told.
-struct Board(Delivered, Mutex<Vec<(String, String)>>);
+struct Board(Mutex<Delivered>, Mutex<Vec<(String, String)>>, Mutex<Vec<When>>);
 
 struct Scene {
     server: Server,
@@ -44,16 +44,17 @@ impl NoticeKeys for Keys {
 }
 
 impl Noticeboard for Board {
-    fn post(&self, listener: &str, notice: &Notice, _: Moment) -> Delivered {
+    fn post(&self, listener: &str, notice: &Notice, when: When) -> Delivered {
         let name = notice.involved_object.name.clone();
         self.1.lock().unwrap().push((listener.to_owned(), name));
-        self.0
+        self.2.lock().unwrap().push(when);
+        *self.0.lock().unwrap()
     }
 }
 
 impl Scene {
     async fn new(delivered: Delivered) -> Self {
-        let board = Arc::new(Board(delivered, Mutex::default()));
+        let board = Arc::new(Board(Mutex::new(delivered), Mutex::default(), Mutex::default()));
         let metrics = Arc::new(after_some_runs());
         let pages = NoticePages {
             board: board.clone(),
@@ -171,4 +172,19 @@ async fn whoever_does_not_post_there_is_told_how() {
         assert_eq!(answer.status(), status, "{line}");
         assert!(answer.text().contains(part), "{line}: {}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn t6_what_comes_after_one_was_put_off_may_be_that_one_again() {
+    let scene = Scene::new(Delivered::Heard).await;
+    let certain = || -> Vec<bool> {
+        let whens = scene.board.2.lock().unwrap();
+        whens.iter().map(|it| it.is_certain()).collect()
+    };
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
+    *scene.board.0.lock().unwrap() = Delivered::Busy;
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 503);
+    *scene.board.0.lock().unwrap() = Delivered::Heard;
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
+    assert_eq!(certain(), [true, true, false]);
 }

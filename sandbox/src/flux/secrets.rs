@@ -23,6 +23,11 @@ pub(crate) fn read_text(store: &Store, namespace: &str, name: &str, key: &str) -
     Some(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// The `token` of a Secret as it stands there: notification-controller takes away no line end.
+pub(crate) fn read_token(store: &Store, namespace: &str, name: &str) -> Option<String> {
+    String::from_utf8(read(store, namespace, name, "token")?).ok()
+}
+
 /// All values of a Secret, by name; none if there is no such Secret.
 pub(crate) fn values(store: &Store, namespace: &str, name: &str) -> Option<Vec<Vec<u8>>> {
     let secret = store.get(&Key::new("Secret", namespace, name))?;

@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{CONSENT, Door, FLUX_NAMESPACE, GUEST, Hook, Sandbox, SandboxError, canary, secret};
+use super::{
+    CONSENT, Door, FIRST, FLUX_NAMESPACE, GUEST, Hook, Sandbox, SandboxError, canary, secret,
+};
 use crate::bucket::Account;
 
 /// Where a lane's canary stands in its bucket.
@@ -88,7 +90,7 @@ impl Sandbox {
         lane: &BucketLane,
     ) -> Result<BucketLanePlaces, SandboxError> {
         let (name, host) = (lane.name.as_str(), self.bucket());
-        host.put(name, CANARY_KEY, &canary(name, "none"));
+        host.put(name, CANARY_KEY, &canary(name, FIRST));
         let keys = (lane.door == Door::Locked).then(|| (name.to_owned(), secret()));
         if let Some((access_key, secret_key)) = keys.clone() {
             host.add_account(Account { access_key, secret_key, may_write: true });

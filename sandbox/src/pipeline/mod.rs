@@ -43,6 +43,9 @@ const CONSENT: &str = "hopclock.dev/canary";
 /// Whose changes a new lane consents to.
 const GUEST: &str = "hopclock";
 
+/// The canary that a lane begins with where nothing but canaries may lie.
+const FIRST: &str = "hopclock-00000000000";
+
 /// Longest time for a new lane's first delivery.
 const FIRST_DELIVERY: Duration = Duration::from_secs(20);
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::image::pull_secret;
-use super::{CANARY_NAMESPACE, CONSENT, Door, FLUX_NAMESPACE, GUEST, Sandbox, SandboxError};
+use super::{CANARY_NAMESPACE, CONSENT, Door, FIRST, FLUX_NAMESPACE, GUEST, Sandbox, SandboxError};
 use super::{ScanHook, canary, secret};
 use crate::registry::{Artifact, WebhookFormat};
 
@@ -63,8 +63,9 @@ impl OciLane {
                 "main@sha1:0000000000000000000000000000000000000000",
             ),
             ("org.opencontainers.image.source", "https://git.example.org/fleet"),
+            (CONSENT, FIRST),
         ];
-        Artifact::flux(&[("canary.yaml", &canary(&self.name, "none"))], &annotations)
+        Artifact::flux(&[("canary.yaml", &canary(&self.name, FIRST))], &annotations)
     }
 
     fn objects(&self, url: &str, token: &str) -> Vec<Value> {

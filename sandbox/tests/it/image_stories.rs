@@ -31,8 +31,7 @@ use crate::stories::compare;
 use crate::stories::still;
 
 /// Kinds that move in the recordings and are not run here.
-const NOT_RUN: [&str; 5] =
-    ["OCIRepository", "Bucket", "HelmRepository", "HelmChart", "HelmRelease"];
+const NOT_RUN: [&str; 4] = ["OCIRepository", "HelmRepository", "HelmChart", "HelmRelease"];
 
 const REPOSITORY: &str = "team/app";
 const APP: &str = "apps/app.yaml";
@@ -188,7 +187,6 @@ fn objects(registry: &Registry, scene: &Scene) -> Vec<Value> {
             name => applier(name, json!({})),
         });
     }
-    objects.push(object("Bucket", "fleet", &still()));
     objects.push(object("OCIRepository", "manifests", &still()));
     objects.push(object(
         IMAGE,

@@ -15,7 +15,7 @@ const LARGEST: u64 = 64 << 20;
 /// # Errors
 ///
 /// One sentence: what cannot be read.
-pub(super) fn read(path: &Path, namespace: Option<&str>) -> Result<Snapshot, String> {
+pub(in crate::cli) fn read(path: &Path, namespace: Option<&str>) -> Result<Snapshot, String> {
     let mut files = Vec::new();
     list(path, 0, &mut files)?;
     files.sort();

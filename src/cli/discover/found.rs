@@ -20,11 +20,26 @@ pub(in crate::cli) async fn found(
     trigger: &TriggerConfig,
     target: &Target,
 ) -> Result<Scenario, ProbeError> {
+    let namespace = target.config.subject().namespace;
+    let graph = Graph::of(collect(cluster, None, Some(&namespace)).await?);
+    found_in(&graph, instance, trigger, target)
+}
+
+/// The same in a graph that is there already.
+///
+/// # Errors
+///
+/// When there is no path that suits the scenario.
+pub(in crate::cli) fn found_in(
+    graph: &Graph,
+    instance: &str,
+    trigger: &TriggerConfig,
+    target: &Target,
+) -> Result<Scenario, ProbeError> {
     let subject = target.config.subject();
-    let graph = Graph::of(collect(cluster, None, Some(&subject.namespace)).await?);
     let wish = Wish { live: written(trigger), reuse: true };
     let refused = |why: String| unusable(format!("no path to its target is found: {why}"));
-    let drafter = Drafter::new(&graph, instance);
+    let drafter = Drafter::new(graph, instance);
     let draft = drafter.draft(&subject, &wish);
     let draft = draft.map_err(|it| refused(it.to_string()))?;
     target.with_hops(hops(&draft).map_err(refused)?).map_err(refused)

@@ -11,14 +11,15 @@ use crate::cli::{Exit, complain, print, run, say};
 use crate::config;
 use crate::engine::SystemClock;
 use crate::model::{GroupKind, ObjectName, Subject};
-use crate::path::{Draft, Drafter, Graph, NotDrafted, Snapshot, Wish};
+use crate::path::{Consented, Draft, Drafter, Graph, NotDrafted, Snapshot, Wish};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use collect::collect;
-pub(super) use found::found;
+pub(super) use collect::collect;
+pub(super) use dump::read as read_dump;
+pub(super) use found::{found, found_in};
 use render::hops;
 
 /// A scenario as it is written.
@@ -120,7 +121,13 @@ fn sound(draft: Draft) -> Result<Text, String> {
     }
     let text = render::render(&draft);
     match config::load_text(&draft.name, &text) {
-        Ok(_) => Ok(Text { name: draft.name, yaml: text, consent: draft.consent }),
+        Ok(_) => {
+            let consent = match draft.consent {
+                Consented::Missing(command) => Some(command),
+                Consented::Given | Consented::Other(_) => None,
+            };
+            Ok(Text { name: draft.name, yaml: text, consent })
+        }
         Err(problems) => Err(format!("what was found makes no scenario: {problems}")),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::discover::Drafted;
 use crate::model::Duration;
-use crate::path::Graph;
+use crate::path::{Consented, Graph};
 use std::fmt::Write;
 
 /// Heads of the columns.
@@ -36,7 +36,11 @@ fn table(drafted: &[Drafted]) -> String {
             it.trigger.to_owned(),
             it.lane.to_string(),
             Duration(it.times.within).to_string(),
-            if it.consent.is_some() { "missing".to_owned() } else { "given".to_owned() },
+            match &it.consent {
+                Consented::Given => "given".to_owned(),
+                Consented::Missing(_) => "missing".to_owned(),
+                Consented::Other(instance) => format!("to `{instance}`"),
+            },
         ],
         Err(why) => [
             target.to_string(),

@@ -2,7 +2,7 @@
 
 use crate::config::HopFile;
 use crate::model::Duration;
-use crate::path::{Draft, Field, Step};
+use crate::path::{Consented, Draft, Field, Step};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 use std::time;
@@ -28,14 +28,20 @@ pub(super) fn render(draft: &Draft) -> String {
     comment(&mut text, "", &format!("The path to {}, as it was found.", draft.target));
     comment(&mut text, "", "");
     match &draft.consent {
-        Some(command) => {
+        Consented::Missing(command) => {
             let lane = &draft.lane;
             let what = format!("{lane} has not consented to canaries yet. This command says so:");
             comment(&mut text, "", &what);
             // A command is copied: it is never wrapped.
             let _ = writeln!(text, "#   {command}");
         }
-        None => comment(&mut text, "", &format!("{} has said that it wants canaries.", draft.lane)),
+        Consented::Given => {
+            comment(&mut text, "", &format!("{} has said that it wants canaries.", draft.lane));
+        }
+        Consented::Other(instance) => {
+            let what = format!("{} wants canaries, but those of `{instance}`.", draft.lane);
+            comment(&mut text, "", &what);
+        }
     }
     for note in &draft.notes {
         comment(&mut text, "", &format!("- {note}"));

@@ -6,14 +6,13 @@
 use crate::cli::notify::token::{NotifyToken, TokenPlace};
 use crate::cli::site::secret_text;
 use crate::cluster::Clusters;
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Moment, ObjectName};
 use crate::trigger::SecretSource;
 use crate::web::{NoKey, NoticeKey, NoticeKeys};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
 
 /// How long a token is believed to be the one that was read.
 const BELIEVED: Duration = Duration::from_secs(30);
@@ -27,14 +26,33 @@ const KEY: &str = "token";
 
 /// The tokens of the listeners.
 pub(super) struct KeyRing {
-    places: BTreeMap<String, TokenPlace>,
+    listeners: BTreeMap<String, OneKey>,
     clusters: Arc<OnceLock<Clusters>>,
     clock: Arc<dyn Clock>,
-    read: Mutex<BTreeMap<String, Reading>>,
+}
+
+/// One listener's token.
+struct OneKey {
+    place: TokenPlace,
+    last: Mutex<Option<Reading>>,
+    /// Held while it is read: one reads at a time, and nobody waits for it who has one.
+    reading: tokio::sync::Mutex<()>,
 }
 
 /// What came of reading a token, and when.
-type Reading = (Moment, Result<SecretString, String>);
+#[derive(Clone)]
+struct Reading {
+    at: Moment,
+    token: Result<SecretString, Unread>,
+}
+
+/// Why a token was not read.
+#[derive(Clone)]
+struct Unread {
+    why: String,
+    /// Whether waiting helps: the token that was read before is then still the best that is known.
+    passes: bool,
+}
 
 // === impl KeyRing ===
 
@@ -45,54 +63,102 @@ impl KeyRing {
         clusters: Arc<OnceLock<Clusters>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let places = tokens.iter().map(|it| (it.listener.clone(), it.place.clone())).collect();
-        Self { places, clusters, clock, read: Mutex::default() }
+        let ring = |it: &NotifyToken| {
+            let place = it.place.clone();
+            let ring =
+                OneKey { place, last: Mutex::default(), reading: tokio::sync::Mutex::default() };
+            (it.listener.clone(), ring)
+        };
+        Self { listeners: tokens.iter().map(ring).collect(), clusters, clock }
     }
 
-    async fn token(&self, place: &TokenPlace) -> Result<SecretString, String> {
+    async fn read(&self, place: &TokenPlace) -> Result<SecretString, Unread> {
+        let for_good = |why: String| Unread { why, passes: false };
         let source = match place {
             TokenPlace::File(path) => SecretSource::File(path.clone()),
             TokenPlace::Env(name) => SecretSource::Env(name.clone()),
-            TokenPlace::Unsigned => return Err("there is no token".to_owned()),
-            TokenPlace::Secret(name) => {
-                let cluster = self.clusters.get().ok_or("the cluster is not there yet")?;
-                let secret = cluster.home().secret(&name.namespace, &name.name).await;
-                return secret.map_err(|it| it.to_string())?.text(KEY).map_err(|it| it.to_string());
-            }
+            TokenPlace::Unsigned => return Err(for_good("there is no token".to_owned())),
+            TokenPlace::Secret(name) => return self.of_secret(name).await,
         };
-        secret_text(&source).map_err(|it| it.message)
+        secret_text(&source).map_err(|it| for_good(it.message))
+    }
+
+    /// The token as it stands in the Secret: that is what Flux signs with.
+    async fn of_secret(&self, name: &ObjectName) -> Result<SecretString, Unread> {
+        let for_good = |why: String| Unread { why, passes: false };
+        let absent = || Unread { why: "the cluster is not there yet".to_owned(), passes: true };
+        let cluster = self.clusters.get().ok_or_else(absent)?.home();
+        let secret = cluster.secret(&name.namespace, &name.name).await;
+        let secret =
+            secret.map_err(|it| Unread { passes: !it.is_permanent(), why: it.to_string() })?;
+        let bytes = secret.bytes(KEY).map_err(|it| for_good(it.to_string()))?;
+        let text = std::str::from_utf8(bytes.expose_secret()).ok();
+        let text = text.filter(|it| !it.trim().is_empty()).ok_or_else(|| {
+            for_good(format!(
+                "the key `{KEY}` of the Secret {name} is empty or no text: give it a token"
+            ))
+        })?;
+        Ok(SecretString::from(text))
     }
 }
 
 #[async_trait::async_trait]
 impl NoticeKeys for KeyRing {
     async fn key(&self, listener: &str, doubt: bool) -> Result<NoticeKey, NoKey> {
-        let place = self.places.get(listener).ok_or(NoKey::NoListener)?;
-        if *place == TokenPlace::Unsigned {
+        let ring = self.listeners.get(listener).ok_or(NoKey::NoListener)?;
+        if ring.place == TokenPlace::Unsigned {
             return Ok(NoticeKey::Unsigned);
         }
-        let mut read = self.read.lock().await;
-        let now = self.clock.now();
-        let holds = |(at, token): &Reading| {
-            let doubt = doubt || token.is_err();
-            now.since(*at) < if doubt { DOUBTED } else { BELIEVED }
+        let key = |it: Reading| match it.token {
+            Ok(token) => Ok(NoticeKey::Token(token)),
+            Err(unread) => Err(NoKey::Unreadable(unread.why)),
         };
-        if !read.get(listener).is_some_and(holds) {
-            let token = self.token(place).await;
-            read.insert(listener.to_owned(), (now, token));
+        if let Some(known) = ring.known(doubt, self.clock.now()) {
+            return key(known);
         }
-        match read.get(listener) {
-            Some((_, Ok(token))) => Ok(NoticeKey::Token(token.clone())),
-            Some((_, Err(why))) => Err(NoKey::Unreadable(why.clone())),
-            None => Err(NoKey::NoListener),
+        let reading = ring.reading.try_lock();
+        let held = ring.last().clone().filter(|it| it.token.is_ok() && !doubt);
+        let _reading = match (reading, held) {
+            (Ok(reading), _) => reading,
+            (Err(_), Some(held)) => return key(held),
+            (Err(_), None) => ring.reading.lock().await,
+        };
+        let now = self.clock.now();
+        if let Some(known) = ring.known(doubt, now) {
+            return key(known);
         }
+        let mut token = self.read(&ring.place).await;
+        let before = ring.last().take();
+        if let (Err(unread), Some(Reading { token: Ok(good), .. })) = (&token, before)
+            && unread.passes
+        {
+            token = Ok(good);
+        }
+        let reading = Reading { at: now, token };
+        *ring.last() = Some(reading.clone());
+        key(reading)
+    }
+}
+
+// === impl OneKey ===
+
+impl OneKey {
+    /// What was read lately enough.
+    fn known(&self, doubt: bool, now: Moment) -> Option<Reading> {
+        let last = self.last().clone()?;
+        let doubt = doubt || last.token.is_err();
+        let limit = if doubt { DOUBTED } else { BELIEVED };
+        (now.since(last.at) < limit).then_some(last)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secrecy::ExposeSecret;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     #[derive(Default)]

@@ -11,7 +11,7 @@ use crate::config::{Hop, Scenario};
 use crate::engine::{Board, Hearing, Posted, Watches};
 use crate::export::Metrics;
 use crate::hop::{HopConfig, NotifiedConfig};
-use crate::model::{Clock, Moment, Notice, ProbeError};
+use crate::model::{Clock, Notice, ProbeError, When};
 use crate::trigger::unusable;
 use crate::web::{Delivered, Limits, NoticePages, Noticeboard, notice_pages};
 use std::collections::BTreeSet;
@@ -123,8 +123,8 @@ impl Ears {
 // === impl Post ===
 
 impl Noticeboard for Post {
-    fn post(&self, listener: &str, notice: &Notice, at: Moment) -> Delivered {
-        match self.0.post(listener, notice, at) {
+    fn post(&self, listener: &str, notice: &Notice, when: When) -> Delivered {
+        match self.0.post(listener, notice, when) {
             Posted::Heard => Delivered::Heard,
             Posted::Unawaited => Delivered::Unawaited,
             Posted::Busy => Delivered::Busy,

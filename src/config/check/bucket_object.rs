@@ -1,7 +1,7 @@
 //! A `bucket_object` that could not write, or that would write what nobody looks for.
 
-use super::git_commit::{secret_source, template};
 use super::Findings;
+use super::git_commit::{secret_source, template};
 use crate::config::hop_file::HopFile;
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Key};

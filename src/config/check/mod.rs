@@ -74,8 +74,8 @@ pub(crate) fn check(file: &ScenarioFile, root: &Node) -> Vec<(Place, Mistake)> {
             receiver::check_preflight(trigger, file, &mut findings);
         }
     }
+    target::check(file, root, &mut findings);
     if !matches!(file.trigger, TriggerConfig::ReceiverGet(_)) {
-        target::check(file, root, &mut findings);
         hops::check(&file.hops, file.trigger.kind().announces(), &mut findings);
     }
     graph::check(file, &mut findings);

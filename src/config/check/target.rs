@@ -12,7 +12,9 @@ use crate::trigger::TriggerConfig;
 pub(super) fn check(file: &ScenarioFile, root: &Node, findings: &mut Findings<'_>) {
     let given = !root.to_json()["hops"].is_null();
     let Some(target) = &file.target else {
-        if file.hops.is_empty() {
+        // A preflight measures the answer alone.
+        let is_preflight = matches!(file.trigger, TriggerConfig::ReceiverGet(_));
+        if file.hops.is_empty() && !is_preflight {
             let mistake = if given { Mistake::NoHops } else { Mistake::NoHopsNorTarget };
             findings.key(&[Key("hops")], mistake);
         }
@@ -21,6 +23,23 @@ pub(super) fn check(file: &ScenarioFile, root: &Node, findings: &mut Findings<'_
     if given {
         findings.key(&[Key("target")], Mistake::HopsAndTarget);
         return;
+    }
+    match (&file.trigger, target) {
+        (TriggerConfig::ReceiverGet(_), _) => {
+            let mistake = Mistake::TargetOfNoChange { trigger: "receiver_get" };
+            return findings.key(&[Key("target")], mistake);
+        }
+        (TriggerConfig::ReceiverPost(_), _) => {
+            let mistake = Mistake::TargetOfNoChange { trigger: "receiver_post" };
+            return findings.key(&[Key("target")], mistake);
+        }
+        (TriggerConfig::HelmChart(chart), TargetConfig::HelmRelease(it)) => {
+            if let Some(release) = chart.helm_release.as_ref().filter(|own| *own != it) {
+                let mistake = Mistake::AnotherRelease { release: release.to_string() };
+                return findings.value(&[Key("target"), Key("helm_release")], mistake);
+            }
+        }
+        _ => {}
     }
     let pushed = if let TriggerConfig::ImageTag(it) = &file.trigger {
         Some(("image_tag", &it.policy))

@@ -136,6 +136,8 @@ struct Drive<'a> {
     run: Run,
     answers: FuturesUnordered<BoxFuture<'a, (Revision, Ancestry)>>,
     errands: FuturesUnordered<BoxFuture<'a, (usize, Result<ErrandDone, ProbeError>)>>,
+    /// What errands are about to send.
+    outgoing: (mpsc::UnboundedSender<Revision>, mpsc::UnboundedReceiver<Revision>),
     failing: Vec<Option<String>>,
 }
 
@@ -143,8 +145,15 @@ struct Drive<'a> {
 
 impl<'a> Drive<'a> {
     fn new(job: &'a Job, around: &'a Surroundings, run: Run) -> Self {
-        let (answers, errands) = (FuturesUnordered::new(), FuturesUnordered::new());
-        Self { job, around, run, answers, errands, failing: Vec::new() }
+        Self {
+            job,
+            around,
+            run,
+            answers: FuturesUnordered::new(),
+            errands: FuturesUnordered::new(),
+            outgoing: mpsc::unbounded_channel(),
+            failing: Vec::new(),
+        }
     }
 }
 
@@ -259,6 +268,10 @@ impl Drive<'_> {
             tokio::select! {
                 biased;
                 error = stop.as_mut() => return Err(error),
+                Some(revision) = self.outgoing.1.recv() => {
+                    let effects = self.run.errand_sends(revision, self.now());
+                    self.carry_out(effects);
+                }
                 seen = watching.next() => self.take(&seen?),
                 Some((revision, ancestry)) = self.answers.next() => {
                     let effects = self.run.answer(&revision, ancestry, self.now());
@@ -339,10 +352,12 @@ impl Drive<'_> {
                     }));
                 }
                 Effect::Errand(hop, revision) => {
-                    let errand = self.job.errands.get(&hop);
+                    let (errand, send) = (self.job.errands.get(&hop), self.outgoing.0.clone());
                     self.errands.push(Box::pin(async move {
+                        // Nobody listens any more once the run is over.
+                        let announce = move |revision| drop(send.send(revision));
                         let done = match errand {
-                            Some(errand) => errand.run(&revision).await,
+                            Some(errand) => errand.run(&revision, &announce).await,
                             None => Err(nobody_for(hop)),
                         };
                         (hop, done)

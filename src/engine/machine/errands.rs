@@ -7,16 +7,25 @@
 use crate::engine::errand::ErrandDone;
 use crate::engine::machine::{Effect, Run};
 use crate::model::{
-    Arrival, Carrier, Moment, Outcome, ProbeError, RevisionSort, Seen, State, When,
+    Arrival, Carrier, Moment, Outcome, ProbeError, Revision, RevisionSort, Seen, State, When,
 };
 use std::sync::Arc;
 
 // === impl Run ===
 
 impl Run {
-    /// Says what came of [`Effect::Errand`]. What was done carries the change, and is what the
-    /// subject of the hop shows since; what could not be done ends the run, unless the hop was
-    /// reached without it.
+    /// Says which revision an errand is about to send; before it does (rule T1).
+    pub fn errand_sends(&mut self, revision: Revision, now: Moment) -> Vec<Effect> {
+        if self.change.carried(&revision).is_none() {
+            self.change.learn(Carrier { revision, canary: None });
+            self.look_again();
+            self.follow_up();
+        }
+        self.conclude(now)
+    }
+
+    /// Says what came of [`Effect::Errand`]. What was done is what the subject of the hop shows
+    /// since; what could not be done ends the run, unless the hop was reached without it.
     pub fn errand_done(
         &mut self,
         hop: usize,
@@ -26,12 +35,7 @@ impl Run {
         match done {
             Err(error) if self.taken[hop].is_none() => self.end(Outcome::ProbeError(error), now),
             Err(_) | Ok(ErrandDone::Already) => {}
-            Ok(ErrandDone::Now { revision, at, state }) => {
-                if self.change.carried(&revision).is_none() {
-                    self.change.learn(Carrier { revision, canary: None });
-                    self.look_again();
-                    self.follow_up();
-                }
+            Ok(ErrandDone::Now { at, state }) => {
                 let (when, value) = (When::at(at), Arc::new(state));
                 let state = State { when, arrival: Arrival::Next, value };
                 let subject = Arc::clone(&self.plan.hops[hop].subject);

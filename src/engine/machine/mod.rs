@@ -80,7 +80,8 @@ pub enum Effect {
     /// Prove that the watches are alive, show what they had missed, and call [`Run::settled`]
     /// (rule O2).
     Settle,
-    /// Do what the hop of this index needs done with this revision, and call [`Run::errand_done`].
+    /// Do what the hop of this index needs done with this revision. Call [`Run::errand_sends`]
+    /// before something is sent for it, and [`Run::errand_done`].
     Errand(usize, Revision),
     /// A hop was reached; its index in the plan.
     Reached(usize),

@@ -33,7 +33,7 @@ pub use shared::{KINDS, Neighbours, Woken};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 23] = [
+pub const REASONS: [(&str, &str); 24] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -70,6 +70,10 @@ pub const REASONS: [(&str, &str); 23] = [
     (
         "policy_used_elsewhere",
         "the image policy's choice is written to something else than what the scenario waits for",
+    ),
+    (
+        "replaces_content",
+        "`image_tag` without `retag` where a Deployment, StatefulSet or DaemonSet would run its image",
     ),
     ("verify_unsatisfied", "the source takes only what is signed, and the trigger's would not do"),
 ];

@@ -5,7 +5,7 @@ use crate::model::{CanaryId, Subject};
 use crate::path::delivery::place;
 use crate::path::draft::kustomization::live;
 use crate::path::draft::times::{Behind, times};
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
 use crate::path::graph::{Edge, Link};
 use crate::path::links;
 use serde_json::{Value, json};
@@ -36,6 +36,7 @@ impl Drafter<'_> {
             return Err(self.absent(scanned));
         }
         let (trigger, why) = self.image_trigger(target, object, scanned)?;
+        let retag = self.retag(target, scanned, trigger, wish)?;
         let mut all = Gathered::default();
         if trigger == "image_tag" {
             let (steps, poll, notes) = self.asked(scanned);
@@ -63,9 +64,9 @@ impl Drafter<'_> {
             description: format!("{what} {end} by {target}.").replace("live by", "live through"),
             notes: all.notes,
             lane: target.clone(),
-            consent: None,
+            consent: Consented::Given,
             trigger,
-            fields: vec![Field::new("policy", named(target), &why)],
+            fields: [Field::new("policy", named(target), &why)].into_iter().chain(retag).collect(),
             hops: all.steps,
             times: times(&all.polls, all.behind),
             until: None,
@@ -101,6 +102,47 @@ impl Drafter<'_> {
                     .to_owned(),
             )),
             Err(error) => Err(NotDrafted(format!("{target}: {error}"))),
+        }
+    }
+
+    /// Where a workload runs the image, a new tag is given to the image that it runs already: the
+    /// small image of a canary would end it. Whoever names a target has written the trigger himself.
+    fn retag(
+        &self,
+        target: &Subject,
+        scanned: &Subject,
+        trigger: &str,
+        wish: &Wish,
+    ) -> Result<Option<Field>, NotDrafted> {
+        let image = self.graph.object(scanned)["spec"]["image"].as_str().unwrap_or_default();
+        let runs = |it: &Subject| {
+            !["image.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"]
+                .contains(&it.kind.group.as_str())
+                && it.kind.kind != "ConfigMap"
+                && names(self.graph.object(it), image)
+        };
+        let nodes = self.graph.nodes().map(|it| &it.subject);
+        let Some(workload) = nodes.chain(&wish.live).find(|it| runs(it)).filter(|_| !wish.reuse)
+        else {
+            return Ok(None);
+        };
+        let tag = self.graph.object(target)["status"]["latestRef"]["tag"].as_str();
+        match tag {
+            Some(tag) if trigger == "image_tag" => {
+                let why = format!(
+                    "{workload} runs the image: what it runs now is given the new tag, so that it \
+                     only restarts"
+                );
+                Ok(Some(Field::new("retag", tag, &why)))
+            }
+            Some(tag) => Err(NotDrafted(format!(
+                "needs a lane of its own: {workload} runs the image of {target}, and a canary under \
+                 `{tag}` would take its place"
+            ))),
+            None => Err(NotDrafted(format!(
+                "needs a lane of its own: {workload} runs the image of {target}, which has chosen no \
+                 tag yet that a canary could give a new name"
+            ))),
         }
     }
 
@@ -226,6 +268,17 @@ fn overlaps(one: &str, other: &str) -> bool {
         outer.is_empty() || rest.is_some_and(|it| it.is_empty() || it.starts_with('/'))
     };
     holds(one, other) || holds(other, one)
+}
+
+/// Whether an object names an image, with whatever tag.
+fn names(object: &Value, image: &str) -> bool {
+    let mut texts = Vec::new();
+    gather(&object["spec"], &mut texts);
+    let begins = |it: &&str| {
+        let rest = it.strip_prefix(image);
+        rest.is_some_and(|it| it.is_empty() || it.starts_with([':', '@']))
+    };
+    !image.is_empty() && texts.iter().any(begins)
 }
 
 /// Whether an object names an image with this tag, in one text or in two.

@@ -3,12 +3,12 @@
 //! The canary is a new ConfigMap in a file of its own: which file holds an object that is there
 //! already, the cluster does not say, and rewriting somebody's file would change their workload.
 
-use crate::model::{GroupKind, Landing, Subject};
-use crate::path::delivery::{branch_of, place};
+use crate::model::{CanaryId, GroupKind, Landing, Subject};
+use crate::path::delivery::{CONSENT, branch_of, place};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
-use crate::path::graph::Link;
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::graph::{Edge, Link};
 use crate::path::links;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,9 @@ impl Drafter<'_> {
         let none = || NotDrafted(format!("{target} names no source: correct its `spec.sourceRef`"));
         let source = self.graph.fed_by(target).next().ok_or_else(none)?;
         let mut up = self.upstream(source)?;
+        if up.trigger == "oci_artifact" && !wish.reuse {
+            self.alone(target, &up.lane)?;
+        }
         let canary = self.canary(target, object, wish);
         let (steps, behind) = self.applied(target, source, &mut up.notes);
         up.steps.extend(steps);
@@ -54,7 +57,7 @@ impl Drafter<'_> {
             description: format!("{} becomes live through {target}.", capital(up.what)),
             notes: up.notes,
             lane: up.lane,
-            consent: None,
+            consent: Consented::Given,
             trigger: up.trigger,
             fields: up.fields,
             hops: up.steps,
@@ -118,8 +121,12 @@ impl Drafter<'_> {
         for it in steps {
             path.extend(self.graph.levels(it).into_iter().flatten());
         }
-        if woken.appliers.is_subset(&path) {
+        let generators = self.generators(&up.lane, steps);
+        if woken.appliers.is_subset(&path) && generators.is_empty() {
             return;
+        }
+        for it in generators {
+            up.notes.push(format!("each run wakes {it} too, and whoever applies what it composes"));
         }
         let why = "others use the source too: each run wakes them";
         up.fields.push(Field::new("shared", true, why));
@@ -127,6 +134,16 @@ impl Drafter<'_> {
             "each run wakes {woken}; a lane of its own would spare them: a branch that holds only \
              the canary, a GitRepository that follows it, and a Kustomization that applies it"
         ));
+    }
+
+    /// The generators that compose of a source what does not stand on the path.
+    fn generators(&self, source: &Subject, steps: &BTreeSet<Subject>) -> Vec<&Subject> {
+        let feeds = self.graph.out_of(source).filter(|it| it.link == Link::Feeds).map(|it| &it.to);
+        let others = feeds.filter(|it| it.kind.kind == "ArtifactGenerator").filter(|it| {
+            let composes = |it: &&Edge| it.link == Link::Composes;
+            !self.graph.out_of(it).filter(composes).any(|it| steps.contains(&it.to))
+        });
+        others.collect()
     }
 
     /// The same for a source that is no branch: those that it feeds.
@@ -145,6 +162,34 @@ impl Drafter<'_> {
         }
     }
 
+    /// Refuses an artifact that brings more than canaries: the next one holds nothing but ours, and
+    /// all else would be pruned.
+    fn alone(&self, target: &Subject, lane: &Subject) -> Result<(), NotDrafted> {
+        let feeds = self.graph.out_of(lane).filter(|it| it.link == Link::Feeds).map(|it| &it.to);
+        let others = feeds.filter(|it| it.kind == GroupKind::kustomization() && *it != target);
+        for applier in std::iter::once(target).chain(others) {
+            let own = links::inventory(applier, self.graph.object(applier));
+            let name = canary_name(applier);
+            if let Some(it) = own.iter().find(|it| it.name != name && !self.is_canary(it)) {
+                return Err(NotDrafted(format!(
+                    "needs a lane of its own: {applier} also applies {it}, and an artifact of {lane} \
+                     that holds only a canary would take it away"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object was read and carries our canary, or says that it is one.
+    fn is_canary(&self, subject: &Subject) -> bool {
+        let object = self.graph.object(subject);
+        let metadata = &object["metadata"];
+        let marked = ["annotations", "labels"].iter().any(|it| metadata[it][CONSENT].is_string());
+        let data = object["data"].as_object().into_iter().flatten().filter_map(|it| it.1.as_str());
+        let mut ids = data.flat_map(CanaryId::find_in);
+        marked || ids.any(|it| it.instance() == self.instance)
+    }
+
     /// The canary that it is to bring.
     fn canary(&self, target: &Subject, object: &Value, wish: &Wish) -> Canary {
         let own = links::inventory(target, object);
@@ -158,7 +203,9 @@ impl Drafter<'_> {
             ([], [one]) => (Some(one), false),
             _ => (None, false),
         };
-        let known = wish.live.clone().or_else(|| ours.or(like).filter(|_| wish.reuse).cloned());
+        let carries = || maps.iter().find(|it| self.is_canary(it));
+        let reused = if wish.reuse { ours.or_else(carries) } else { None };
+        let known = wish.live.clone().or_else(|| reused.cloned());
         if let Some(live) = known {
             return Canary { live, template: None, notes: Vec::new() };
         }

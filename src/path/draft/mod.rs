@@ -13,7 +13,7 @@ mod upstream;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{ClusterName, GroupKind, Subject};
+use crate::model::{ClusterName, GroupKind, Subject, fnv1a};
 use crate::path::delivery::{self, Neighbours, consent_command};
 use crate::path::graph::{Graph, Link};
 use serde_json::Value;
@@ -51,8 +51,8 @@ pub struct Draft {
     pub notes: Vec<String>,
     /// The object that has to consent (rule S0).
     pub lane: Subject,
-    /// The command that gives consent; none if it is given.
-    pub consent: Option<String>,
+    /// Whether it does.
+    pub consent: Consented,
     /// Kind of the trigger.
     pub trigger: &'static str,
     /// Its keys.
@@ -63,6 +63,17 @@ pub struct Draft {
     pub times: Times,
     /// The hop at which push-to-apply ends, where that has to be said.
     pub until: Option<String>,
+}
+
+/// Whether a lane consents to our canaries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consented {
+    /// It does.
+    Given,
+    /// It says nothing; this command lets it.
+    Missing(String),
+    /// It consents to those of another instance.
+    Other(String),
 }
 
 /// A key of a trigger.
@@ -161,12 +172,18 @@ impl<'g> Drafter<'g> {
         let facts = self.graph.facts(&draft.lane);
         match facts.consents {
             Some(it) if it == self.instance => {}
-            Some(other) => draft.notes.push(format!(
-                "{} consents to the canaries of instance `{other}`: run as `--instance {other}`, or \
-                 give this one a lane of its own",
-                draft.lane
-            )),
-            None => draft.consent = Some(consent_command(&draft.lane, &self.instance)),
+            Some(other) => {
+                draft.notes.push(format!(
+                    "{} consents to the canaries of instance `{other}`: run as `--instance {other}`, \
+                     or give this one a lane of its own",
+                    draft.lane
+                ));
+                draft.consent = Consented::Other(other);
+            }
+            None => {
+                let command = consent_command(&draft.lane, &self.instance);
+                draft.consent = Consented::Missing(command);
+            }
         }
         let mut seen: Vec<Subject> = draft.hops.iter().map(|it| it.subject.clone()).collect();
         seen.push(draft.lane.clone());
@@ -221,12 +238,20 @@ pub fn key_of(kind: &str) -> String {
     key
 }
 
-/// A name of a scenario, or of an object, made of others: lower-case letters, digits and `-`.
+/// A name of a scenario, or of an object, made of others: lower-case letters, digits and `-`; where
+/// something had to be changed or cut, with a short hash of the whole.
 fn label(parts: &[&str], longest: usize) -> String {
-    let text: String = parts.join("-");
-    let text = text.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' });
-    let text: String = text.take(longest).collect::<String>().to_ascii_lowercase();
-    text.trim_matches('-').to_owned()
+    let whole = parts.join("-");
+    let text = whole.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' });
+    let text = text.collect::<String>().to_ascii_lowercase();
+    let text = text.trim_matches('-');
+    if text == whole && text.len() <= longest {
+        return whole;
+    }
+    // What was changed or cut may now read like another one.
+    let hash = format!("{:016x}", fnv1a(whole.bytes()));
+    let text: String = text.chars().take(longest.saturating_sub(7)).collect();
+    format!("{}-{}", text.trim_end_matches('-'), &hash[10..])
 }
 
 /// Hops of which there is only one are called by their kind, others by the kinds of their subjects, or

@@ -1,11 +1,11 @@
 //! The path to what a HelmRelease releases, by a new version of its chart.
 
-use crate::model::{GroupKind, Subject};
+use crate::model::{CanaryId, GroupKind, Subject};
 use crate::path::delivery::place;
 use crate::path::draft::kustomization::{applied_after, capital, live};
 use crate::path::draft::times::{Behind, times};
 use crate::path::draft::upstream::Upstream;
-use crate::path::draft::{Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
+use crate::path::draft::{Consented, Draft, Drafter, Field, NotDrafted, Step, Wish, label, named};
 use crate::path::graph::Link;
 use serde_json::Value;
 
@@ -38,6 +38,9 @@ impl Drafter<'_> {
             let path = up.steps.iter().map(|it| it.subject.clone()).collect();
             self.shared(&mut up, &path);
         } else {
+            if !wish.reuse {
+                self.charted(target, object)?;
+            }
             let fed =
                 up.steps.iter().any(|it| it.subject.kind == GroupKind::source("HelmRepository"));
             published(target, fed, &mut up);
@@ -53,13 +56,37 @@ impl Drafter<'_> {
             description: format!("{} is released by {target}.", capital(up.what)),
             notes: up.notes,
             lane: up.lane,
-            consent: None,
+            consent: Consented::Given,
             trigger: up.trigger,
             fields: up.fields,
             times: times(&up.polls, behind),
             hops: up.steps,
             until: None,
         })
+    }
+
+    /// Refuses a release of another chart than a canary's: our chart would replace it, with all that
+    /// it runs.
+    fn charted(&self, target: &Subject, object: &Value) -> Result<(), NotDrafted> {
+        let newest = &object["status"]["history"][0];
+        let text = |key: &str| newest[key].as_str().unwrap_or_default();
+        let ids = ["appVersion", "chartVersion"].map(text);
+        let mut ids = ids.iter().flat_map(|it| CanaryId::find_in(it));
+        let chart = text("chartName");
+        if newest.is_null()
+            || chart.contains("canary")
+            || ids.any(|it| it.instance() == self.instance)
+        {
+            return Ok(());
+        }
+        let writers = self.graph.writers(target);
+        let values = writers.map(|it| format!(" (`--kustomization {}`)", named(it)));
+        let values = values.collect::<Vec<_>>().concat();
+        Err(NotDrafted(format!(
+            "needs a lane of its own: {target} runs the chart `{chart}`, and a canary's chart would \
+             take its place; a change of its values takes the path of whatever writes the \
+             release{values}"
+        )))
     }
 
     /// A chart in git is given one more template.

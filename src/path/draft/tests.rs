@@ -100,7 +100,7 @@ fn a_kustomization_is_reached_through_its_source_and_what_wakes_that() {
     assert_eq!((field(&plain, "shared"), field(&plain, "template")), (None, None));
     let command =
         "kubectl annotate gitrepository -n flux-system fleet hopclock.dev/canary=hopclock";
-    assert_eq!(plain.consent.as_deref(), Some(command));
+    assert_eq!(plain.consent, Consented::Missing(command.to_owned()));
 
     // The label lets the Receiver reach it, and what waited for the interval does so no more.
     let labelled = with(git("fleet"), "/metadata/labels", json!({"team": "a"}));
@@ -199,6 +199,33 @@ fn an_artifact_is_reached_through_its_generator() {
         "applied: Kustomization flux-system/apps",
     ];
     assert_eq!(hops(&apps)[..3], expected);
+}
+
+#[test]
+fn s1_a_generator_beside_the_path_shares_the_source() {
+    let sources = json!([{"alias": "a", "kind": "GitRepository", "name": "fleet"}]);
+    let generator = object("ArtifactGenerator", "all", &json!({ "sources": sources }));
+    let apps = draft(
+        &graph([git("fleet"), generator, applier("apps", "fleet", "apps")]),
+        "Kustomization",
+        "apps",
+    );
+    assert_eq!(field(&apps, "shared"), Some(&true.into()));
+    let note = "each run wakes ArtifactGenerator flux-system/all too";
+    assert!(apps.notes.iter().any(|it| it.starts_with(note)), "{:?}", apps.notes);
+}
+
+#[test]
+fn an_artifact_that_is_made_of_itself_is_said_in_one_sentence() {
+    let reference = |kind: &str| json!({"kind": kind, "name": "all"});
+    let sources = json!([{"alias": "a", "kind": "ExternalArtifact", "name": "all"}]);
+    let graph = graph([
+        object("ArtifactGenerator", "all", &json!({ "sources": sources })),
+        object("ExternalArtifact", "all", &json!({"sourceRef": reference("ArtifactGenerator")})),
+        object("Kustomization", "apps", &json!({"sourceRef": reference("ExternalArtifact")})),
+    ]);
+    let why = refused(&graph, "Kustomization", "apps");
+    assert!(why.starts_with("ExternalArtifact flux-system/all is made of itself"), "{why}");
 }
 
 fn release(reference: &Value) -> (GroupKind, Value) {
@@ -302,6 +329,7 @@ fn an_image_is_reached_through_policy_automation_and_the_applier_of_its_folder()
     assert_eq!(hops(&found), expected);
     assert_eq!(found.until, None);
     assert_eq!(found.lane, subject("ImagePolicy", "web"));
+    assert_eq!(field(&found, "retag"), Some(&"1.0.0".into()), "a workload only restarts");
     let merged = draft(&graph(images(&semver(), "bump")), "ImagePolicy", "web");
     assert_eq!(merged.hops[3].kind, "merged");
 }
@@ -324,7 +352,15 @@ fn a_policy_that_knows_one_tag_takes_a_digest_or_nothing() {
         spec["interval"] = "5m".into();
         graph(images(&spec, "main"))
     };
-    let found = draft(&one("Always"), "ImagePolicy", "web");
+    let why = refused(&one("Always"), "ImagePolicy", "web");
+    assert!(why.starts_with("needs a lane of its own: Deployment web/web runs"), "{why}");
+    let mut snapshot = Snapshot::default();
+    for (subject, object) in one("Always").snapshot().objects() {
+        if subject.kind.kind != "Deployment" {
+            snapshot.put(subject.clone(), object.clone());
+        }
+    }
+    let found = draft(&Graph::of(snapshot), "ImagePolicy", "web");
     assert_eq!((found.trigger, found.hops[0].kind), ("image_digest", "policy_updated"));
     let why = refused(&one("Never"), "ImagePolicy", "web");
     assert!(why.starts_with("ImagePolicy flux-system/web: "), "{why}");
@@ -349,6 +385,94 @@ fn what_is_missing_or_of_no_use_is_said_in_one_sentence() {
 }
 
 #[test]
+fn a_workload_whose_tag_is_not_known_gets_no_canary() {
+    let mut all = images(&semver(), "main");
+    all[4].1["status"] = Value::Null;
+    let why = refused(&graph(all), "ImagePolicy", "web");
+    assert!(why.contains("has chosen no tag yet"), "{why}");
+}
+
+#[test]
+fn an_artifact_that_brings_more_than_a_canary_needs_a_lane_of_its_own() {
+    let of = |kind: &str, ids: &[&str], mark: &Value| {
+        let reference = json!({"kind": kind, "name": "app"});
+        let apps = object("Kustomization", "apps", &json!({ "sourceRef": reference }));
+        let settings = json!({"metadata": {"namespace": "web", "name": "x", "labels": mark}});
+        graph([
+            object(kind, "app", &json!({"interval": "1m"})),
+            with(apps, "/status", inventory(ids)),
+            (GroupKind::new("", "ConfigMap"), settings),
+        ])
+    };
+    let both = ["web_hopclock-apps__ConfigMap", "web_web_apps_Deployment"];
+    let why = refused(&of("OCIRepository", &both, &Value::Null), "Kustomization", "apps");
+    assert!(why.starts_with("needs a lane of its own: Kustomization"), "{why}");
+    assert!(why.contains("Deployment web/web"), "{why}");
+    draft(&of("Bucket", &both, &Value::Null), "Kustomization", "apps");
+    draft(&of("OCIRepository", &both[..1], &Value::Null), "Kustomization", "apps");
+    let marked = ["web_x__ConfigMap"];
+    let label = json!({"hopclock.dev/canary": "any"});
+    draft(&of("OCIRepository", &marked, &label), "Kustomization", "apps");
+    refused(&of("OCIRepository", &marked, &Value::Null), "Kustomization", "apps");
+}
+
+#[test]
+fn a_release_of_another_chart_needs_a_lane_of_its_own() {
+    let of = |history: Value| {
+        let reference = json!({"kind": "OCIRepository", "name": "web"});
+        let web = object("HelmRelease", "web", &json!({ "chartRef": reference }));
+        let web = with(web, "/status", json!({"history": history}));
+        graph([object("OCIRepository", "web", &json!({"interval": "1m"})), web])
+    };
+    let postgres = json!([{"chartName": "postgresql", "chartVersion": "15.0.0"}]);
+    let why = refused(&of(postgres), "HelmRelease", "web");
+    assert!(why.starts_with("needs a lane of its own: HelmRelease flux-system/web"), "{why}");
+    let ours = json!([{"chartName": "web", "appVersion": "hopclock-1a1fbe67da8"}]);
+    assert_eq!(draft(&of(ours), "HelmRelease", "web").trigger, "helm_chart");
+    assert_eq!(draft(&of(json!([])), "HelmRelease", "web").trigger, "helm_chart");
+}
+
+#[test]
+fn a_target_reuses_no_config_map_but_a_canary() {
+    let of = |object: &Value| {
+        let ids = inventory(&["web_a-canary__ConfigMap", "web_web_apps_Deployment"]);
+        let apps = with(applier("apps", "fleet", "apps"), "/status", ids);
+        let graph = graph([git("fleet"), apps, (GroupKind::new("", "ConfigMap"), object.clone())]);
+        let wish = Wish { live: None, reuse: true };
+        let draft =
+            Drafter::new(&graph, "hopclock").draft(&subject("Kustomization", "apps"), &wish);
+        hops(&draft.unwrap()).pop().unwrap()
+    };
+    let metadata = json!({"namespace": "web", "name": "a-canary"});
+    let with_data = |text: &str| json!({"metadata": metadata, "data": {"canary": text}});
+    let (new, reused) = ("live: ConfigMap web/hopclock-apps", "live: ConfigMap web/a-canary");
+    assert_eq!(of(&with_data("on")), new);
+    assert_eq!(of(&with_data("team-b-1a1fbe67da8")), new);
+    assert_eq!(of(&with_data("hopclock-1a1fbe67da8")), reused);
+    let mut marked = with_data("on");
+    marked["metadata"]["annotations"] = json!({"hopclock.dev/canary": "x"});
+    assert_eq!(of(&marked), reused);
+}
+
+#[test]
+fn names_that_had_to_be_changed_or_cut_stay_apart() {
+    assert_eq!(label(&["hopclock", "one-two"], 60), "hopclock-one-two");
+    let changed = label(&["hopclock", "one.two"], 60);
+    assert!(changed.starts_with("hopclock-one-two-"), "{changed}");
+    let long = |end: &str| label(&[&"x".repeat(70), end], 60);
+    assert!(long("a") != long("b") && long("a").len() <= 60, "{}", long("a"));
+    let graph = graph([
+        git("fleet"),
+        applier("one.two", "fleet", "apps"),
+        applier("one-two", "fleet", "apps"),
+    ]);
+    let one = draft(&graph, "Kustomization", "one.two");
+    let other = draft(&graph, "Kustomization", "one-two");
+    assert_ne!(field(&one, "path"), field(&other, "path"));
+    assert_ne!(hops(&one).last(), hops(&other).last());
+}
+
+#[test]
 fn p5_what_is_suspended_on_the_path_is_said() {
     let apps = with(applier("apps", "fleet", "apps"), "/spec/suspend", true.into());
     let apps = draft(&graph([git("fleet"), apps]), "Kustomization", "apps");
@@ -364,7 +488,8 @@ fn s0_consent_to_another_instance_is_said_and_to_ours_needs_no_command() {
         let fleet = with(git("fleet"), "/metadata/annotations", annotations);
         draft(&graph([fleet, applier("apps", "fleet", "apps")]), "Kustomization", "apps")
     };
-    assert_eq!(of("hopclock").consent, None);
+    assert_eq!(of("hopclock").consent, Consented::Given);
     let other = of("team-b");
+    assert_eq!(other.consent, Consented::Other("team-b".to_owned()));
     assert!(other.notes.iter().any(|it| it.contains("--instance team-b")), "{:?}", other.notes);
 }

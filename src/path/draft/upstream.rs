@@ -7,6 +7,7 @@ use crate::path::draft::times::Poll;
 use crate::path::draft::{Drafter, Field, NotDrafted, Step, key_of, named};
 use crate::path::graph::{Link, Request};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What brings a change into a source.
@@ -40,6 +41,20 @@ impl Field {
 impl Drafter<'_> {
     /// What brings a change into a source.
     pub(super) fn upstream(&self, source: &Subject) -> Result<Upstream, NotDrafted> {
+        self.upstream_of(source, &mut BTreeSet::new())
+    }
+
+    /// The same; `seen` are the sources that were asked on the way here.
+    fn upstream_of(
+        &self,
+        source: &Subject,
+        seen: &mut BTreeSet<Subject>,
+    ) -> Result<Upstream, NotDrafted> {
+        if !seen.insert(source.clone()) {
+            return Err(NotDrafted(format!(
+                "{source} is made of itself: correct the sources of its generator"
+            )));
+        }
         if self.graph.node(source).is_none() {
             return Err(self.absent(source));
         }
@@ -59,8 +74,8 @@ impl Drafter<'_> {
             "OCIRepository" => Ok(self.direct(source, "oci_artifact", "an OCI artifact")),
             "Bucket" => Ok(self.direct(source, "bucket_object", "an object of a bucket")),
             "HelmRepository" => Ok(self.direct(source, "helm_chart", "a chart")),
-            "HelmChart" => self.chart(source, object),
-            "ExternalArtifact" => self.composed(source),
+            "HelmChart" => self.chart(source, object, seen),
+            "ExternalArtifact" => self.composed(source, seen),
             _ => Err(NotDrafted(format!("no trigger changes what {source} holds"))),
         }
     }
@@ -82,7 +97,12 @@ impl Drafter<'_> {
     }
 
     /// A chart, after what it is packaged from.
-    fn chart(&self, chart: &Subject, object: &Value) -> Result<Upstream, NotDrafted> {
+    fn chart(
+        &self,
+        chart: &Subject,
+        object: &Value,
+        seen: &mut BTreeSet<Subject>,
+    ) -> Result<Upstream, NotDrafted> {
         let none = || NotDrafted(format!("{chart} names no source: correct its `spec.sourceRef`"));
         let source = self.graph.fed_by(chart).next().ok_or_else(none)?;
         let (steps, poll, notes) = self.fetched(chart);
@@ -99,7 +119,7 @@ impl Drafter<'_> {
                 notes,
             });
         }
-        let mut it = self.upstream(source)?;
+        let mut it = self.upstream_of(source, seen)?;
         let by_version = object["spec"]["reconcileStrategy"] != "Revision";
         if it.trigger != "helm_chart" && by_version {
             it.notes.push(format!(
@@ -113,14 +133,18 @@ impl Drafter<'_> {
     }
 
     /// An artifact that a generator composes; the change goes into the first of its sources.
-    fn composed(&self, artifact: &Subject) -> Result<Upstream, NotDrafted> {
+    fn composed(
+        &self,
+        artifact: &Subject,
+        seen: &mut BTreeSet<Subject>,
+    ) -> Result<Upstream, NotDrafted> {
         let none = || NotDrafted(format!("nothing says which generator has composed {artifact}"));
         let generator = self.graph.fed_by(artifact).next().ok_or_else(none)?;
         let mut sources: Vec<_> = self.graph.fed_by(generator).collect();
         sources.sort();
         let none = || NotDrafted(format!("{generator} has no sources"));
         let (first, others) = sources.split_first().ok_or_else(none)?;
-        let mut it = self.upstream(first)?;
+        let mut it = self.upstream_of(first, seen)?;
         let step = Step::new(
             "source_fetched",
             json!({ key_of(&artifact.kind.kind): named(artifact) }),

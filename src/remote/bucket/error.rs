@@ -119,6 +119,17 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// More than anything that we have to do with is long.
+    #[error(
+        "{bucket} answers with more than {longest} bytes, which is not read in part: let an object \
+         or an index be smaller, by taking old entries out of it"
+    )]
+    TooLarge {
+        /// The bucket.
+        bucket: String,
+        /// What is read at most.
+        longest: usize,
+    },
     /// It answers, but not as a bucket's server.
     #[error(
         "what answers for {bucket} is no server of buckets (status {status}): check the endpoint, \
@@ -294,6 +305,7 @@ impl Error {
             Self::UntrustedCertificate { .. } => "bucket_untrusted_certificate",
             Self::Timeout { .. } => "bucket_timeout",
             Self::Broken { .. } => "bucket_broken",
+            Self::TooLarge { .. } => "bucket_too_large",
             Self::NotABucket { .. } => "bucket_not_a_bucket",
             Self::NoBucket { .. } => "bucket_missing",
             Self::NoObject { .. } => "bucket_no_object",

@@ -150,11 +150,21 @@ impl Bucket {
         clock: Arc<dyn Clock>,
         clients: &Clients,
     ) -> Result<Self, Error> {
+        Self::reading(options, clock, clients, wire::LONGEST_ANSWER)
+    }
+
+    /// Opens a bucket of whose answers at most `longest` bytes are read.
+    fn reading(
+        options: &BucketOptions,
+        clock: Arc<dyn Clock>,
+        clients: &Clients,
+        longest: usize,
+    ) -> Result<Self, Error> {
         let BucketOptions { address, credentials, ca, timeout, patience } = options;
         let client = clients
             .get(wire::USER_AGENT, ca.as_deref(), *timeout)
             .map_err(|_| Error::BadAuthority { bucket: address.to_string() })?;
-        let wire = Wire::new(client, clock, *timeout);
+        let wire = Wire::new(client, clock, *timeout, longest);
         let store = store::build(address, credentials, wire.clone())?;
         let anonymous = matches!(credentials, Credentials::Anonymous);
         Ok(Self { address: address.clone(), store, wire, anonymous, patience: *patience })
@@ -188,10 +198,15 @@ impl Bucket {
             let found = self.store.get_opts(&location, GetOptions::default()).await?;
             let version =
                 Version { etag: found.meta.e_tag.clone(), generation: found.meta.version.clone() };
-            Ok(Object { body: found.bytes().await?, version })
+            let size = found.meta.size;
+            Ok((size, Object { body: found.bytes().await?, version }))
         };
         match self.ask(Deed::Read, read).await {
-            Ok((object, ..)) => Ok(Some(object)),
+            Ok(((size, object), ..)) if size == object.body.len() as u64 => Ok(Some(object)),
+            Ok(((size, object), ..)) => Err(Error::Broken {
+                bucket: self.address.to_string(),
+                why: format!("{} of {size} bytes of `{key}` came", object.body.len()),
+            }),
             Err(Lost { why: Error::NoObject { .. }, .. }) => Ok(None),
             Err(lost) => Err(lost.why),
         }
@@ -301,4 +316,71 @@ impl Bucket {
 
 fn path(key: &str) -> Result<Path, Error> {
     Path::parse(key).map_err(|_| Error::BadKey { key: key.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Moment;
+    use jiff::Timestamp;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A clock that stands.
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Moment {
+            Moment::default()
+        }
+
+        fn wall(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+    }
+
+    /// What is read of an object by someone who reads at most `longest` bytes, when the server
+    /// announces `size` bytes and sends `sent`.
+    async fn read(longest: usize, size: usize, sent: usize) -> Result<Option<usize>, Error> {
+        // Fails if another test has chosen it already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.push(stream.read_u8().await.unwrap());
+            }
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nETag: \"a\"\r\n\
+                 Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // Who reads no further hangs up.
+            let _ = stream.write_all(&vec![b'x'; sent]).await;
+        });
+        let address = BucketAddress::new(Provider::S3, &host, true, "charts", None).unwrap();
+        let options = BucketOptions {
+            address,
+            credentials: Credentials::Anonymous,
+            ca: None,
+            timeout: Duration::from_secs(10),
+            patience: Duration::ZERO,
+        };
+        let (clock, clients) = (Arc::new(Stopped), Clients::default());
+        let bucket = Bucket::reading(&options, clock, &clients, longest).unwrap();
+        let found = bucket.get("index.yaml").await;
+        server.await.unwrap();
+        found.map(|it| it.map(|it| it.body.len()))
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_too_long_or_cut_is_an_error_and_never_a_shorter_one() {
+        assert_eq!(read(1000, 1000, 1000).await, Ok(Some(1000)));
+        let error = read(1000, 1001, 1001).await.unwrap_err();
+        assert!(matches!(error, Error::TooLarge { longest: 1000, .. }), "{error}");
+        let error = read(1000, 900, 800).await.unwrap_err();
+        assert!(matches!(error, Error::Broken { .. }), "{error}");
+    }
 }

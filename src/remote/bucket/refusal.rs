@@ -57,6 +57,10 @@ impl Bucket {
                 let sent = may_be_done.then_some(exchange.sent);
                 Lost { sent, why: self.lost(cause) }
             }
+            Outcome::TooLarge => {
+                let why = Error::TooLarge { bucket, longest: self.wire.longest };
+                Lost { sent: (deed == Deed::Write).then_some(exchange.sent), why }
+            }
             Outcome::Answered { status, headers, text } => {
                 let why = if status.is_success() {
                     self.not_a_server(status.as_u16())

@@ -22,8 +22,9 @@ use std::time::Duration;
 /// How requests call themselves.
 pub(super) const USER_AGENT: &str = concat!("hopclock/", env!("CARGO_PKG_VERSION"));
 
-/// Longest answer that is read: a page of a list, or an object that somebody put in our place.
-const LONGEST_ANSWER: usize = 16 << 20;
+/// Longest answer that is read, as a rule: a page of a list, an index, or an object that somebody
+/// put in our place.
+pub(super) const LONGEST_ANSWER: usize = 16 << 20;
 
 /// A request, and what came of it.
 #[derive(Clone, Debug)]
@@ -41,6 +42,14 @@ pub(super) enum Outcome {
     Answered { status: StatusCode, headers: HeaderMap, text: String },
     /// None. Whether it may have been carried out.
     Lost { cause: Cause, may_be_done: bool },
+    /// One that is longer than what is read of any.
+    TooLarge,
+}
+
+/// Why there is no complete answer.
+enum Failure {
+    Lost(reqwest::Error),
+    TooLarge,
 }
 
 /// The way to the servers. Clones share it.
@@ -49,6 +58,8 @@ pub(super) struct Wire {
     client: Client,
     clock: Arc<dyn Clock>,
     pub(super) timeout: Duration,
+    /// The longest answer that is read.
+    pub(super) longest: usize,
     usage: Arc<Mutex<Usage>>,
 }
 
@@ -62,8 +73,13 @@ tokio::task_local! {
 // === impl Wire ===
 
 impl Wire {
-    pub(super) fn new(client: Client, clock: Arc<dyn Clock>, timeout: Duration) -> Self {
-        Self { client, clock, timeout, usage: Arc::default() }
+    pub(super) fn new(
+        client: Client,
+        clock: Arc<dyn Clock>,
+        timeout: Duration,
+        longest: usize,
+    ) -> Self {
+        Self { client, clock, timeout, longest, usage: Arc::default() }
     }
 
     /// Waits for an operation, and gives the last exchange that it made.
@@ -98,14 +114,18 @@ impl Wire {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One request and its complete answer.
-    async fn exchange(&self, request: reqwest::Request) -> Result<Answer, reqwest::Error> {
+    /// One request and its complete answer. Part of an answer would pass for the whole, and be
+    /// written back; only of a refusal a part is enough.
+    async fn exchange(&self, request: reqwest::Request) -> Result<Answer, Failure> {
         let mut response = self.client.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await? {
             body.extend_from_slice(&part);
-            if body.len() > LONGEST_ANSWER {
+            if body.len() > self.longest {
+                if status.is_success() {
+                    return Err(Failure::TooLarge);
+                }
                 break;
             }
         }
@@ -114,6 +134,12 @@ impl Wire {
 }
 
 type Answer = (StatusCode, HeaderMap, Vec<u8>);
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Lost(error)
+    }
+}
 
 impl fmt::Debug for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +177,11 @@ impl HttpService for Wire {
                 *response.headers_mut() = headers.clone();
                 (Outcome::Answered { status, headers, text }, Ok(response))
             }
-            Err(error) => {
+            Err(Failure::TooLarge) => {
+                let refused = HttpError::new(HttpErrorKind::Decode, io::Error::other("too large"));
+                (Outcome::TooLarge, Err(refused))
+            }
+            Err(Failure::Lost(error)) => {
                 let may_be_done = !(error.is_connect() || error.is_builder());
                 let cause = cause(&error);
                 let kind = match cause {

@@ -11,6 +11,8 @@ use std::collections::{HashSet, VecDeque};
 pub struct CommitSummary {
     /// The commit, 40 digits.
     pub commit: String,
+    /// Its author's name and e-mail address.
+    pub author: String,
     /// Its whole message.
     pub message: String,
 }
@@ -52,7 +54,8 @@ pub(super) fn commits_above(
         }
         let commit = repository.find_commit(id).ok()?;
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        found.push(CommitSummary { commit: id.to_string(), message });
+        let author = commit.author().to_string();
+        found.push(CommitSummary { commit: id.to_string(), author, message });
         queue.extend(parents(repository, id)?);
     }
     Some(found)

@@ -10,10 +10,32 @@ use crate::remote::git::push::{self, Attempt, Outgoing};
 use crate::remote::git::{
     ANCESTRY_DEPTHS, ATTEMPTS, Author, Error, GitRemote, Inner, Mode, PublishError, fetch, history,
 };
-use git2::{Commit, Oid, Signature, Time, Tree};
+use git2::{Commit, Oid, Repository, Signature, Time, Tree};
 
 /// A line at the end of the message of what hopclock merged, before the merged commit.
 const TRAILER: &str = "Hopclock-Merged: ";
+
+/// A commit that shall get on the branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// The commit, 40 digits.
+    pub commit: String,
+    /// How it gets there.
+    pub way: MergeWay,
+    /// Who merges.
+    pub author: Author,
+    /// What may come along with it.
+    pub along: Along,
+}
+
+/// Which of the commits before a merged one, as far as the branch lacks them, may come along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Along {
+    /// Those of its own author.
+    Own,
+    /// All.
+    Others,
+}
 
 /// What came of a merge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +51,14 @@ pub enum Merging {
     },
 }
 
+/// A merge that exists here and nowhere else yet.
+#[derive(Clone, Copy)]
+struct Made {
+    id: Oid,
+    /// The tip that it was made on.
+    tip: Oid,
+}
+
 /// One merge that is being made, on what the cache knows.
 struct Work<'a> {
     inner: &'a Inner,
@@ -42,24 +72,26 @@ struct Work<'a> {
 // === impl GitRemote ===
 
 impl GitRemote {
-    /// Merges a commit of the remote into the branch, unless the branch has it already.
+    /// Merges a commit of the remote into the branch, unless the branch has it already. Each attempt
+    /// announces what the branch will point to, before it is sent.
     ///
     /// # Errors
     /// When nothing was pushed, or when nobody knows ([`PublishError::NoAnswer`]): asking once more
     /// tells, for the branch is read first.
     pub async fn merge(
         &self,
-        commit: &str,
-        way: MergeWay,
-        author: &Author,
+        merge: &Merge,
+        announce: impl Fn(&str) + Send,
     ) -> Result<Merging, PublishError> {
         for _ in 0..ATTEMPTS {
-            let (commit, author) = (commit.to_owned(), author.clone());
-            let once = move |inner: &Inner, cache: &mut Cache| {
-                attempt(inner, cache, &commit, way, &author)
-            };
-            if let Some(done) = self.with_cache(once).await? {
-                return Ok(done);
+            let this = merge.clone();
+            let made = self.with_cache(move |inner, cache| make(inner, cache, &this)).await?;
+            let Some(made) = made else { return Ok(Merging::Already) };
+            let commit = made.id.to_string();
+            announce(&commit);
+            let sent = self.with_cache(move |inner, cache| send(inner, cache, made)).await?;
+            if let Some(acknowledged) = sent {
+                return Ok(Merging::Made { commit, acknowledged });
             }
         }
         let (url, branch) = (self.inner.remote.to_string(), self.inner.branch.clone());
@@ -151,23 +183,22 @@ impl Work<'_> {
     }
 }
 
-/// Tries once; none if the branch moved meanwhile.
-fn attempt(
-    inner: &Inner,
-    cache: &Cache,
-    commit: &str,
-    way: MergeWay,
-    author: &Author,
-) -> Result<Option<Merging>, PublishError> {
+/// Makes the merge on the branch's tip as it is now; none if the branch has it.
+fn make(inner: &Inner, cache: &Cache, merge: &Merge) -> Result<Option<Made>, PublishError> {
     let git = |error| inner.git_error(cache, &error);
     fetch::refresh(inner, cache, &Mode::Append)?;
     let tip = cache.commit(cache::TIP).ok_or_else(|| inner.unknown_branch(Vec::new()))?;
-    let theirs = Oid::from_str(commit).map_err(git)?;
+    let theirs = Oid::from_str(&merge.commit).map_err(git)?;
     let base = common_base(inner, cache, tip, theirs)?;
     let repository = cache.repository();
-    let has_it = |message: &str| message.lines().any(|it| it.strip_prefix(TRAILER) == Some(commit));
+    let has_it = |message: &str| {
+        message.lines().any(|it| it.strip_prefix(TRAILER) == Some(merge.commit.as_str()))
+    };
     if base == theirs || history::any_above(repository, tip, base, has_it) {
-        return Ok(Some(Merging::Already));
+        return Ok(None);
+    }
+    if merge.along == Along::Own {
+        is_alone(inner, repository, tip, theirs)?;
     }
     let time = Time::new(inner.clock.wall().as_second(), 0);
     let work = Work {
@@ -176,21 +207,34 @@ fn attempt(
         tip: repository.find_commit(tip).map_err(git)?,
         theirs: repository.find_commit(theirs).map_err(git)?,
         base,
-        who: Signature::new(&author.name, &author.email, &time).map_err(git)?,
+        who: Signature::new(&merge.author.name, &merge.author.email, &time).map_err(git)?,
     };
-    let Some(id) = work.make(way)? else { return Ok(Some(Merging::Already)) };
-    let outgoing = Outgoing { id, expected: tip, mode: &Mode::Append };
+    Ok(work.make(merge.way)?.map(|id| Made { id, tip }))
+}
+
+/// Sends a merge, and says when it was acknowledged; none if the branch moved meanwhile.
+fn send(inner: &Inner, cache: &Cache, made: Made) -> Result<Option<Moment>, PublishError> {
+    let outgoing = Outgoing { id: made.id, expected: made.tip, mode: &Mode::Append };
     match push::attempt(inner, cache, &outgoing)? {
-        Attempt::Acknowledged { acknowledged, .. } => {
-            Ok(Some(Merging::Made { commit: id.to_string(), acknowledged }))
-        }
+        Attempt::Acknowledged { acknowledged, .. } => Ok(Some(acknowledged)),
         Attempt::Moved { refusal: Some(refusal) } => {
             // A branch that stands where it stood was not moved: the server means what it said.
             fetch::refresh(inner, cache, &Mode::Append)?;
-            if cache.commit(cache::TIP) == Some(tip) { Err(refusal.into()) } else { Ok(None) }
+            if cache.commit(cache::TIP) == Some(made.tip) { Err(refusal.into()) } else { Ok(None) }
         }
         Attempt::Moved { refusal: None } => Ok(None),
     }
+}
+
+/// Checks that whatever would come along is of the same author (rule S1).
+fn is_alone(inner: &Inner, repository: &Repository, tip: Oid, theirs: Oid) -> Result<(), Error> {
+    let unseen = || unmergeable(inner, theirs, "nobody knows what would come along".to_owned());
+    let above = history::commits_above(repository, theirs, tip).ok_or_else(unseen)?;
+    let own = above.iter().find(|it| it.commit == theirs.to_string()).ok_or_else(unseen)?;
+    let Some(other) = above.iter().find(|it| it.author != own.author) else { return Ok(()) };
+    let (url, branch) = (inner.remote.to_string(), inner.branch.clone());
+    let other = Box::new(other.clone());
+    Err(Error::BringsOthers { url, branch, commit: own.commit.clone(), other })
 }
 
 /// The commit that both stand on; looks further back until it is found.

@@ -40,12 +40,13 @@ pub use credentials::{Credentials, SshKey};
 pub use error::{Deed, Error, PublishError};
 pub use further::{Further, Rewrite, Unwritten};
 pub use history::CommitSummary;
-pub use merge::Merging;
+pub use merge::{Along, Merge, Merging};
 pub use ssh::SshTrouble;
 pub use url::RemoteUrl;
 
 /// How often a push is tried when somebody else keeps moving the branch.
 pub const ATTEMPTS: u32 = 3;
+
 const USER_AGENT: &str = concat!("git/hopclock ", env!("CARGO_PKG_VERSION"));
 /// How far back the ancestry of another's commit is looked for.
 const ANCESTRY_DEPTHS: [i32; 3] = [8, 64, 1024];
@@ -190,9 +191,7 @@ impl GitRemote {
         let mut prepared = prepared;
         for attempts in 1..=ATTEMPTS {
             let this = prepared.clone();
-            let done = self
-                .with_cache(move |inner, cache| push::attempt(inner, cache, &this.outgoing()))
-                .await?;
+            let done = self.with_cache(move |inner, cache| this.send(inner, cache)).await?;
             let refusal = match done {
                 push::Attempt::Acknowledged { sent, acknowledged } => {
                     let commit = prepared.commit;

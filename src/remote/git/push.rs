@@ -42,8 +42,10 @@ struct Report {
 // === impl Prepared ===
 
 impl Prepared {
-    pub(super) fn outgoing(&self) -> Outgoing<'_> {
-        Outgoing { id: self.id, expected: self.expected, mode: &self.edit.mode }
+    /// Tries once to push it.
+    pub(super) fn send(&self, inner: &Inner, cache: &Cache) -> Result<Attempt, PublishError> {
+        let outgoing = Outgoing { id: self.id, expected: self.expected, mode: &self.edit.mode };
+        attempt(inner, cache, &outgoing)
     }
 }
 
@@ -129,8 +131,9 @@ fn send(
         }
         Ok(())
     });
-    let force = if *outgoing.mode == Mode::Append { "" } else { "+" };
-    let refspec = format!("{force}{}:{reference}", cache::OUTGOING);
+    // The tip that it shall follow is the one that was listed. libgit2 would look for that among its
+    // ancestors, which need not all have been fetched.
+    let refspec = format!("+{}:{reference}", cache::OUTGOING);
     let mut options = PushOptions::new();
     options.remote_callbacks(callbacks);
     connection.remote().push(&[refspec], Some(&mut options))?;

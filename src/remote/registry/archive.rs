@@ -1,10 +1,9 @@
-//! The compressed archive in an artifact's layer.
+//! The compressed archive in an artifact's layer, or of a chart.
 //!
 //! The same files make the same bytes, always: without times, owners and modes of this machine. So a
 //! digest can be announced before anything is sent (rule T1).
 
 use crate::remote::registry::artifact::compressed;
-use std::collections::BTreeMap;
 
 /// The unit of which archives are made.
 const BLOCK: usize = 512;
@@ -18,12 +17,14 @@ pub fn fits_archive(path: &str) -> bool {
     split(path).is_some()
 }
 
-/// An archive of files by their path, compressed. What does not fit ([`fits_archive`]) is left out.
+/// An archive of files by their path, in their order, compressed. What does not fit
+/// ([`fits_archive`]) is left out.
 #[must_use]
-pub fn archive(files: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
+pub fn archive(files: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<[u8]>)>) -> Vec<u8> {
     let mut archive = Vec::new();
     for (path, content) in files {
-        let Some(header) = header(path, content.len()) else { continue };
+        let content = content.as_ref();
+        let Some(header) = header(path.as_ref(), content.len()) else { continue };
         archive.extend_from_slice(&header);
         archive.extend_from_slice(content);
         archive.resize(archive.len().next_multiple_of(BLOCK), 0);
@@ -70,6 +71,7 @@ fn split(path: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::process::Command;
 
     #[test]

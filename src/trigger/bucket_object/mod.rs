@@ -59,10 +59,19 @@ impl BucketObject {
         Self { bucket, aim, lane: Mutex::default() }
     }
 
-    /// Says that another writer is on our lane, if our object holds a canary that is not older.
-    fn check_lane(&self, canary: &CanaryId, latest: Option<&CanaryId>) -> Result<(), Error> {
+    /// Says that our object is somebody else's, or that another writer is on our lane: that it
+    /// holds no canary at all, or one that is not older.
+    fn check_lane(&self, canary: &CanaryId, object: Option<&Object>) -> Result<(), Error> {
         let (bucket, key) = (self.bucket.address(), &self.aim.key);
+        let latest = object.and_then(|it| latest_in(&it.body));
         match latest {
+            None if object.is_some() => Err(Error {
+                reason: "not_a_canary",
+                message: format!(
+                    "`{key}` of {bucket} is there and holds no canary, and what it holds would be \
+                     lost: say with `path` where nothing lies yet, or remove it"
+                ),
+            }),
             Some(latest) if latest.instance() != canary.instance() => Err(Error {
                 reason: "foreign_canary",
                 message: format!(
@@ -91,9 +100,8 @@ impl BucketObject {
     /// The bucket's objects as far as the source sees them, and whose they are (rule S0). Looking
     /// ends at the first that is no canary.
     async fn look_around(&self, own: Option<&Object>) -> Result<(Vec<Entry>, Holding), Error> {
-        let listed = self.bucket.list("", MOST_LISTED).await?;
-        let seen = listed.iter().filter(|it| it.key.starts_with(&self.aim.prefix));
-        let others: Vec<_> = seen.filter(|it| it.key != self.aim.key).collect();
+        let listed = self.bucket.list(&self.aim.prefix, MOST_LISTED).await?;
+        let others: Vec<_> = listed.iter().filter(|it| it.key != self.aim.key).collect();
         let mut instances = BTreeSet::new();
         if let Some(canary) = own.and_then(|it| latest_in(&it.body)) {
             instances.insert(canary.instance().to_owned());
@@ -103,6 +111,10 @@ impl BucketObject {
         }
         for (number, entry) in others.into_iter().enumerate() {
             let object = if number < MOST_READ { self.bucket.get(&entry.key).await? } else { None };
+            // A folder's marker: the `/` at the end of its name is not listed.
+            if object.is_none() && entry.size == 0 && number < MOST_READ {
+                continue;
+            }
             let canary = object.and_then(|it| latest_in(&it.body));
             // Bare digits may be anything.
             let Some(canary) = canary.filter(|it| !it.instance().is_empty()) else {
@@ -110,6 +122,11 @@ impl BucketObject {
                 return Ok((listed, holding));
             };
             instances.insert(canary.instance().to_owned());
+        }
+        // Nobody knows what a list leaves out.
+        if let Some(last) = listed.last().filter(|_| listed.len() >= MOST_LISTED) {
+            let holding = Holding::Others(last.key.clone());
+            return Ok((listed, holding));
         }
         Ok((listed, Holding::Canaries(instances)))
     }
@@ -157,7 +174,9 @@ impl Trigger for BucketObject {
         let Some((listed, holding)) = &lane.listed else { return Ok(None) };
         let mut found = BTreeMap::new();
         for file in files {
-            let there = listed.len() >= MOST_LISTED || listed.iter().any(|it| it.key == *file);
+            // What is not listed may be there all the same, such as `.sourceignore` of the root.
+            let unknown = listed.len() >= MOST_LISTED || !file.starts_with(&self.aim.prefix);
+            let there = unknown || listed.iter().any(|it| it.key == *file);
             let object = if there { self.bucket.get(file).await? } else { None };
             if let Some(object) = object {
                 found.insert(file.clone(), String::from_utf8_lossy(&object.body).into_owned());
@@ -171,8 +190,7 @@ impl Trigger for BucketObject {
     /// Gives no revision: what the bucket will be called, nobody can compute (rule P9).
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
-        let latest = lane.object.as_ref().and_then(|it| latest_in(&it.body));
-        self.check_lane(canary, latest.as_ref())?;
+        self.check_lane(canary, lane.object.as_ref())?;
         lane.prepared = Some(canary.clone());
         lane.ours = Some(canary.clone());
         Ok(Vec::new())
@@ -197,6 +215,12 @@ impl Trigger for BucketObject {
         // Some servers know no conditions; then only what was read tells of a second writer.
         if let Err(PublishError::Failed(bucket::Error::Status { status: 501, .. })) = &sent {
             attempts += 1;
+            let now = self.bucket.get(key).await?;
+            self.check_lane(&canary, now.as_ref())?;
+            if now != lane.object {
+                let bucket = self.bucket.address().to_string();
+                return Err(bucket::Error::Changed { bucket }.into());
+            }
             sent = self.bucket.put(key, body, Condition::None).await;
         }
         match sent {

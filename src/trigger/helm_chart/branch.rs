@@ -93,7 +93,9 @@ impl Trigger for ChartOnBranch {
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         // What is cached may be older than what others have pushed.
         self.remote.fetch_tip().await?;
-        Ok(self.index().await?.latest(self.aim.chart.name(), &self.aim.instance))
+        let (index, name) = (self.index().await?, self.aim.chart.name());
+        self.aim.check_lane(&self.place(), index.newest(name).as_ref())?;
+        Ok(index.latest(name, &self.aim.instance))
     }
 
     /// Whose versions the chart has; of the branch itself others may well have more.
@@ -107,6 +109,11 @@ impl Trigger for ChartOnBranch {
         let index = self.index().await?;
         let version = self.aim.next(&index.versions(self.aim.chart.name()), canary)?;
         let package = self.aim.package(&version, canary)?;
+        check(&self.aim, &index, &self.place(), &version, canary)?;
+        let file = format!("{}{}", self.folder, package.file());
+        if let Some(archive) = self.remote.read_file(&file).await? {
+            self.aim.check_archive(&self.place(), &file, &archive)?;
+        }
         let prepared = self.remote.prepare(self.edit(package, canary, &index)).await?;
         let mut lane = self.lane.lock().await;
         lane.prepared = Some(prepared);
@@ -197,6 +204,7 @@ pub(super) fn check(
     }
     let versions = index.versions(name);
     let chosen = aim.choice.chosen(&versions);
+    aim.check_content(place, chosen.map(|it| (it, index.canary(name, it))))?;
     if versions.iter().any(|it| it == version)
         || chosen.is_some_and(|it| aim.choice.prefers(it, version))
     {

@@ -63,7 +63,7 @@ impl ChartInBucket {
     }
 
     /// Writes the archive, which nobody sees before the index names it. One that a run has left
-    /// that was cut off is written anew, one that the index names by now never.
+    /// that was cut off is written anew, one that the index names by now or somebody else's never.
     async fn upload(&self, key: &str, package: &Package) -> Result<(), Error> {
         let mut sent = self.bucket.put(key, package.archive.clone(), Condition::Absent).await;
         if let Err(PublishError::Failed(bucket::Error::Changed { .. })) = sent {
@@ -71,7 +71,15 @@ impl ChartInBucket {
             if index.versions(self.aim.chart.name()).contains(&package.version) {
                 return Err(taken(&package.version, &self.place()));
             }
-            sent = self.bucket.put(key, package.archive.clone(), Condition::None).await;
+            let there = self.bucket.get(key).await.map_err(|it| failed(&it))?;
+            let condition = match &there {
+                None => Condition::Absent,
+                Some(there) => {
+                    self.aim.check_archive(&self.place(), key, &there.body)?;
+                    Condition::Unchanged(there.version.clone())
+                }
+            };
+            sent = self.bucket.put(key, package.archive.clone(), condition).await;
         }
         sent.map(|_| ()).map_err(|it| Error { reason: reason(&it), message: it.to_string() })
     }
@@ -106,7 +114,9 @@ impl Trigger for ChartInBucket {
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         let read = self.index().await?;
-        let latest = read.0.latest(self.aim.chart.name(), &self.aim.instance);
+        let name = self.aim.chart.name();
+        self.aim.check_lane(&self.place(), read.0.newest(name).as_ref())?;
+        let latest = read.0.latest(name, &self.aim.instance);
         *self.lane.lock().await = Lane { read: Some(read), ..Lane::default() };
         Ok(latest)
     }
@@ -126,6 +136,9 @@ impl Trigger for ChartInBucket {
         let versions = lane.read.iter().flat_map(|it| it.0.versions(self.aim.chart.name()));
         let version = self.aim.next(&versions.collect::<Vec<_>>(), canary)?;
         let package = self.aim.package(&version, canary)?;
+        if let Some((index, _)) = &lane.read {
+            check(&self.aim, index, &self.place(), &version, canary)?;
+        }
         let key = format!("{}{}", self.folder, package.file());
         self.upload(&key, &package).await?;
         lane.ours = Some(Ours { canary: canary.clone(), version: version.clone() });

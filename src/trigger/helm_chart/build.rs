@@ -7,6 +7,7 @@ use crate::trigger::helm_chart::chart::Chart;
 use crate::trigger::helm_chart::choice::{Choice, pinned};
 use crate::trigger::helm_chart::registry::ChartInRegistry;
 use crate::trigger::helm_chart::{Aim, ChartBranch, HelmChartConfig, access, folder, unlintable};
+use crate::trigger::registry_access::{Layout, open_at};
 use crate::trigger::{Built, Destination, Error, Kind, Site, Trigger, git_access, unusable};
 use serde_json::Value;
 use std::path::Path;
@@ -107,7 +108,8 @@ impl HelmChartConfig {
                 let folder = url.trim_end_matches('/');
                 let address = if is_whole { url.to_owned() } else { format!("{folder}/{chart}") };
                 let auth = self.push_auth.as_ref();
-                let registry = access::open(site, (source, object), &address, auth).await?;
+                let registry =
+                    open_at(site, (source, object), &address, Layout::PullOrBasic, auth).await?;
                 let place =
                     format!("the chart repository `{}`", registry.repository().normalised());
                 Ok((Arc::new(ChartInRegistry::new(registry, aim, site.clock())), place))

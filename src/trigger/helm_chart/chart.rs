@@ -76,6 +76,11 @@ impl Chart {
         &self.name
     }
 
+    /// Whether it is our own, which installs nothing but a canary.
+    pub(super) fn is_tiny(&self) -> bool {
+        self.version.is_none()
+    }
+
     /// The version that it has already.
     pub(super) fn version(&self) -> Option<&str> {
         self.version.as_deref()

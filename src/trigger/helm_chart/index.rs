@@ -62,6 +62,11 @@ impl Index {
         all.filter(|it| it.instance() == instance).max_by_key(CanaryId::sequence)
     }
 
+    /// The latest canary of whatever instance.
+    pub(super) fn newest(&self, chart: &str) -> Option<CanaryId> {
+        self.entries(chart).iter().filter_map(canary).max_by_key(CanaryId::sequence)
+    }
+
     /// Whose versions a chart has.
     pub(super) fn holding(&self, chart: &str) -> Holding {
         let mut instances = BTreeSet::new();

@@ -1,6 +1,7 @@
 //! Whether a chart can be installed at all, as far as that can be told without rendering it.
 
-use crate::trigger::helm_chart::archive::{self, Files};
+use crate::remote::registry::fits_archive;
+use crate::trigger::helm_chart::archive::Files;
 use crate::trigger::helm_chart::choice::is_version;
 use crate::trigger::helm_chart::yaml;
 use serde_json::Value;
@@ -69,7 +70,7 @@ pub(super) fn lint(files: &Files) -> Result<Value, LintError> {
             return Err(LintError::OpenAction { file: file.clone() });
         }
         let name = about["name"].as_str().unwrap_or_default();
-        if !archive::fits(&format!("{name}/{file}")) {
+        if !fits_archive(&format!("{name}/{file}")) {
             return Err(LintError::LongPath { file: file.clone() });
         }
     }

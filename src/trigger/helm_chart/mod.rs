@@ -92,6 +92,44 @@ impl Aim {
             }),
         }
     }
+
+    /// Refuses to let our own chart take the place of one that people install (rule S0): whatever
+    /// that installs would be removed. `chosen` is what is taken now, and the canary that it is.
+    fn check_content(
+        &self,
+        place: &str,
+        chosen: Option<(&str, Option<CanaryId>)>,
+    ) -> Result<(), Error> {
+        let is_ours =
+            |it: &Option<CanaryId>| it.as_ref().is_some_and(|it| it.instance() == self.instance);
+        match chosen.filter(|it| self.chart.is_tiny() && !is_ours(&it.1)) {
+            None => Ok(()),
+            Some((version, _)) => Err(Error {
+                reason: "replaces_content",
+                message: format!(
+                    "version `{version}`, which is taken from {place} now, is no canary, and a chart \
+                     with nothing but a canary in it would remove all that it has installed: begin \
+                     without versions, with a chart repository of its own, or give your own chart in \
+                     `chart`"
+                ),
+            }),
+        }
+    }
+
+    /// Refuses to write over an archive that no index names, unless it holds a canary of ours.
+    fn check_archive(&self, place: &str, file: &str, archive: &[u8]) -> Result<(), Error> {
+        if archive::is_canary_of(archive, &self.instance) {
+            return Ok(());
+        }
+        Err(Error {
+            reason: "version_taken",
+            message: format!(
+                "`{file}` lies there already, {place} does not name it, and it holds no canary of \
+                 `{}`: remove it, or have the index name it",
+                self.instance
+            ),
+        })
+    }
 }
 
 // === impl Ours ===

@@ -8,6 +8,7 @@ use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
 use crate::trigger::image_tag::image::Label;
+use crate::trigger::registry_access::after_no_answer;
 use crate::trigger::{Error, Published, Tidied, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,6 +20,9 @@ const VERSION: &str = "org.opencontainers.image.version";
 
 /// Most versions that go after one run: registries limit requests.
 const MOST: usize = 2;
+
+/// What a tag is called after a push without an answer, and what a second writer of it should do.
+const CALLED: (&str, &str) = ("version", "let only one scenario push the chart");
 
 /// Pushes charts to a repository of a registry.
 pub(super) struct ChartInRegistry {
@@ -91,32 +95,6 @@ impl ChartInRegistry {
         Ok(Artifact::chart(&package.about, package.archive, annotations))
     }
 
-    /// Reads the tag once after a push without an answer (rule T2).
-    async fn after_no_answer(
-        &self,
-        tag: &str,
-        manifest: &Manifest,
-        why: &PublishError,
-    ) -> Result<(), Error> {
-        let error = |reason, what: &str| Error { reason, message: format!("{why}, and {what}") };
-        match self.registry.digest(tag).await {
-            Ok(Some(digest)) if digest == manifest.digest() => Ok(()),
-            Ok(Some(_)) => Err(error(
-                "second_writer",
-                "somebody else has pushed the same version meanwhile: let only one scenario push \
-                 the chart",
-            )),
-            Ok(None) => Err(error("push_lost", "the version is not there, so nothing was pushed")),
-            Err(read) => Err(error(
-                "push_unknown",
-                &format!(
-                    "whether it was made is not known, for the tag could not be read afterwards: \
-                     {read}"
-                ),
-            )),
-        }
-    }
-
     /// The canary behind a tag or digest, and its version, as its manifest tells.
     async fn told(&self, reference: &str) -> Result<(Option<CanaryId>, Option<String>), Error> {
         let manifest = self.registry.manifest(reference).await?;
@@ -180,6 +158,9 @@ impl Trigger for ChartInRegistry {
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
+        let label = lane.label.as_ref().map(|it| it.canary.clone());
+        let chosen = self.chosen(&lane.tags).map(|it| (it.as_str(), label));
+        self.aim.check_content(&self.place(), chosen)?;
         let versions: Vec<_> = lane.tags.iter().map(|it| comparable(it)).collect();
         let version = self.aim.next(&versions, canary)?;
         if self.registry.digest(&version).await.or_else(none_if_new)?.is_some() {
@@ -204,7 +185,8 @@ impl Trigger for ChartInRegistry {
         match self.registry.publish(&tag, &manifest).await {
             Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
-                self.after_no_answer(&tag, &manifest, error).await?;
+                let digest = manifest.digest();
+                after_no_answer(&self.registry, &tag, &digest, error, CALLED).await?;
                 let zero = When::between(sent, self.registry.now());
                 Ok(Published { sent, zero, attempts: 1 })
             }

@@ -68,7 +68,11 @@ async fn build(
         )));
     }
     let registry = registry_access::open(site, &scanner, &scanned, push_auth).await?;
-    let landing = ImageLanding { policy: subject, repository: registry.repository().normalised() };
+    let landing = ImageLanding {
+        policy: subject,
+        repository: registry.repository().normalised(),
+        is_empty: making == Making::Image,
+    };
     let instance = site.instance().to_owned();
     let aim = Aim { instance, policy, name: name.clone(), making, keep };
     let books = books(site, name, &object).await?;

@@ -316,8 +316,15 @@ impl Trigger for ImageTag {
             Ok(it) => Published { sent: it.sent, zero: When::at(it.acknowledged), attempts },
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
                 let digest = prepared.manifest.digest();
-                registry_access::after_no_answer(&self.registry, &prepared.tag, &digest, error)
-                    .await?;
+                let (registry, tag) = (&self.registry, &prepared.tag);
+                registry_access::after_no_answer(
+                    registry,
+                    tag,
+                    &digest,
+                    error,
+                    registry_access::TAG,
+                )
+                .await?;
                 Published { sent, zero: When::between(sent, self.registry.now()), attempts }
             }
             Err(PublishError::Failed(error)) => return Err(error.into()),

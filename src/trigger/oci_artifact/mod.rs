@@ -152,6 +152,22 @@ impl OciArtifact {
         })
     }
 
+    /// Refuses to take the place of what people fetch (rule S0): whatever their workloads come
+    /// from would be pruned, and no annotation says that somebody wants that.
+    fn check_content(&self, lane: &Lane) -> Result<(), Error> {
+        let Some(now) = lane.now.as_ref().filter(|it| it.label.is_none()) else { return Ok(()) };
+        Err(Error {
+            reason: "replaces_content",
+            message: format!(
+                "the tag `{}` of `{}`, which is fetched now, is no canary, and an artifact with \
+                 nothing but a canary in it would remove all that comes from it: begin without that \
+                 tag, with a repository of its own",
+                now.tag,
+                self.place()
+            ),
+        })
+    }
+
     fn artifact(&self, canary: &CanaryId, lane: &Lane) -> Artifact {
         let mut tags = Vec::new();
         if let (Tags::Versions { .. }, Some(now)) = (&self.aim.tags, &lane.now)
@@ -243,6 +259,7 @@ impl Trigger for OciArtifact {
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
+        self.check_content(&lane)?;
         let tag = self.next_tag(canary, &lane).await?;
         let artifact = self.artifact(canary, &lane);
         self.registry.upload(&artifact).await?;
@@ -266,7 +283,14 @@ impl Trigger for OciArtifact {
             Ok(it) => Ok(Published { sent: it.sent, zero: When::at(it.acknowledged), attempts: 1 }),
             Err(ref error @ PublishError::NoAnswer { sent, .. }) => {
                 let (registry, digest) = (&self.registry, manifest.digest());
-                registry_access::after_no_answer(registry, tag, &digest, error).await?;
+                registry_access::after_no_answer(
+                    registry,
+                    tag,
+                    &digest,
+                    error,
+                    registry_access::TAG,
+                )
+                .await?;
                 let zero = When::between(sent, registry.now());
                 Ok(Published { sent, zero, attempts: 1 })
             }

@@ -74,7 +74,8 @@ async fn a_target_is_found_anew_for_each_run() {
     let told = stage.tell(&run).await;
     let expected = ["webhook_received", "source_fetched", "applied", "live"];
     assert_eq!(hops(&told), expected);
-    assert!(told.out.contains("ConfigMap hopclock/canary"), "the canary that is there is used");
+    let live = "ConfigMap hopclock/hopclock-canary";
+    assert!(told.out.contains(live), "a ConfigMap without a canary stays somebody's own");
 
     // Another stage is put before it.
     stage.create(json!({

@@ -15,6 +15,8 @@ async fn every_command_explains_itself() {
         "demo",
         "check",
         "discover",
+        "doctor",
+        "plan",
         "history",
         "report",
         "schema",

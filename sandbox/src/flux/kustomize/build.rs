@@ -49,7 +49,7 @@ impl Unpacked<'_> {
         }
         let mut objects = Vec::new();
         for path in self.files.keys().filter(|path| is_yaml(path) && path.starts_with(folder)) {
-            objects.extend(self.read(path)?);
+            add(&mut objects, self.read(path)?, path)?;
         }
         Ok(objects)
     }
@@ -66,9 +66,9 @@ impl Unpacked<'_> {
             let name = resource.as_str().unwrap_or_default();
             let target = join(folder, name);
             if self.has_file(&target) {
-                objects.extend(self.read(&target)?);
+                add(&mut objects, self.read(&target)?, name)?;
             } else if !target.is_empty() && self.has(&target) {
-                objects.extend(self.build_folder(&self::folder(&target), seen)?);
+                add(&mut objects, self.build_folder(&self::folder(&target), seen)?, name)?;
             } else {
                 return Err(format!(
                     "kustomize build failed: accumulating resources: accumulation err='accumulating \
@@ -154,6 +154,33 @@ pub(super) fn label(object: &mut Value, labels: &Value, field: &str) {
         }
         object["metadata"][field][name] = value.clone();
     }
+}
+
+/// Takes the objects of a resource to the others; one that is there already breaks the build.
+fn add(objects: &mut Vec<Value>, more: Vec<Value>, resource: &str) -> Result<(), String> {
+    for object in more {
+        if objects.iter().any(|it| id(it) == id(&object)) {
+            return Err(format!(
+                "kustomize build failed: accumulating resources: accumulation err='merging \
+                 resources from '{resource}': may not add resource with an already registered id: \
+                 {}'",
+                id(&object)
+            ));
+        }
+        objects.push(object);
+    }
+    Ok(())
+}
+
+/// What kustomize knows an object by, as it writes it.
+fn id(object: &Value) -> String {
+    let text = |value: &Value, unsaid: &str| value.as_str().unwrap_or(unsaid).to_owned();
+    let api = text(&object["apiVersion"], "");
+    let (group, version) = api.split_once('/').unwrap_or(("[noGrp]", &api));
+    let metadata = &object["metadata"];
+    let (kind, name) = (text(&object["kind"], ""), text(&metadata["name"], ""));
+    let namespace = text(&metadata["namespace"], "[noNs]");
+    format!("{kind}.{version}.{group}/{name}.{namespace}")
 }
 
 fn transform(object: &mut Value, manifest: &Value) {
@@ -258,6 +285,18 @@ mod tests {
         assert!(missing.contains("open /tmp/kustomization-1/a/b.yaml: no such file"), "{missing}");
         let cycle = build(&[("a/kustomization.yaml", "resources: [../a]\n")], "a").unwrap_err();
         assert!(cycle.contains("cycle detected"), "{cycle}");
+    }
+
+    #[test]
+    fn an_object_that_is_there_twice_is_a_build_error() {
+        let (one, other) = (map("one"), map("other"));
+        let with = |second: &str| build(&[("a.yaml", one.as_str()), ("b.yaml", second)], "./");
+        let message = with(&one).unwrap_err();
+        let end = "may not add resource with an already registered id: \
+                   ConfigMap.v1.[noGrp]/one.[noNs]'";
+        assert!(message.ends_with(end), "{message}");
+        assert_eq!(with(&other).unwrap().len(), 2);
+        assert_eq!(with(&one.replace("name: one", "name: one\n  namespace: b")).unwrap().len(), 2);
     }
 
     #[test]

@@ -74,7 +74,8 @@ fn delivery(store: &Store, alert: &Value, event: &Event, speeds: &Speeds) -> Opt
         ("gotk-component".to_owned(), event.reporting_controller.clone()),
     ];
     if kind == "generic-hmac" {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, read("token").unwrap_or_default().as_bytes());
+        let token = secret.and_then(|name| secrets::read_token(store, namespace, name));
+        let key = hmac::Key::new(hmac::HMAC_SHA256, token.unwrap_or_default().as_bytes());
         let signature = hex(hmac::sign(&key, &body).as_ref());
         headers.push(("x-signature".to_owned(), format!("sha256={signature}")));
     }

@@ -33,7 +33,7 @@ impl Receivers {
         let token = match draft.spec()["type"].as_str() {
             // Its callers prove themselves, so it has no token.
             Some("generic-oidc") => Some(String::new()),
-            _ => secrets::read_text(&self.context.store, &namespace, &secret, "token"),
+            _ => secrets::read_token(&self.context.store, &namespace, &secret),
         };
         let Some(token) = token else {
             let message = format!(

@@ -99,7 +99,10 @@ async fn checked(
     let spec = &receiver["spec"];
     let namespace = receiver["metadata"]["namespace"].as_str().unwrap_or_default();
     let secret = spec["secretRef"]["name"].as_str().unwrap_or_default();
-    let read = |key| secrets::read_text(&context.store, namespace, secret, key);
+    let read = |key| match key {
+        "token" => secrets::read_token(&context.store, namespace, secret),
+        _ => secrets::read_text(&context.store, namespace, secret, key),
+    };
     let bearer = call.headers.get("authorization").and_then(|it| it.to_str().ok());
     let bearer = bearer.unwrap_or_default();
     let now = context.store.now().as_second();

@@ -6,20 +6,18 @@
 //! may begin to verify our branch, or to apply our source, at any time. What the branch's tip tells
 //! is asked when the run has fetched it, so no request is made for it.
 
+mod destination;
+
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
 use crate::cluster::{Cluster, Clusters, Error as ClusterError};
-use crate::config::{Hop, Scenario};
-use crate::hop::{Kind, Objects, Place};
+use crate::hop::Objects;
 use crate::model::{
-    Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ClusterName, GroupKind,
-    ImageLanding, Landing, Moment, ObjectName, ProbeError, ReceiverLanding, Revision, Subject,
+    Ancestry, CanaryId, ClusterName, GroupKind, Moment, ObjectName, ProbeError, Revision, Subject,
     Survey,
 };
-use crate::path;
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Pipeline, Refusal, Tree, Woken, check_chart_verify,
-    check_markers, subjects,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Refusal, Tree, Woken, check_markers,
 };
 use crate::trigger::{self, Published, Tidied, Trigger};
 use serde_json::Value;
@@ -75,168 +73,6 @@ struct Marked {
 // === impl Proofs ===
 
 impl Proofs {
-    /// Proves by the cluster's objects that a scenario's change is delivered; the trigger that it
-    /// gives proves the rest.
-    pub(super) async fn prove(
-        &self,
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &Landing,
-        objects: &Objects,
-        trigger: Arc<dyn Trigger>,
-    ) -> Result<Proven, ProbeError> {
-        let pipeline = pipeline_of(scenario, objects);
-        let tree = pipeline.prove(landing)?;
-        let consenting = pipeline.consenting(landing);
-        let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
-        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
-        let namespace = namespace.map_or("", |it| it.namespace.as_str());
-        let mut woken = Woken::default();
-        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
-            neighbours.check_replace(landing)?;
-            neighbours.check_verify(landing)?;
-            neighbours.check(landing, &own_appliers(&pipeline, &cluster))?;
-            woken.extend(neighbours.woken(landing));
-        }
-        if landing.shared {
-            self.say_woken(&scenario.name, &woken);
-        }
-        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
-    }
-
-    /// Proves by the policy that an image tag may be pushed; the trigger that it gives proves the
-    /// rest.
-    pub(super) fn prove_image(
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &ImageLanding,
-        objects: &Objects,
-        trigger: Arc<dyn Trigger>,
-    ) -> Result<Proven, ProbeError> {
-        let pipeline = pipeline_of(scenario, objects);
-        let ImageLanding { policy, repository } = landing;
-        let consenting: Vec<_> = objects.get_key_value(policy).into_iter().collect();
-        let place = format!("the image repository `{repository}`");
-        let consent = Consent::of(&workshop.instance, place, &consenting)?;
-        let appliers = scenario.hops.iter().map(|it| it.kind.kind());
-        let appliers = appliers.filter(|it| it.traits().place == Place::Apply);
-        let releases = appliers.filter_map(Kind::subject);
-        let releases = releases.filter(|it| it.kind == GroupKind::helm_release());
-        let own = pipeline.live.into_iter().chain(releases).collect();
-        let marked = Marked {
-            scenario: scenario.name.clone(),
-            policy: Some(policy.clone()),
-            own,
-            clusters: workshop.clusters.clone(),
-            proofs: workshop.proofs.clone(),
-        };
-        Ok(Proven { inner: trigger, tip: Tip::MarksOnly(Box::new(marked)), consent })
-    }
-
-    /// Proves by the cluster's objects that an artifact is fetched and applied; the trigger that it
-    /// gives proves the rest.
-    pub(super) async fn prove_artifact(
-        &self,
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &ArtifactLanding,
-        objects: &Objects,
-        trigger: Arc<dyn Trigger>,
-    ) -> Result<Proven, ProbeError> {
-        let pipeline = pipeline_from(&GroupKind::source("OCIRepository"), scenario, objects);
-        pipeline.prove_artifact(landing)?;
-        let consenting = pipeline.consenting_to_artifact(landing);
-        let consent = Consent::of(&workshop.instance, landing.place(), &consenting)?;
-        let sources: Vec<_> = consenting.iter().map(|it| it.0.clone()).collect();
-        let namespace = sources.first().or_else(|| objects.keys().next());
-        let namespace = namespace.map_or("", |it| it.namespace.as_str());
-        let mut woken = Woken::default();
-        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
-            neighbours.check_artifact_verify(landing)?;
-            neighbours.check_artifact(landing, &own_appliers(&pipeline, &cluster))?;
-            woken.extend(neighbours.woken_by_artifact(landing));
-        }
-        if landing.shared {
-            self.say_woken(&scenario.name, &woken);
-        }
-        let marked = Marked {
-            scenario: scenario.name.clone(),
-            policy: None,
-            own: sources,
-            clusters: workshop.clusters.clone(),
-            proofs: workshop.proofs.clone(),
-        };
-        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
-    }
-
-    /// Proves by the objects that take it that a chart may be published; the trigger that it gives
-    /// proves the rest.
-    pub(super) async fn prove_chart(
-        &self,
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &ChartLanding,
-        objects: &Objects,
-        trigger: Arc<dyn Trigger>,
-    ) -> Result<Proven, ProbeError> {
-        // The command that gives consent names what the canary is for before what all share.
-        let subjects = landing.takers.iter().rev().chain([&landing.source]);
-        let concerned: Vec<_> = subjects.filter_map(|it| objects.get_key_value(it)).collect();
-        check_chart_verify(&concerned)?;
-        let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
-        let (namespace, pipeline) = (&landing.source.namespace, pipeline_of(scenario, objects));
-        let mut woken = Woken::default();
-        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
-            neighbours.check_chart(landing, &own_appliers(&pipeline, &cluster))?;
-            woken.extend(neighbours.woken_by_chart(landing));
-        }
-        if landing.shared {
-            self.say_woken(&scenario.name, &woken);
-        }
-        let marked = Marked {
-            scenario: scenario.name.clone(),
-            policy: Some(landing.source.clone()),
-            own: landing.takers.clone(),
-            clusters: workshop.clusters.clone(),
-            proofs: workshop.proofs.clone(),
-        };
-        Ok(Proven { inner: trigger, tip: Tip::Holds(Box::new(marked)), consent })
-    }
-
-    /// Proves by the cluster's objects that an object of a bucket is delivered; the trigger that it
-    /// gives proves the rest.
-    pub(super) async fn prove_bucket(
-        &self,
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &BucketLanding,
-        objects: &Objects,
-        trigger: Arc<dyn Trigger>,
-    ) -> Result<Proven, ProbeError> {
-        let pipeline = Pipeline {
-            sources: at(scenario, Place::Fetch, &GroupKind::source("Bucket")),
-            appliers: at(scenario, Place::Apply, &GroupKind::kustomization()),
-            ..pipeline_of(scenario, objects)
-        };
-        let tree = pipeline.prove_bucket(landing)?;
-        let ours = pipeline.of_bucket(landing);
-        let consent = Consent::of(&workshop.instance, landing.place.clone(), &ours)?;
-        let namespace = landing.source.as_ref().or_else(|| objects.keys().next());
-        let namespace = namespace.map_or("", |it| it.namespace.as_str());
-        let (sources, mut woken) = (subjects(&ours), Woken::default());
-        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
-            if !landing.shared {
-                let own = own_appliers(&pipeline, &cluster);
-                neighbours.check_users(&sources, &landing.place, "bucket", &own)?;
-            }
-            woken.extend(neighbours.woken_by(&sources));
-        }
-        if landing.shared {
-            self.say_woken(&scenario.name, &woken);
-        }
-        Ok(Proven { inner: trigger, tip: Tip::Delivers(tree), consent })
-    }
-
     /// Everybody who could use a source, in each cluster that the path leads through.
     async fn everybody(
         &self,
@@ -261,23 +97,6 @@ impl Proofs {
         if self.is_news(scenario, &woken) {
             say(&format!("scenario `{scenario}`: {woken}"));
         }
-    }
-
-    /// Proves that a Receiver may be called: that whoever owns it lets us wake what it lists.
-    pub(super) fn prove_receiver(
-        &self,
-        workshop: &Workshop,
-        scenario: &Scenario,
-        landing: &ReceiverLanding,
-        object: &Value,
-    ) -> Result<(), ProbeError> {
-        Consent::of_receiver(&workshop.instance, landing, object)?;
-        let listed = object["spec"]["resources"].as_array().map_or(0, Vec::len);
-        let woken = format!("each run wakes what {} lists ({listed} entries)", landing.receiver);
-        if landing.shared && self.is_news(&scenario.name, &woken) {
-            say(&format!("scenario `{}`: {woken}", scenario.name));
-        }
-        Ok(())
     }
 
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
@@ -437,48 +256,8 @@ impl Marked {
     }
 }
 
-/// The appliers that the path has in a cluster.
-fn own_appliers(pipeline: &Pipeline<'_>, cluster: &ClusterName) -> BTreeSet<Subject> {
-    let mut own = pipeline.applying();
-    own.retain(|it| it.cluster == *cluster);
-    own
-}
-
 fn refused(refusal: Refusal) -> trigger::Error {
     trigger::Error { reason: refusal.reason, message: refusal.message }
-}
-
-fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
-    pipeline_from(&GroupKind::git_repository(), scenario, objects)
-}
-
-/// What a scenario looks at, as far as it begins with sources of this kind.
-fn pipeline_from<'a>(first: &GroupKind, scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
-    let (mut sources, mut appliers, mut live) = (Vec::new(), Vec::new(), Vec::new());
-    // What a later source is made of, nobody can prove beforehand (rule P10).
-    let mut later = Vec::new();
-    for hop in &scenario.hops {
-        let Some(subject) = hop.subject() else { continue };
-        match hop.kind.kind().traits().place {
-            Place::Fetch if subject.kind == *first => sources.push(subject),
-            Place::Fetch | Place::Chart => later.push(subject),
-            Place::Apply if subject.kind == GroupKind::kustomization() => appliers.push(subject),
-            Place::Live => live.push(subject),
-            _ => {}
-        }
-    }
-    let applies_later = |it: &Subject| {
-        let object = objects.get(it).unwrap_or(&Value::Null);
-        path::upstream_of(it, object).iter().any(|it| later.contains(it))
-    };
-    appliers.retain(|it| !applies_later(it));
-    Pipeline { objects, sources, appliers, live }
-}
-
-/// What the scenario's hops look at that stands so in the path and is of that kind.
-fn at(scenario: &Scenario, place: Place, kind: &GroupKind) -> Vec<Subject> {
-    let hops = scenario.hops.iter().filter(|it| it.kind.kind().traits().place == place);
-    hops.filter_map(Hop::subject).filter(|it| it.kind == *kind).collect()
 }
 
 /// Everybody who could use a source, as far as we may know, and what cannot be known.

@@ -1,0 +1,155 @@
+//! Which rights the runs of scenarios need, request by request.
+
+use crate::cli::doctor::rehearsal::Rehearsed;
+use crate::config::Scenario;
+use crate::model::{GroupKind, ObjectName, Subject};
+use crate::path::delivery::KINDS;
+use crate::path::{Graph, role, upstream_of};
+use crate::trigger::TriggerConfig;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One request that runs make. Without a name or a namespace, all are meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Need {
+    /// What of, in its cluster.
+    pub(super) subject: Subject,
+    /// What it does.
+    pub(super) verb: &'static str,
+    /// What comes of it without; none if no run can do without.
+    pub(super) lacks: Option<&'static str>,
+}
+
+/// What runs need, and the scenarios that need it; none stands for all.
+pub(super) type Needs = BTreeMap<Need, BTreeSet<String>>;
+
+/// What the runs of these scenarios need; `place` is hopclock's own namespace.
+pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>) -> Needs {
+    let mut needs = Needs::new();
+    for Rehearsed { scenario, watched, .. } in all {
+        let path = match watched {
+            Some(watched) => watched.iter().map(|it| (**it).clone()).collect(),
+            None => path_of(scenario, graph),
+        };
+        let mut need = |subject: Subject, verb, lacks| {
+            let need = Need { subject, verb, lacks };
+            needs.entry(need).or_default().insert(scenario.name.clone());
+        };
+        let path: BTreeSet<_> = path.into_iter().filter(|it| is_object(&it.kind)).collect();
+        for subject in &path {
+            // A kind of which two objects of a namespace are followed is followed as a whole.
+            let beside = |it: &&Subject| {
+                it.kind == subject.kind
+                    && it.namespace == subject.namespace
+                    && it.cluster == subject.cluster
+            };
+            let is_one = path.iter().filter(beside).count() == 1;
+            let name = if is_one { subject.name.clone() } else { String::new() };
+            let watched = Subject { name, ..subject.clone() };
+            need(watched.clone(), "list", None);
+            need(watched, "watch", None);
+            let told = "no run can tell what the cluster itself notes of a change that is late";
+            need(all_of(&GroupKind::new("", "Event"), subject), "list", Some(told));
+        }
+        for subject in read(scenario, &path).into_iter().chain(secret(scenario, graph)) {
+            need(subject, "get", None);
+        }
+        for (group, kind) in KINDS {
+            let kind = GroupKind::new(group, kind);
+            let others = "others who use what is pushed to are known only in part";
+            let everywhere = Subject::local(kind, "", "");
+            if graph.snapshot().absent().all(|it| *it != everywhere.kind) {
+                need(everywhere, "list", Some(others));
+            }
+        }
+    }
+    if let Some(place) = place.filter(|_| !all.is_empty()) {
+        own(place, &mut needs);
+    }
+    needs
+}
+
+/// What stands in hopclock's own namespace.
+fn own(place: &str, needs: &mut Needs) {
+    let lease = GroupKind::new("coordination.k8s.io", "Lease");
+    for verb in ["get", "create", "update"] {
+        let subject = Subject::local(lease.clone(), place, "");
+        needs.insert(Need { subject, verb, lacks: None }, BTreeSet::new());
+    }
+    let kept = "a service cannot keep its state there, and has no watch echo";
+    for verb in ["get", "list", "watch", "create", "update", "patch"] {
+        let subject = Subject::local(GroupKind::new("", "ConfigMap"), place, "");
+        needs.insert(Need { subject, verb, lacks: Some(kept) }, BTreeSet::new());
+    }
+}
+
+/// The objects that are read before a run: members of the path, what hops need, and the subjects
+/// of those that need something.
+fn read(scenario: &Scenario, path: &BTreeSet<Subject>) -> BTreeSet<Subject> {
+    let members = path.iter().filter(|it| role(&it.kind).is_some()).cloned();
+    let mut read: BTreeSet<_> = members.collect();
+    for hop in &scenario.hops {
+        let needs = hop.needs();
+        if !needs.is_empty() || hop.kind.kind().reads_subject() {
+            read.extend(hop.subject());
+        }
+        read.extend(needs);
+    }
+    read.retain(|it| is_object(&it.kind));
+    read
+}
+
+/// The objects that a run would watch, as far as they are known without it.
+fn path_of(scenario: &Scenario, graph: &Graph) -> Vec<Subject> {
+    let mut known = BTreeSet::new();
+    let hops = scenario.hops.iter();
+    let mut open: Vec<_> = hops.flat_map(|it| it.subject().into_iter().chain(it.needs())).collect();
+    while let Some(subject) = open.pop() {
+        if known.insert(subject.clone()) && role(&subject.kind).is_some() {
+            open.extend(upstream_of(&subject, graph.object(&subject)));
+        }
+    }
+    known.into_iter().collect()
+}
+
+/// The Secret that the trigger takes its credentials from, where it takes them from a source.
+fn secret(scenario: &Scenario, graph: &Graph) -> Option<Subject> {
+    let of = |kind: GroupKind, name: &ObjectName| Subject::local(kind, &name.namespace, &name.name);
+    let source = match &scenario.trigger {
+        TriggerConfig::GitCommit(it) if it.push_auth.is_none() => {
+            of(GroupKind::git_repository(), it.source.as_ref()?)
+        }
+        TriggerConfig::ImageTag(it) => repository(graph, &it.policy)?,
+        TriggerConfig::ImageDigest(it) => repository(graph, &it.policy)?,
+        TriggerConfig::OciArtifact(it) if it.push_auth.is_none() => {
+            of(GroupKind::source("OCIRepository"), it.source.as_ref()?)
+        }
+        TriggerConfig::BucketObject(it) if it.push_auth.is_none() => {
+            of(GroupKind::source("Bucket"), it.source.as_ref()?)
+        }
+        TriggerConfig::ReceiverPost(it) => of(GroupKind::receiver(), &it.receiver),
+        TriggerConfig::ReceiverGet(it) => of(GroupKind::receiver(), &it.receiver),
+        // They name what they use, and the rehearsal has read it.
+        TriggerConfig::GitCommit(_)
+        | TriggerConfig::OciArtifact(_)
+        | TriggerConfig::BucketObject(_)
+        | TriggerConfig::HelmChart(_) => return None,
+    };
+    let name = graph.object(&source)["spec"]["secretRef"]["name"].as_str()?;
+    Some(Subject::local(GroupKind::new("", "Secret"), &source.namespace, name))
+}
+
+fn repository(graph: &Graph, policy: &ObjectName) -> Option<Subject> {
+    let policy = Subject::local(GroupKind::image("ImagePolicy"), &policy.namespace, &policy.name);
+    upstream_of(&policy, graph.object(&policy)).into_iter().next()
+}
+
+/// All objects of a kind beside another one.
+fn all_of(kind: &GroupKind, beside: &Subject) -> Subject {
+    let namespace = if beside.namespace.is_empty() { "default" } else { &beside.namespace };
+    Subject::local(kind.clone(), namespace, "").in_cluster(&beside.cluster)
+}
+
+/// Whether an API server has such objects.
+fn is_object(kind: &GroupKind) -> bool {
+    kind.group != GroupKind::git_branch().group
+}
