@@ -70,7 +70,8 @@ const SORTS: [(&str, &str); 8] = [
     (
         "receiver_post: { receiver: flux-system/LANE }",
         "
-  - webhook_received: { receiver: flux-system/LANE, git_repository: flux-system/LANE }",
+  - webhook_received: { receiver: flux-system/LANE, git_repository: flux-system/LANE }
+    required: true",
     ),
     ("receiver_get: { receiver: flux-system/LANE }", ""),
 ];

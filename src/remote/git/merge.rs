@@ -198,7 +198,7 @@ fn make(inner: &Inner, cache: &Cache, merge: &Merge) -> Result<Option<Made>, Pub
         return Ok(None);
     }
     if merge.along == Along::Own {
-        is_alone(inner, repository, tip, theirs)?;
+        check_authors(inner, repository, tip, theirs)?;
     }
     let time = Time::new(inner.clock.wall().as_second(), 0);
     let work = Work {
@@ -227,7 +227,12 @@ fn send(inner: &Inner, cache: &Cache, made: Made) -> Result<Option<Moment>, Publ
 }
 
 /// Checks that whatever would come along is of the same author (rule S1).
-fn is_alone(inner: &Inner, repository: &Repository, tip: Oid, theirs: Oid) -> Result<(), Error> {
+fn check_authors(
+    inner: &Inner,
+    repository: &Repository,
+    tip: Oid,
+    theirs: Oid,
+) -> Result<(), Error> {
     let unseen = || unmergeable(inner, theirs, "nobody knows what would come along".to_owned());
     let above = history::commits_above(repository, theirs, tip).ok_or_else(unseen)?;
     let own = above.iter().find(|it| it.commit == theirs.to_string()).ok_or_else(unseen)?;
