@@ -4,12 +4,12 @@
 //! The index belongs to all who publish there, so it is changed as it stands on the branch at that
 //! time. When somebody else was faster, our entry is put into what they have written.
 
-use crate::model::{Ancestry, CanaryId, Clock, Revision, Survey, When};
+use crate::model::{Ancestry, CanaryId, Clock, Revision, Stays, Survey, Tidied, When};
 use crate::remote::git::{self, Further, GitRemote, Unwritten};
 use crate::trigger::helm_chart::chart::Package;
 use crate::trigger::helm_chart::index::{INDEX, Index};
 use crate::trigger::helm_chart::{Aim, Ours, taken};
-use crate::trigger::{Error, Published, Trigger, git_access};
+use crate::trigger::{Error, Published, Reach, Sweep, Trigger, git_access};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -72,12 +72,37 @@ impl ChartOnBranch {
         });
         git::Edit {
             path,
-            content,
+            content: Some(content),
             message,
-            author: git::Author {
-                name: "hopclock".to_owned(),
-                email: "hopclock@localhost".to_owned(),
-            },
+            author: author(),
+            mode: git::Mode::Append,
+            further: std::iter::once(index).chain(gone).collect(),
+        }
+    }
+
+    /// Takes canaries beyond `keep`, and these files of theirs, out of the index and the branch.
+    fn removal(&self, keep: usize, files: &[String]) -> git::Edit {
+        let (aim, place, now) = (Arc::clone(&self.aim), self.place(), self.clock.wall());
+        let path = format!("{}{INDEX}", self.folder);
+        let index = Further::new(path.clone(), move |before| {
+            let unreadable = |why: String| unreadable(&place, &why);
+            let index = Index::read(before).map_err(unreadable);
+            let index = index.map_err(|it| Unwritten { reason: it.reason, message: it.message })?;
+            let text = index.without(aim.chart.name(), &aim.instance, keep, now);
+            Ok(Some(text.into_bytes()))
+        });
+        // An address elsewhere is none of our files.
+        let files = files.iter().filter(|it| !it.contains(['/', ':']));
+        let gone = files.map(|it| Further::removal(format!("{}{it}", self.folder)));
+        git::Edit {
+            path,
+            content: None,
+            message: format!(
+                "take away canaries of the chart {}\n\nHopclock-Instance: {}\n",
+                self.aim.chart.name(),
+                self.aim.instance
+            ),
+            author: author(),
             mode: git::Mode::Append,
             further: std::iter::once(index).chain(gone).collect(),
         }
@@ -181,6 +206,30 @@ impl Trigger for ChartOnBranch {
         let canary = index.canary(self.aim.chart.name(), version);
         self.aim.of_version(&ours, version, canary)
     }
+
+    /// Each push takes away what is beyond `keep`, so after a run nothing is left.
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        if how.reach == Reach::AfterRun {
+            return Ok(Tidied::default());
+        }
+        let keep = how.room(self.aim.keep);
+        let stale = self.index().await?.stale(self.aim.chart.name(), &self.aim.instance, keep);
+        if stale.is_empty() || how.is_dry {
+            return Ok(Tidied { removed: stale, ..Tidied::default() });
+        }
+        let removed = git_access::commit(&self.remote, self.removal(keep, &stale)).await;
+        Ok(match removed {
+            Ok(()) => Tidied { removed: stale, ..Tidied::default() },
+            Err(why) => {
+                let left = stale.into_iter().map(|it| Stays::new(it, &*why)).collect();
+                Tidied { left, ..Tidied::default() }
+            }
+        })
+    }
+}
+
+fn author() -> git::Author {
+    git::Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() }
 }
 
 /// Whether our entry may be put into an index.

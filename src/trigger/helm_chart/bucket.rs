@@ -4,13 +4,13 @@
 //! the condition that it is still the one that was read: when somebody else was faster, our entry
 //! is put into what they have written.
 
-use crate::model::{Ancestry, CanaryId, Clock, Moment, Revision, Survey, When};
+use crate::model::{Ancestry, CanaryId, Clock, Moment, Revision, Stays, Survey, Tidied, When};
 use crate::remote::bucket::{self, Bucket, Condition, PublishError};
 use crate::trigger::helm_chart::branch::{check, unreadable};
 use crate::trigger::helm_chart::chart::Package;
 use crate::trigger::helm_chart::index::{INDEX, Index};
 use crate::trigger::helm_chart::{Aim, Ours, taken};
-use crate::trigger::{Error, Published, Tidied, Trigger};
+use crate::trigger::{Error, Published, Reach, Sweep, Trigger};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -209,21 +209,36 @@ impl Trigger for ChartInBucket {
         self.aim.of_version(&ours, version, canary)
     }
 
-    /// The archives that the index has not named since the run.
-    async fn tidy(&self, _: &[String]) -> Tidied {
+    /// After a run, the archives that the index has not named since; else also what is beyond those
+    /// that stay, of which the index forgets first.
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
         let mut lane = self.lane.lock().await;
-        let mut tidied = Tidied::default();
-        // An address elsewhere is none of our files.
-        for file in std::mem::take(&mut lane.gone).iter().filter(|it| !it.contains(['/', ':'])) {
-            match self.bucket.delete(&format!("{}{file}", self.folder)).await {
-                Ok(()) => tidied.removed += 1,
-                Err(error) => {
-                    tidied.left += 1;
-                    tidied.why = Some(error.to_string());
-                }
+        let mut gone = std::mem::take(&mut lane.gone);
+        if how.reach != Reach::AfterRun {
+            let (index, condition) = self.index().await?;
+            let (name, instance) = (self.aim.chart.name(), &self.aim.instance);
+            let keep = how.room(self.aim.keep);
+            gone = index.stale(name, instance, keep);
+            if gone.is_empty() || how.is_dry {
+                return Ok(Tidied { removed: gone, ..Tidied::default() });
+            }
+            let text = index.without(name, instance, keep, self.clock.wall());
+            let written =
+                self.bucket.put(&format!("{}{INDEX}", self.folder), text, condition).await;
+            if let Err(error) = written {
+                let left = gone.into_iter().map(|it| Stays::new(it, error.to_string())).collect();
+                return Ok(Tidied { left, ..Tidied::default() });
             }
         }
-        tidied
+        let mut tidied = Tidied::default();
+        // An address elsewhere is none of our files.
+        for file in gone.into_iter().filter(|it| !it.contains(['/', ':'])) {
+            match self.bucket.delete(&format!("{}{file}", self.folder)).await {
+                Ok(()) => tidied.removed.push(file),
+                Err(error) => tidied.left.push(Stays::new(file, error.to_string())),
+            }
+        }
+        Ok(tidied)
     }
 }
 

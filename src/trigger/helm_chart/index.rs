@@ -97,7 +97,28 @@ impl Index {
     ) -> String {
         let chart = package.about["name"].as_str().unwrap_or_default();
         let stale = self.stale_at(chart, instance, keep.saturating_sub(1));
-        let entry = entry_of(package, now);
+        self.changed(chart, Some(entry_of(package, now)), &stale, now)
+    }
+
+    /// The text of the index without canaries of an instance beyond the latest `keep`.
+    pub(super) fn without(
+        &self,
+        chart: &str,
+        instance: &str,
+        keep: usize,
+        now: Timestamp,
+    ) -> String {
+        self.changed(chart, None, &self.stale_at(chart, instance, keep), now)
+    }
+
+    /// The text of the index with an entry, and without those at `stale`.
+    fn changed(
+        &self,
+        chart: &str,
+        entry: Option<Value>,
+        stale: &BTreeSet<usize>,
+        now: Timestamp,
+    ) -> String {
         let mut meant = self.root.clone();
         if !meant["entries"].is_object() {
             meant["entries"] = json!({});
@@ -106,9 +127,14 @@ impl Index {
         for at in stale.iter().rev() {
             all.remove(*at);
         }
-        all.insert(0, entry.clone());
-        meant["entries"][chart] = Value::Array(all);
-        let mut edit = self.inserted(chart, &entry, &stale);
+        let mut edit = self.inserted(chart, entry.as_ref(), stale);
+        all.splice(0..0, entry);
+        if all.is_empty() {
+            // A chart without versions is none.
+            meant["entries"].as_object_mut().and_then(|it| it.remove(chart));
+        } else {
+            meant["entries"][chart] = Value::Array(all);
+        }
         if meant["generated"].is_string() {
             meant["generated"] = now.to_string().into();
             edit = edit.and_then(|it| yaml::with_text(&it, "generated", &now.to_string()));
@@ -129,9 +155,14 @@ impl Index {
         ours.into_iter().skip(keep).map(|it| it.1).collect()
     }
 
-    /// The lines with one item more, and without those at `stale`; none where they are not in
+    /// The lines with an item more, and without those at `stale`; none where they are not in
     /// block style.
-    fn inserted(&self, chart: &str, entry: &Value, stale: &BTreeSet<usize>) -> Option<String> {
+    fn inserted(
+        &self,
+        chart: &str,
+        entry: Option<&Value>,
+        stale: &BTreeSet<usize>,
+    ) -> Option<String> {
         let (start, end) = yaml::line_of(&self.text, "entries:")?;
         let head = self.text[start..end].trim_end();
         let (before, after) = (&self.text[..start], &self.text[end..]);
@@ -146,7 +177,7 @@ impl Index {
             key.is_some_and(|it| it.trim_matches(['"', '\'']) == chart)
         };
         let at = lines.iter().position(is_key).filter(|_| head == "entries:");
-        let item = |indent| yaml::write(&json!([entry]), indent);
+        let item = |indent| entry.map_or_else(String::new, |it| yaml::write(&json!([it]), indent));
         let Some(at) = at else {
             let key = format!("entries:\n{margin}{name}:\n{}", item(margin.len()));
             let known = matches!(head, "entries:" | "entries: {}");
@@ -155,6 +186,7 @@ impl Index {
         let dashes =
             lines[at + 1..].iter().find(|it| !it.trim().is_empty()).map(|it| indent(it))?;
         let (mut written, mut index, mut inside) = (String::new(), None::<usize>, true);
+        let mut stays = entry.is_some();
         for line in &lines[at + 1..] {
             let blank = line.trim().is_empty();
             let is_item = !blank && indent(line) == dashes && line.trim_start().starts_with('-');
@@ -163,11 +195,12 @@ impl Index {
             if inside && is_item {
                 index = Some(index.map_or(0, |it| it + 1));
             }
+            stays |= inside && index.is_some_and(|it| !stale.contains(&it));
             if !inside || index.is_none_or(|it| !stale.contains(&it)) {
                 written += line;
             }
         }
-        let head: String = lines[..=at].concat();
+        let head: String = lines[..at + usize::from(stays)].concat();
         Some(format!("{before}{}{head}{}{written}", &self.text[start..end], item(dashes)))
     }
 }
