@@ -1,7 +1,7 @@
 //! Runs in flight: a trigger that moves its own objects the way Flux does, and remembers when.
 
 use hopclock::cluster::Cluster;
-use hopclock::engine::{Job, Plan, PlannedHop};
+use hopclock::engine::{Errands, Job, Plan, PlannedHop};
 use hopclock::hop::{Applied, Detector, Live, LiveConfig, Place, SourceFetched};
 use hopclock::model::{
     Ancestry, CanaryId, Clock, Event, GroupKind, Observer, Requirement, Revision, SourceKind,
@@ -164,5 +164,11 @@ pub(crate) fn job(cluster: &Cluster, trigger: Arc<dyn Trigger>, name: &str, wait
         bystanders: Vec::new(),
     };
     let watches = Arc::new(cluster.clone());
-    Job { plan: Arc::new(plan), trigger, watches, instance: "bench".to_owned() }
+    Job {
+        plan: Arc::new(plan),
+        trigger,
+        watches,
+        instance: "bench".to_owned(),
+        errands: Errands::new(),
+    }
 }

@@ -1,7 +1,8 @@
 //! The numbers of the README, measured in one run against the sandbox, which knows the truth.
 //!
 //! `cargo bench --bench numbers` prints one table; `-- scrape` only the part that needs no sandbox,
-//! `-- serve` only that of the built program, `-- notify` only that of the listener.
+//! `-- serve` only that of the built program, `-- notify` only that of the listener, `-- watches`
+//! only that of many scenarios' watches.
 //! Everything is a distribution or a ratio of this one run on this one machine; nothing is
 //! asserted.
 
@@ -14,6 +15,11 @@ mod notify;
 mod push;
 mod scrape;
 mod serve;
+mod watches;
+
+#[path = "../../tests/it/fleet_kit.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "the test of the same uses more of it")]
+mod fleet_kit;
 
 #[path = "../../tests/it/cli/killed_kit.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "the tests of a killed service use more of it")]
@@ -73,6 +79,10 @@ fn main() {
             heading();
             scrape::measure();
         }
+        Some("watches") => {
+            heading();
+            runtime.block_on(watches::measure());
+        }
         Some("serve") => {
             heading();
             runtime.block_on(serve::measure());
@@ -88,6 +98,7 @@ async fn measure() {
     push::measure().await;
     memory::measure().await;
     notify::measure().await;
+    watches::measure().await;
     serve::measure().await;
 }
 

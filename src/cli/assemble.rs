@@ -5,7 +5,7 @@ use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
-use crate::cli::{discover, metrics};
+use crate::cli::{discover, merging, metrics};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
@@ -143,12 +143,14 @@ impl Workshop {
             Some(ears) => ears.beside(watches, scenario, self.clock.clone()),
             None => watches,
         };
+        let errands = merging::errands(scenario, &self.instance, &site).await?;
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
         Ok(Job {
             plan: Arc::new(plan),
             trigger: self.proven(&reader, scenario, built, path).await?,
             watches,
             instance: self.instance.clone(),
+            errands,
         })
     }
 

@@ -13,6 +13,7 @@ mod gc;
 mod history;
 mod lanes;
 mod memory;
+mod merging;
 mod metrics;
 mod notify;
 mod plan;

@@ -3,6 +3,7 @@
 mod branch;
 mod clock;
 mod drive;
+mod errand;
 mod journal;
 mod machine;
 mod noticing;
@@ -18,6 +19,7 @@ pub use clock::SystemClock;
 pub use drive::{
     Job, Surroundings, Watches, Watching, interrupted, resume_run, run_once, run_until,
 };
+pub use errand::{BranchMerge, Errand, ErrandDone, Errands};
 pub use journal::{Journal, Unwritten};
 pub use machine::{Effect, LINGER, LeftBehind, Run, Start};
 pub use noticing::{Board, Hearing, Posted};

@@ -56,9 +56,9 @@ enum Made<'a> {
 // === impl AutomationCommittedConfig ===
 
 impl AutomationCommittedConfig {
-    /// The branch that the automation pushes to, of the repository that it reads: `push.branch`, the
-    /// target of `push.refspec`, else the branch that is checked out; none of it names one where
-    /// that is the repository's own.
+    /// The branch that the automation pushes to, of the repository that it reads: `push.branch`, else
+    /// the branch that is checked out; none of it names one where that is the repository's own. What
+    /// `push.refspec` names is pushed to afterwards, and beside it.
     fn branch(&self, automation: &Value) -> Subject {
         let (spec, own) = (&automation["spec"], &self.image_update_automation.namespace);
         let reference = &spec["sourceRef"];
@@ -67,10 +67,8 @@ impl AutomationCommittedConfig {
             reference["name"].as_str().unwrap_or_default(),
         );
         let git = &spec["git"];
-        let refspec = git["push"]["refspec"].as_str().and_then(|it| it.rsplit_once(':'));
-        let target = refspec.map(|it| it.1.strip_prefix("refs/heads/").unwrap_or(it.1));
         let checkout = git["checkout"]["ref"]["branch"].as_str();
-        let branch = git["push"]["branch"].as_str().or(target).or(checkout);
+        let branch = git["push"]["branch"].as_str().filter(|it| !it.is_empty()).or(checkout);
         GitBranch::subject(&repository, branch)
     }
 }

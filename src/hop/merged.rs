@@ -4,22 +4,38 @@
 //! rebased. Whether the commit at the tip brings the learned one along is asked for (rule T9).
 
 use crate::hop::{Detector, Kind, Objects, Place, Traits};
-use crate::model::{Change, GitBranch, ObjectName, Reached, Revision, Sighting, State, Subject};
+use crate::model::{
+    Change, GitBranch, MergeWay, ObjectName, Reached, Revision, RevisionSort, Sighting, State,
+    Subject,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// The branch that the commit has to come to: one key, naming the kind.
+/// The branch that the commit has to come to, and who brings it there.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MergedConfig {
-    /// The branch that this GitRepository fetches.
-    GitRepository(ObjectName),
+#[serde(deny_unknown_fields)]
+pub struct MergedConfig {
+    /// The GitRepository whose branch it is.
+    pub git_repository: ObjectName,
+
+    /// How hopclock itself merges the commit, with the credentials of the GitRepository: `merge`,
+    /// `squash` or `rebase`. The GitRepository has to consent. Default: somebody else merges.
+    #[serde(default)]
+    pub merge: Option<MergeWay>,
+
+    /// hopclock may merge into the branch though the GitRepository does not consent, and bring along
+    /// what others committed below the commit. Default: only what its own author did.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 /// See [`MergedConfig`].
-#[derive(Clone, Copy, Debug)]
-pub struct Merged;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Merged {
+    /// hopclock itself merges.
+    pub by_us: bool,
+}
 
 // === impl MergedConfig ===
 
@@ -29,12 +45,27 @@ impl Kind for MergedConfig {
     }
 
     fn subject(&self) -> Option<Subject> {
-        let Self::GitRepository(it) = self;
-        Some(GitBranch::subject(it, None))
+        Some(GitBranch::subject(&self.git_repository, None))
+    }
+
+    fn suits(&self, sort: RevisionSort, _: Option<&Objects>) -> Result<(), String> {
+        if self.shared && self.merge.is_none() {
+            return Err("`shared` lets hopclock merge into a branch of others: say how with \
+                        `merge`, or leave `shared` out"
+                .to_owned());
+        }
+        match sort {
+            RevisionSort::Version if self.merge.is_some() => {
+                Err("the version of a chart is no commit that hopclock could merge: leave \
+                     `merge` out"
+                    .to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn detector(&self, _: &Objects) -> Result<Arc<dyn Detector>, String> {
-        Ok(Arc::new(Merged))
+        Ok(Arc::new(Merged { by_us: self.merge.is_some() }))
     }
 }
 
@@ -50,6 +81,10 @@ impl Detector for Merged {
 
     fn revisions(&self, now: &State) -> Vec<Revision> {
         commit(now).into_iter().collect()
+    }
+
+    fn needs_errand(&self) -> bool {
+        self.by_us
     }
 
     fn has_lost(&self, now: &State, change: &Change) -> bool {

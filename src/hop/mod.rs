@@ -94,6 +94,12 @@ pub trait Detector: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether hopclock itself has to do something for the change to get here, once the hops before
+    /// it are reached.
+    fn needs_errand(&self) -> bool {
+        false
+    }
+
     /// Whether `now` has lost the change that was here before (rule P11).
     fn has_lost(&self, _now: &State, _change: &Change) -> bool {
         false

@@ -108,8 +108,12 @@ impl SourceFetched {
         }
     }
 
-    /// Who woke it: a chart is also woken by a new artifact of its source (rule T11).
+    /// Who woke it: a chart is also woken by a new artifact of its source, and a composed artifact
+    /// by nothing else (rule T11).
     fn via(self, past: &[State], now: &State) -> Via {
+        if self.0 == SourceKind::External {
+            return Via::Upstream;
+        }
         let via = request::via(past, now);
         let source = |it: &State| it.value["status"]["observedSourceArtifactRevision"].clone();
         let moved = past.last().is_some_and(|before| source(before) != source(now));

@@ -5,6 +5,7 @@
 //! A poller that finds several new commits shows one state for each, along the first parents.
 
 use crate::model::{GroupKind, Marker, ObjectName, Subject};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,6 +18,19 @@ pub struct GitBranch {
     /// Every marker in its tree; may be empty where no policy is followed.
     #[serde(default)]
     pub markers: Vec<Marker>,
+}
+
+/// How a commit gets on a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeWay {
+    /// By a commit with two parents.
+    Merge,
+    /// By one new commit that holds all its changes.
+    Squash,
+    /// By a copy of each commit on the branch's tip; where nobody else has moved the branch, by the
+    /// commits themselves.
+    Rebase,
 }
 
 // === impl GitBranch ===

@@ -38,7 +38,7 @@ pub use clock::{Clock, Moment};
 pub use duration::{Duration, NotADuration};
 pub use event::{Event, Missed, Observer, Origin};
 pub use fnv::fnv1a;
-pub use git_branch::GitBranch;
+pub use git_branch::{GitBranch, MergeWay};
 pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram};
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};

@@ -1,7 +1,9 @@
 //! What drives a run, with made-up watches and a made-up trigger, in time that stands still.
 
 use crate::e2e_kit::plan;
-use hopclock::engine::{Job, Surroundings, SystemClock, Unwritten, Watches, Watching, run_once};
+use hopclock::engine::{
+    Errands, Job, Surroundings, SystemClock, Unwritten, Watches, Watching, run_once,
+};
 use hopclock::model::{
     Ancestry, Arrival, CanaryId, Clock, Event, Moment, Observer, Outcome, ProbeError, Revision,
     Seen, SloVerdict, State, Subject, When,
@@ -132,6 +134,7 @@ fn job(while_pushing: fn() -> Option<News>) -> (Job, Surroundings, Arc<Verdicts>
         trigger: Arc::new(trigger),
         watches: Arc::new(FakeWatches(Mutex::new(Some(receiver)))),
         instance: "test".to_owned(),
+        errands: Errands::new(),
     };
     let verdicts = Arc::new(Verdicts(Mutex::default()));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer: verdicts.clone() };

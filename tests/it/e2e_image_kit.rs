@@ -4,7 +4,7 @@
 use crate::cli::kit::{Told, hopclock, told};
 use crate::e2e_kit::{Bench, Measured};
 use hopclock::config::{Scenario, load_text};
-use hopclock::engine::{BranchPoll, Job, Plan, PlannedHop, Poll, Polled, Witness};
+use hopclock::engine::{BranchPoll, Errands, Job, Plan, PlannedHop, Poll, Polled, Witness};
 use hopclock::hop::{Objects, Place};
 use hopclock::model::{
     Clock, Event, GitBranch, GroupKind, ObjectName, Passage, ProbeError, Secret, Span, Subject,
@@ -284,5 +284,5 @@ pub(crate) async fn job(bench: &Bench, instance: &str, text: &str) -> Result<Job
     let trigger = scenario.trigger.kind().build(&site).await?.trigger;
     let watches = Arc::new(Polled::new(Arc::new(bench.cluster.clone()), polls, clock));
     let instance = instance.to_owned();
-    Ok(Job { plan: Arc::new(plan), trigger, watches, instance })
+    Ok(Job { plan: Arc::new(plan), trigger, watches, instance, errands: Errands::new() })
 }

@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 use hopclock::cluster::{Cluster, ClusterOptions, Timing};
 use hopclock::engine::{
-    Job, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten, run_once,
+    Errands, Job, Plan, PlannedBystander, PlannedHop, Surroundings, SystemClock, Unwritten,
+    run_once,
 };
 use hopclock::hop::{
     Annotated, Applied, Bystander, Detector, Live, LiveConfig, Place, SourceFetched, Upstream,
@@ -201,12 +202,9 @@ impl Course {
     }
 
     pub(crate) fn job(&self, trigger: Arc<dyn Trigger>) -> Job {
-        Job {
-            plan: Arc::new(self.plan.clone()),
-            trigger,
-            watches: Arc::new(self.bench.cluster.clone()),
-            instance: self.edit.instance.clone(),
-        }
+        let (plan, instance) = (Arc::new(self.plan.clone()), self.edit.instance.clone());
+        let watches = Arc::new(self.bench.cluster.clone());
+        Job { plan, trigger, watches, instance, errands: Errands::new() }
     }
 
     /// Runs it, and calls `then` with each event on the way.

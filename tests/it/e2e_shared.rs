@@ -1,6 +1,8 @@
 //! Many runs at once on one cluster share its watches, and none is measured worse for it.
 
 use crate::e2e_kit::{Bench, quick};
+use crate::eventually::eventually;
+use crate::fleet_kit;
 use futures_util::future::join_all;
 use hopclock::cluster::Timing;
 use hopclock::model::Event;
@@ -51,4 +53,30 @@ async fn twenty_runs_share_one_watch_per_kind_and_namespace() {
     }
     let each = requests.len() / LANES;
     assert!(each <= 5, "{each} requests per run: {requests:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_scenarios_of_all_kinds_share_one_watch_per_kind_and_namespace() {
+    let scenarios = fleet_kit::scenarios();
+    let (triggers, hops) = fleet_kit::occurring(&scenarios);
+    assert_eq!((scenarios.len(), triggers.len(), hops.len()), (200, 8, 11));
+    let places = fleet_kit::places(&scenarios);
+    let bench = Bench::new().await;
+    let before = bench.sandbox.api().requests().len();
+    let subjects: Vec<_> = scenarios.iter().map(fleet_kit::watched).collect();
+    let all = join_all(subjects.iter().map(|it| bench.cluster.follow(it))).await;
+    let following: Vec<_> = all.into_iter().collect::<Result<_, _>>().unwrap();
+    let faults = bench.sandbox.api().faults();
+    // A watch of one object is widened once a second one is asked for.
+    let one_each = || faults.open_watches(&Scope::all()) == places.len();
+    eventually("one watch for each kind and namespace", one_each).await;
+    for (kind, _) in &places {
+        let namespaces = places.iter().filter(|it| it.0 == *kind).count();
+        assert_eq!(faults.open_watches(&Scope::all().kind(kind)), namespaces, "{kind}");
+    }
+    let requests = bench.sandbox.api().requests().split_off(before);
+    let opened = requests.iter().filter(|it| it.verb == "watch").count();
+    assert!(opened <= 3 * places.len(), "{opened} for {places:?}");
+    drop(following);
+    eventually("no watch", || faults.open_watches(&Scope::all()) == 0).await;
 }

@@ -4,8 +4,8 @@
 //! and only what the store kept and what was pushed to the world is left.
 
 use hopclock::engine::{
-    Assembled, Assembly, Batch, Entry, Job, LocalLanes, Plan, PlannedHop, Service, Setting,
-    Stamped, Store, StoreError, Surroundings, Totals, Watches, Watching,
+    Assembled, Assembly, Batch, Entry, Errands, Job, LocalLanes, Plan, PlannedHop, Service,
+    Setting, Stamped, Store, StoreError, Surroundings, Totals, Watches, Watching,
 };
 use hopclock::history::Recorder;
 use hopclock::hop::{Live, LiveConfig, Place};
@@ -285,6 +285,7 @@ impl Assembly for Lane {
             trigger: Arc::new(trigger),
             watches: Arc::new(watches),
             instance: "test".to_owned(),
+            errands: Errands::new(),
         };
         Ok(Assembled { job, lane, longest_poll: self.longest_poll })
     }

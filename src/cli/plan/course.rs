@@ -1,7 +1,7 @@
 //! A scenario as a plan has to know it.
 
 use crate::config::{Hop, Scenario};
-use crate::hop::Place;
+use crate::hop::{HopConfig, Place};
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::checkup::Controllers;
 use crate::path::plan::{Course, Leg, Sort};
@@ -44,6 +44,9 @@ pub(in crate::cli) fn of(graph: &Graph, scenario: &Scenario, controllers: &Contr
 }
 
 fn sort(hop: &Hop) -> Sort {
+    if matches!(&hop.kind, HopConfig::Merged(it) if it.merge.is_some()) {
+        return Sort::OwnMerge;
+    }
     match hop.kind.kind().traits().place {
         Place::ScanRequest | Place::Request => Sort::Request,
         Place::Scan

@@ -3,6 +3,7 @@
 
 mod resume;
 
+use crate::engine::errand::{ErrandDone, Errands};
 use crate::engine::journal::Journal;
 use crate::engine::machine::{Effect, Run, Start};
 use crate::engine::plan::Plan;
@@ -27,6 +28,9 @@ const PROOF: Duration = Duration::from_secs(5);
 /// Longest time that is spent on tidying up after a run.
 const TIDYING: Duration = Duration::from_secs(20);
 
+/// Longest time that an errand under way is waited for when the run is over.
+const ERRAND: Duration = Duration::from_secs(20);
+
 /// One run, ready to go.
 pub struct Job {
     /// What it waits for.
@@ -37,6 +41,8 @@ pub struct Job {
     pub watches: Arc<dyn Watches>,
     /// Name of this installation.
     pub instance: String,
+    /// What it does itself for hops.
+    pub errands: Errands,
 }
 
 /// Where states come from.
@@ -98,8 +104,7 @@ pub async fn run_until(
     let highest = latest.as_ref().ok().and_then(Option::as_ref);
     let canary = CanaryId::next(&job.instance, wall, highest);
     let run = Run::new(job.plan.clone(), canary.clone());
-    let mut drive =
-        Drive { job, around, run, answers: FuturesUnordered::new(), failing: Vec::new() };
+    let mut drive = Drive::new(job, around, run);
     drive.tell(&Event::Started {
         scenario: job.plan.scenario.clone(),
         canary,
@@ -129,14 +134,34 @@ struct Drive<'a> {
     around: &'a Surroundings,
     run: Run,
     answers: FuturesUnordered<BoxFuture<'a, (Revision, Ancestry)>>,
+    errands: FuturesUnordered<BoxFuture<'a, (usize, Result<ErrandDone, ProbeError>)>>,
+    /// What errands are about to send.
+    outgoing: (mpsc::UnboundedSender<Revision>, mpsc::UnboundedReceiver<Revision>),
     failing: Vec<Option<String>>,
 }
 
 // === impl Drive ===
 
+impl<'a> Drive<'a> {
+    fn new(job: &'a Job, around: &'a Surroundings, run: Run) -> Self {
+        Self {
+            job,
+            around,
+            run,
+            answers: FuturesUnordered::new(),
+            errands: FuturesUnordered::new(),
+            outgoing: mpsc::unbounded_channel(),
+            failing: Vec::new(),
+        }
+    }
+}
+
 impl Drive<'_> {
     /// Ends the run that began at `started`, and tells what came of it.
     async fn conclude(&mut self, started: jiff::Timestamp) -> RunRecord {
+        // What is being pushed is waited for, so that nothing moves after the record.
+        let errands = async { while self.errands.next().await.is_some() {} };
+        let _ = tokio::time::timeout(ERRAND, errands).await;
         let (record, effects) = self.run.finish(started, self.now());
         self.carry_out(effects);
         self.witness(&record).await;
@@ -242,9 +267,17 @@ impl Drive<'_> {
             tokio::select! {
                 biased;
                 error = stop.as_mut() => return Err(error),
+                Some(revision) = self.outgoing.1.recv() => {
+                    let effects = self.run.errand_sends(revision, self.now());
+                    self.carry_out(effects);
+                }
                 seen = watching.next() => self.take(&seen?),
                 Some((revision, ancestry)) = self.answers.next() => {
                     let effects = self.run.answer(&revision, ancestry, self.now());
+                    self.carry_out(effects);
+                }
+                Some((hop, done)) = self.errands.next() => {
+                    let effects = self.run.errand_done(hop, done, self.now());
                     self.carry_out(effects);
                 }
                 () = wake => {
@@ -317,6 +350,18 @@ impl Drive<'_> {
                         (revision, ancestry)
                     }));
                 }
+                Effect::Errand(hop, revision) => {
+                    let (errand, send) = (self.job.errands.get(&hop), self.outgoing.0.clone());
+                    self.errands.push(Box::pin(async move {
+                        // Nobody listens any more once the run is over.
+                        let announce = move |revision| drop(send.send(revision));
+                        let done = match errand {
+                            Some(errand) => errand.run(&revision, &announce).await,
+                            None => Err(nobody_for(hop)),
+                        };
+                        (hop, done)
+                    }));
+                }
                 Effect::Reached(hop) => {
                     if let Some(passage) = self.run.passage(hop) {
                         let hop = self.job.plan.hops[hop].name.clone();
@@ -362,6 +407,11 @@ impl From<trigger::Error> for ProbeError {
     fn from(error: trigger::Error) -> Self {
         Self { reason: error.reason.to_owned(), message: error.message }
     }
+}
+
+fn nobody_for(hop: usize) -> ProbeError {
+    let message = format!("nobody was told how to do what hop {hop} needs: restart hopclock");
+    ProbeError { reason: "errand".to_owned(), message }
 }
 
 fn journal_error(message: String) -> ProbeError {

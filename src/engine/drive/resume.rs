@@ -10,7 +10,6 @@ use crate::model::{
     Acknowledged, Arrival, CanaryId, Clock, Event, Moment, ProbeError, Publishing, Revision,
     RunRecord, Seen, State, Underway, When,
 };
-use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,8 +33,7 @@ pub async fn resume_run(
     let canary = canary.unwrap_or_else(|| CanaryId::next(&job.instance, wall, None));
     let started = underway.started.unwrap_or(wall);
     let run = Run::new(job.plan.clone(), canary.clone());
-    let mut drive =
-        Drive { job, around, run, answers: FuturesUnordered::new(), failing: Vec::new() };
+    let mut drive = Drive::new(job, around, run);
     let at = moment_of(&*around.clock, started);
     drive.tell(&Event::Started { scenario: job.plan.scenario.clone(), canary, at });
     if let Err(error) = drive.go_on(underway, &mut stop).await {

@@ -8,6 +8,7 @@
 //! objective is counted at most once.
 
 mod candidates;
+mod errands;
 mod follower;
 mod learning;
 mod objectives;
@@ -58,6 +59,8 @@ pub struct Run {
     questions: Questions,
     /// The sources of which some revision may be supposed to be ours (rule P9).
     supposing: BTreeSet<Arc<Subject>>,
+    /// The hops whose errand was told.
+    errands: BTreeSet<usize>,
     /// The revisions that are taken for ours while something may still know better (rule P9).
     open: Vec<Revision>,
     objectives: Vec<Objective>,
@@ -77,6 +80,9 @@ pub enum Effect {
     /// Prove that the watches are alive, show what they had missed, and call [`Run::settled`]
     /// (rule O2).
     Settle,
+    /// Do what the hop of this index needs done with this revision. Call [`Run::errand_sends`]
+    /// before something is sent for it, and [`Run::errand_done`].
+    Errand(usize, Revision),
     /// A hop was reached; its index in the plan.
     Reached(usize),
     /// Count this verdict on this objective, now.
@@ -126,6 +132,7 @@ impl Run {
             push: None,
             questions: Questions::default(),
             supposing: BTreeSet::new(),
+            errands: BTreeSet::new(),
             open: Vec::new(),
             settling: Settling::Idle,
             ended: None,
@@ -412,6 +419,7 @@ impl Run {
             {
                 self.end(outcome, now);
             }
+            self.send_on_errands();
         }
         std::mem::take(&mut self.effects)
     }

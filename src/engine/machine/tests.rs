@@ -1,6 +1,7 @@
 //! Rules of the design that a run obeys, each by its number.
 
 mod candidates;
+mod errands;
 mod failures;
 mod learning;
 mod objectives;

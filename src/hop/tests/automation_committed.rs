@@ -170,8 +170,11 @@ fn the_witness_is_the_branch_that_the_automation_pushes_to() {
     assert_eq!(pushes_to(json!({"checkout": checkout})), fleet("@main"));
     let push = json!({"branch": "images"});
     assert_eq!(pushes_to(json!({"checkout": checkout, "push": push})), fleet("@images"));
+    // A refspec is pushed to beside the branch, and after it.
     let push = json!({"refspec": "refs/heads/main:refs/heads/images"});
-    assert_eq!(pushes_to(json!({"checkout": checkout, "push": push})), fleet("@images"));
+    assert_eq!(pushes_to(json!({"checkout": checkout, "push": push})), fleet("@main"));
+    let push = json!({"branch": "auto", "refspec": "refs/heads/auto:refs/heads/staging"});
+    assert_eq!(pushes_to(json!({"checkout": checkout, "push": push})), fleet("@auto"));
 }
 
 #[test]

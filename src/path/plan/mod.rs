@@ -68,6 +68,8 @@ pub enum Sort {
     Member,
     /// Somebody merges the change.
     Merge,
+    /// hopclock itself merges it.
+    OwnMerge,
     /// The change is in the cluster.
     Arrival,
     /// Something else follows from it.
@@ -181,7 +183,7 @@ fn stages(graph: &Graph, course: &Course, at: usize) -> Vec<Stage> {
         entry: course.entry.as_ref(),
         known: of(|it| matches!(it, Sort::Member | Sort::Arrival)),
         near: leg.after.iter().map(|it| course.legs[*it].subject.clone()).collect(),
-        merged: !of(|it| it == Sort::Merge).is_empty(),
+        merged: !of(|it| matches!(it, Sort::Merge | Sort::OwnMerge)).is_empty(),
         arrivals: arrivals.map(|it| it.subject.kind.clone()).collect(),
         requeue: course.requeue,
     };
@@ -194,6 +196,9 @@ fn stages(graph: &Graph, course: &Course, at: usize) -> Vec<Stage> {
             approach.written(&leg.subject, &appliers)
         }
         Sort::Merge => vec![Stage::unplanned(&leg.subject, "somebody has to merge it")],
+        Sort::OwnMerge => {
+            vec![Stage::woken(&leg.subject, "hopclock merges it at once".to_owned())]
+        }
         Sort::Other => vec![approach::followed(&leg.subject)],
     }
 }

@@ -1,7 +1,7 @@
 //! Plans of paths as people install them.
 
 use super::*;
-use crate::model::GroupKind;
+use crate::model::{GitBranch, GroupKind, ObjectName};
 use crate::path::{Snapshot, flux_kind};
 use serde_json::{Value, json};
 
@@ -223,6 +223,19 @@ fn a_commit_to_another_branch_waits_for_somebody_whom_nobody_can_plan() {
     assert_eq!(worst(&plan), [None]);
     assert_eq!(plan.verdicts[0].cases[0].met, Met::Unknown);
     assert!(!plan.is_hopeless());
+}
+
+#[test]
+fn a_commit_that_hopclock_merges_itself_waits_for_nobody() {
+    let graph = graph(image(&json!({"branch": "updates"})));
+    let mut course = tag(true);
+    let branch = GitBranch::subject(&ObjectName::new("flux-system", "fleet"), None);
+    course.legs.push(leg("merged", Sort::OwnMerge, branch, &[2]));
+    course.legs[3].after = vec![5];
+    let plan = Plan::of(&graph, &course);
+    assert_eq!(of(&plan, "merged"), ["fleet watch: 0s"]);
+    assert_eq!(of(&plan, "fetched"), ["fleet interval: 10m30s"]);
+    assert_eq!(worst(&plan), [Some(s(300 + 630))]);
 }
 
 /// A release whose chart comes from a repository of this type.

@@ -2,7 +2,7 @@
 
 use crate::model::Moment;
 use crate::remote::git::signing::SigningError;
-use crate::remote::git::{SshTrouble, Unwritten};
+use crate::remote::git::{CommitSummary, SshTrouble, Unwritten};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -254,6 +254,36 @@ pub enum Error {
         /// What is wrong with it.
         why: SigningError,
     },
+    /// A commit cannot be merged into the branch.
+    #[error(
+        "commit `{commit}` cannot be merged into branch `{branch}` of git remote `{url}`: {why}; merge it by hand, or let the automation start again from the branch"
+    )]
+    Unmergeable {
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit: String,
+        /// What stands in the way.
+        why: String,
+    },
+    /// A merge would bring the commits of others along.
+    #[error(
+        "commit `{commit}` would bring commit `{}` by `{}` into branch `{branch}` of git remote `{url}`, which is somebody else's: let the automation start again from the branch, or say `shared: true` where the merge is asked for",
+        .other.commit,
+        .other.author
+    )]
+    BringsOthers {
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit: String,
+        /// The commit of somebody else.
+        other: Box<CommitSummary>,
+    },
     /// The cache cannot be used.
     #[error("the git cache in `{}` cannot be written ({why}): free some space there, or name another folder with `--cache-dir`", .folder.display())]
     Cache {
@@ -337,6 +367,8 @@ impl Error {
             Self::Unwritten { why, .. } => why.reason,
             Self::NothingChanges { .. } => "git_nothing_changes",
             Self::Unsigned { .. } => "git_unsigned",
+            Self::Unmergeable { .. } => "git_unmergeable",
+            Self::BringsOthers { .. } => "git_brings_others",
             Self::Cache { .. } => "git_cache",
             Self::CacheInUse { .. } => "git_cache_in_use",
             Self::Git { .. } => "git_other",

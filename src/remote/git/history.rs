@@ -4,13 +4,15 @@
 //! commits: libgit2 hides those that were not fetched, and goes on hiding them once they are.
 
 use git2::{Commit, Oid, Repository};
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 /// One commit above a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitSummary {
     /// The commit, 40 digits.
     pub commit: String,
+    /// Its author's name and e-mail address.
+    pub author: String,
     /// Its whole message.
     pub message: String,
 }
@@ -52,7 +54,8 @@ pub(super) fn commits_above(
         }
         let commit = repository.find_commit(id).ok()?;
         let message = String::from_utf8_lossy(commit.message_bytes()).into_owned();
-        found.push(CommitSummary { commit: id.to_string(), message });
+        let author = commit.author().to_string();
+        found.push(CommitSummary { commit: id.to_string(), author, message });
         queue.extend(parents(repository, id)?);
     }
     Some(found)
@@ -71,6 +74,44 @@ pub(super) fn passed(repository: &Repository, since: Oid, tip: Oid) -> Option<Ve
     }
     found.reverse();
     Some(found)
+}
+
+/// The first commit of `theirs` or before it that `tip` stands on, or is; none where the known
+/// history ends before one.
+pub(super) fn common_base(repository: &Repository, tip: Oid, theirs: Oid) -> Option<Oid> {
+    let known = Ancestry::of(repository, tip);
+    let (mut queue, mut seen) = (VecDeque::from([theirs]), HashSet::new());
+    while let Some(id) = queue.pop_front() {
+        if known.commits.contains(&id) {
+            return Some(id);
+        }
+        if seen.insert(id) {
+            queue.extend(parents(repository, id).unwrap_or_default());
+        }
+    }
+    None
+}
+
+/// Whether the message of a commit above the base, as far as these are known, is such a one.
+pub(super) fn any_above(
+    repository: &Repository,
+    tip: Oid,
+    base: Oid,
+    is_such: impl Fn(&str) -> bool,
+) -> bool {
+    let known = Ancestry::of(repository, base);
+    let (mut queue, mut seen) = (vec![tip], HashSet::new());
+    while let Some(id) = queue.pop() {
+        if known.commits.contains(&id) || !seen.insert(id) {
+            continue;
+        }
+        let Ok(commit) = repository.find_commit(id) else { continue };
+        if is_such(&String::from_utf8_lossy(commit.message_bytes())) {
+            return true;
+        }
+        queue.extend(parents(repository, id).unwrap_or_default());
+    }
+    false
 }
 
 /// Whether every commit above the base carries the trailer.

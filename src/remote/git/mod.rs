@@ -12,6 +12,7 @@ mod fetch;
 mod further;
 mod history;
 mod http;
+mod merge;
 mod push;
 mod search;
 mod session;
@@ -39,6 +40,7 @@ pub use credentials::{Credentials, SshKey};
 pub use error::{Deed, Error, PublishError};
 pub use further::{Further, Rewrite, Unwritten};
 pub use history::CommitSummary;
+pub use merge::{Along, Merge, Merging};
 pub use ssh::SshTrouble;
 pub use url::RemoteUrl;
 
@@ -189,8 +191,7 @@ impl GitRemote {
         let mut prepared = prepared;
         for attempts in 1..=ATTEMPTS {
             let this = prepared.clone();
-            let done =
-                self.with_cache(move |inner, cache| push::attempt(inner, cache, &this)).await?;
+            let done = self.with_cache(move |inner, cache| this.send(inner, cache)).await?;
             let refusal = match done {
                 push::Attempt::Acknowledged { sent, acknowledged } => {
                     let commit = prepared.commit;

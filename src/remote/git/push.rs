@@ -9,8 +9,17 @@ use crate::remote::git::fetch::Heads;
 use crate::remote::git::session::{Push, Session};
 use crate::remote::git::transport::{self, ADDRESS};
 use crate::remote::git::{Error, Inner, Mode, Prepared, PublishError};
-use git2::{Direction, PushOptions, RemoteCallbacks};
+use git2::{Direction, Oid, PushOptions, RemoteCallbacks};
 use std::cell::RefCell;
+
+/// A commit that the branch shall point to.
+#[derive(Clone, Copy)]
+pub(super) struct Outgoing<'a> {
+    pub(super) id: Oid,
+    /// What the branch must point to for the push to be made.
+    pub(super) expected: Oid,
+    pub(super) mode: &'a Mode,
+}
 
 /// How one attempt ended.
 pub(super) enum Attempt {
@@ -30,36 +39,46 @@ struct Report {
     said: RefCell<Vec<u8>>,
 }
 
+// === impl Prepared ===
+
+impl Prepared {
+    /// Tries once to push it.
+    pub(super) fn send(&self, inner: &Inner, cache: &Cache) -> Result<Attempt, PublishError> {
+        let outgoing = Outgoing { id: self.id, expected: self.expected, mode: &self.edit.mode };
+        attempt(inner, cache, &outgoing)
+    }
+}
+
 /// Tries once to push.
 pub(super) fn attempt(
     inner: &Inner,
     cache: &Cache,
-    prepared: &Prepared,
+    outgoing: &Outgoing<'_>,
 ) -> Result<Attempt, PublishError> {
-    cache.point(cache::OUTGOING, prepared.id)?;
+    cache.point(cache::OUTGOING, outgoing.id)?;
     let session = inner.session();
     let report = Report::default();
-    let sent = transport::with_session(&session, || send(inner, cache, prepared, &report));
+    let sent = transport::with_session(&session, || send(inner, cache, outgoing, &report));
     match sent {
         Ok(true) => {}
         Ok(false) => return Ok(Attempt::Moved { refusal: None }),
         Err(Stop::Known(error)) => return Err(error.into()),
-        Err(Stop::Git(error)) => return Err(failed(inner, cache, &session, prepared, &error)),
+        Err(Stop::Git(error)) => return Err(failed(inner, cache, &session, outgoing, &error)),
     }
     let push = session.trace().push;
     match (report.status.take(), push) {
         (Some(Ok(())), Push::Answered { sent, acknowledged }) => {
-            cache.point(cache::TIP, prepared.id)?;
+            cache.point(cache::TIP, outgoing.id)?;
             Ok(Attempt::Acknowledged { sent, acknowledged })
         }
         (Some(Err(reason)), _) => {
-            let raced = is_race(&reason, &prepared.edit.mode);
+            let raced = is_race(&reason, outgoing.mode);
             let refusal = rejected(inner, reason, &report);
             if raced { Ok(Attempt::Moved { refusal: Some(refusal) }) } else { Err(refusal.into()) }
         }
         (_, Push::Answered { sent, .. } | Push::Unanswered { sent }) => {
             let why = "the answer does not name the branch".to_owned();
-            Err(no_answer(prepared, sent, Error::Broken { url: inner.remote.to_string(), why }))
+            Err(no_answer(outgoing, sent, Error::Broken { url: inner.remote.to_string(), why }))
         }
         (_, Push::NotTaken) => {
             let why = "libgit2 sent nothing".to_owned();
@@ -81,17 +100,22 @@ impl From<git2::Error> for Stop {
 }
 
 /// Lists the refs and, if they are as expected, sends the pack. False: they are not.
-fn send(inner: &Inner, cache: &Cache, prepared: &Prepared, report: &Report) -> Result<bool, Stop> {
+fn send(
+    inner: &Inner,
+    cache: &Cache,
+    outgoing: &Outgoing<'_>,
+    report: &Report,
+) -> Result<bool, Stop> {
     let mut remote = cache.repository().remote_anonymous(ADDRESS)?;
     let mut connection = remote.connect_auth(Direction::Push, None, None)?;
     let heads = Heads::new(connection.list()?);
     let tip = heads.branch(&inner.branch);
     let tip = tip.ok_or_else(|| Stop::Known(inner.unknown_branch(heads.some())))?;
-    let base_moved = match &prepared.edit.mode {
+    let base_moved = match outgoing.mode {
         Mode::Append => false,
         Mode::Replace { base, .. } => heads.base(base) != cache.commit(cache::BASE),
     };
-    if tip != prepared.expected || base_moved {
+    if tip != outgoing.expected || base_moved {
         return Ok(false);
     }
     let reference = format!("refs/heads/{}", inner.branch);
@@ -107,8 +131,9 @@ fn send(inner: &Inner, cache: &Cache, prepared: &Prepared, report: &Report) -> R
         }
         Ok(())
     });
-    let force = if prepared.edit.mode == Mode::Append { "" } else { "+" };
-    let refspec = format!("{force}{}:{reference}", cache::OUTGOING);
+    // The tip that it shall follow is the one that was listed. libgit2 would look for that among its
+    // ancestors, which need not all have been fetched.
+    let refspec = format!("+{}:{reference}", cache::OUTGOING);
     let mut options = PushOptions::new();
     options.remote_callbacks(callbacks);
     connection.remote().push(&[refspec], Some(&mut options))?;
@@ -120,26 +145,26 @@ fn failed(
     inner: &Inner,
     cache: &Cache,
     session: &Session,
-    prepared: &Prepared,
+    outgoing: &Outgoing<'_>,
     error: &git2::Error,
 ) -> PublishError {
     let push = session.trace().push;
     match push {
         Push::NotTaken => inner.typed(cache, session, error).into(),
-        Push::Unanswered { sent } => no_answer(prepared, sent, inner.typed(cache, session, error)),
+        Push::Unanswered { sent } => no_answer(outgoing, sent, inner.typed(cache, session, error)),
         Push::Answered { .. } if error.message().contains("unpacking") => {
             rejected(inner, error.message().to_owned(), &Report::default()).into()
         }
         Push::Answered { sent, .. } => {
             let (url, why) = (inner.remote.to_string(), error.message().to_owned());
             let known = session.trace().failure.take();
-            no_answer(prepared, sent, known.unwrap_or(Error::Broken { url, why }))
+            no_answer(outgoing, sent, known.unwrap_or(Error::Broken { url, why }))
         }
     }
 }
 
-fn no_answer(prepared: &Prepared, sent: Moment, why: Error) -> PublishError {
-    PublishError::NoAnswer { commit: prepared.commit.clone(), sent, why: Box::new(why) }
+fn no_answer(outgoing: &Outgoing<'_>, sent: Moment, why: Error) -> PublishError {
+    PublishError::NoAnswer { commit: outgoing.id.to_string(), sent, why: Box::new(why) }
 }
 
 fn rejected(inner: &Inner, reason: String, report: &Report) -> Error {

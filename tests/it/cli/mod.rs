@@ -26,6 +26,7 @@ mod serve_faults;
 mod serve_gone;
 pub(crate) mod serve_kit;
 mod serve_lanes;
+mod serve_merges;
 mod serve_outcomes;
 mod serve_pod;
 mod serve_resume;

@@ -202,7 +202,7 @@ fn planned(name: &str, after: Vec<usize>) -> PlannedHop {
             let committed = AutomationCommitted { policy: "app".to_owned() };
             hop(name, &automation, Place::Automation, after, Arc::new(committed))
         }
-        "merged" => hop(name, &branch_subject(), Place::Merge, after, Arc::new(Merged)),
+        "merged" => hop(name, &branch_subject(), Place::Merge, after, Arc::new(Merged::default())),
         "source_fetched" => {
             let fetched = SourceFetched(SourceKind::Git);
             hop(name, &source, Place::Fetch, after, Arc::new(fetched))

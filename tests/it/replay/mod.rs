@@ -169,7 +169,9 @@ impl Replay<'_> {
                     self.run.answer(&revision, ancestry, at)
                 }
                 Effect::Settle => self.run.settled(&[], at),
-                Effect::Reached(_) | Effect::Count(..) | Effect::Ended => Vec::new(),
+                Effect::Errand(..) | Effect::Reached(_) | Effect::Count(..) | Effect::Ended => {
+                    Vec::new()
+                }
             };
             self.carry_out(more, at);
         }

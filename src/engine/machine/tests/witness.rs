@@ -168,7 +168,7 @@ impl<'a> Driver<'a> {
                     self.settled += 1;
                     self.plan(now + ms(delay).0, Ahead::Settled(unproven));
                 }
-                Effect::Reached(_) | Effect::Count(..) | Effect::Ended => (),
+                Effect::Errand(..) | Effect::Reached(_) | Effect::Count(..) | Effect::Ended => (),
             }
         }
         self.said.extend(effects);
