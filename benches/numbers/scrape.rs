@@ -102,6 +102,7 @@ fn series(scenario: &str) -> ScenarioSeries {
         hops: hops.to_vec(),
         slos: vec!["total".to_owned()],
         clusters: vec![String::new()],
+        open: false,
     }
 }
 

@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What all jobs share.
 #[derive(Clone)]
@@ -62,27 +62,40 @@ impl Default for Bench {
     }
 }
 
+impl Bench {
+    /// Waits for room. Nobody closes it; and without room things go on all the same.
+    async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.acquire().await.ok()
+    }
+}
+
 // === impl Workshop ===
 
 impl Workshop {
     /// Makes a job of a scenario. Nothing is pushed. The hops of one that only names its target are
     /// discovered before, and its series declared.
     pub(super) async fn assemble(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
-        // A silent cluster takes its time, and no room from those who do not need it.
+        let Some(target) = &scenario.target else { return self.with_hops(scenario).await };
+        let (found, unseen) = {
+            let _room = self.bench.room().await;
+            let (home, trigger) = (self.clusters.home(), &scenario.trigger);
+            discover::found(home, &self.instance, trigger, target).await?
+        };
+        self.proofs.say_unseen(&scenario.name, &unseen);
+        if let Some(metrics) = self.metrics.get() {
+            metrics.declare(&metrics::series(&found));
+        }
+        self.with_hops(&found).await
+    }
+
+    /// A silent cluster takes its time, and no room from those who do not need it.
+    async fn with_hops(&self, scenario: &Scenario) -> Result<Job, ProbeError> {
         let named: BTreeSet<_> = scenario.hops.iter().map(|it| &it.cluster).collect();
         for cluster in named {
             self.clusters.get(cluster).await?;
         }
-        // Nobody closes it; and without room things go on all the same.
-        let _room = self.bench.0.acquire().await;
-        let Some(target) = &scenario.target else { return self.job(scenario).await };
-        let found =
-            discover::found(self.clusters.home(), &self.instance, &scenario.trigger, target)
-                .await?;
-        if let Some(metrics) = self.metrics.get() {
-            metrics.declare(&metrics::series(&found));
-        }
-        self.job(&found).await
+        let _room = self.bench.room().await;
+        self.job(scenario).await
     }
 
     async fn job(&self, scenario: &Scenario) -> Result<Job, ProbeError> {

@@ -135,5 +135,6 @@ pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
         hops: scenario.hops.iter().map(hop).collect(),
         slos: total.into_iter().chain(own).collect(),
         clusters: clusters.into_iter().collect(),
+        open: scenario.target.is_some(),
     }
 }

@@ -170,6 +170,14 @@ impl Clusters {
         std::iter::once((ClusterName::default(), self.home.clone())).chain(others).collect()
     }
 
+    /// Whether a cluster is still reached in the same way.
+    #[must_use]
+    pub fn reaches(&self, name: &ClusterName, cluster: &Cluster) -> bool {
+        let known = self.others.known(&name.0).map(|it| it.cluster);
+        let known = if name.0.is_empty() { Some(self.home.clone()) } else { known };
+        known.is_some_and(|it| Arc::ptr_eq(&it.hub, &cluster.hub))
+    }
+
     async fn kubeconfig(
         &self,
         name: &ObjectName,

@@ -8,13 +8,14 @@ use crate::model::{CanaryId, Revision};
 /// Remembers runs across a crash.
 #[async_trait::async_trait]
 pub trait Journal: Send + Sync {
-    /// Remembers that this change is about to be sent. Nothing is sent if that fails; the text
-    /// says what, where and what to do.
+    /// Remembers that this change is about to be sent, and along which path. Nothing is sent if that
+    /// fails; the text says what, where and what to do.
     async fn publishing(
         &self,
         scenario: &str,
         canary: &CanaryId,
         revisions: &[Revision],
+        path: Vec<String>,
     ) -> Result<(), String>;
 }
 
@@ -26,7 +27,13 @@ pub struct Unwritten;
 
 #[async_trait::async_trait]
 impl Journal for Unwritten {
-    async fn publishing(&self, _: &str, _: &CanaryId, _: &[Revision]) -> Result<(), String> {
+    async fn publishing(
+        &self,
+        _: &str,
+        _: &CanaryId,
+        _: &[Revision],
+        _: Vec<String>,
+    ) -> Result<(), String> {
         Ok(())
     }
 }

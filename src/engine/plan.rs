@@ -89,6 +89,12 @@ pub(crate) enum Part {
 // === impl Plan ===
 
 impl Plan {
+    /// The hops in words, each with its subject: what a run that is taken up again compares.
+    #[must_use]
+    pub fn path(&self) -> Vec<String> {
+        self.hops.iter().map(|it| format!("{} at {}", it.name, it.subject)).collect()
+    }
+
     /// Whether hop `other` is a transitive `after` of `hop`.
     #[must_use]
     pub fn comes_after(&self, hop: usize, other: usize) -> bool {

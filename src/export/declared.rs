@@ -21,6 +21,9 @@ pub struct ScenarioSeries {
     pub slos: Vec<String>,
     /// The clusters that it looks at, as the label `target_cluster`.
     pub clusters: Vec<String>,
+    /// Whether its hops are still to be discovered: until then what an earlier process counted of
+    /// any hop stays.
+    pub open: bool,
 }
 
 /// A hop that has series.
@@ -70,6 +73,9 @@ impl ScenarioSeries {
     /// Whether the scenario has what a series is about: a hop that a reload has removed gets no
     /// series back from a run that knew it. Values that say what happened there are not looked at.
     pub(super) fn admits(&self, metric: Metric, labels: &[&str]) -> bool {
+        if self.open {
+            return true;
+        }
         let names = metric.own_labels();
         let label = |name: &str| names.iter().position(|it| *it == name).map(|at| labels[at]);
         let cluster = label("target_cluster");

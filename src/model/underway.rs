@@ -53,6 +53,9 @@ pub struct Publishing {
     pub since: Timestamp,
     /// What was to be sent.
     pub revisions: Vec<Revision>,
+    /// The hops that it was to pass, each with its subject; empty if that was not written down.
+    #[serde(default)]
+    pub path: Vec<String>,
 }
 
 /// An acknowledged push.
@@ -153,7 +156,7 @@ mod tests {
         let run = Underway {
             canary: Some(CanaryId::new("a", 7)),
             started: Some(at(1)),
-            publishing: Some(Publishing { since: at(2), revisions: Vec::new() }),
+            publishing: Some(Publishing { since: at(2), revisions: Vec::new(), path: Vec::new() }),
             published: Some(Acknowledged {
                 sent: at(3),
                 earliest: at(4),

@@ -45,6 +45,7 @@ pub(crate) fn after_some_runs() -> Metrics {
         hops: kinds.map(hop).to_vec(),
         slos: vec!["total".to_owned()],
         clusters: vec!["prod".to_owned()],
+        open: false,
     });
     for (number, length) in (1..).zip(DELIVERED) {
         metrics.observe(&Event::Scheduled {

@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) faulty: AtomicBool,
     /// Whether a push is never acknowledged.
     pub(crate) mute: AtomicBool,
+    /// Whether paths lead elsewhere than before.
+    pub(crate) moved: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -258,9 +260,11 @@ impl Assembly for Lane {
         let lane = self.remote.clone();
         let watches = Eyes { lane: lane.clone(), world: world.clone(), clock: clock.clone() };
         let live = GroupKind::new("", "ConfigMap");
+        let moved = world.moved.load(Ordering::SeqCst);
+        let namespace = if moved { "elsewhere" } else { "canaries" };
         let hop = PlannedHop {
             name: "live".to_owned(),
-            subject: Arc::new(Subject::local(live, "canaries", name)),
+            subject: Arc::new(Subject::local(live, namespace, name)),
             place: Place::Live,
             after: Vec::new(),
             within: None,

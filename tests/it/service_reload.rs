@@ -143,7 +143,8 @@ fn o4_a_push_of_a_run_that_is_not_in_the_account_is_refused() {
     outside.process(async |it| {
         it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
         let canary = "test-19cad0d5a00".parse().unwrap();
-        let refused = it.process.recorder.publishing("a", &canary, &[]).await.unwrap_err();
+        let refused =
+            it.process.recorder.publishing("a", &canary, &[], Vec::new()).await.unwrap_err();
         assert_eq!(
             refused,
             "run `test-19cad0d5a00` of scenario `a` is not in the account, so its push could not \

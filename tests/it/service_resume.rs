@@ -97,6 +97,28 @@ fn o4_a_run_of_a_scenario_that_has_changed_since_ends_as_interrupted() {
 }
 
 #[test]
+fn o4_a_run_whose_hops_lead_elsewhere_now_ends_as_interrupted() {
+    let outside = Outside::new(60 * SECOND);
+    outside.process(async |it| {
+        it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
+        it.pushed(&outside).await;
+        sleep(5 * SECOND).await;
+    });
+    outside.world.moved.store(true, Ordering::SeqCst);
+    outside.process(async |it| {
+        it.replace(vec![entry(outside.lane("a", &it.clock), 10 * MINUTE, Duration::ZERO)]);
+        sleep(SECOND).await;
+        it.settle().await;
+    });
+    let Outcome::ProbeError(error) = outside.records()[0].outcome.clone() else { panic!() };
+    assert_eq!(
+        error.message,
+        "hopclock was stopped during the run, and its path has changed since"
+    );
+    assert_accounted(&outside.account("a"), &outside.counts.of("a"));
+}
+
+#[test]
 fn o4_an_interrupted_run_keeps_what_was_measured() {
     let outside = Outside::new(20 * SECOND);
     outside.process(async |it| {

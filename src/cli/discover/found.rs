@@ -9,7 +9,7 @@ use crate::path::{Drafter, Graph, Wish};
 use crate::trigger::{TriggerConfig, unusable};
 use serde_json::Value;
 
-/// The scenario with the hops of the path that is installed now.
+/// The scenario with the hops of the path that is installed now, and what could not be looked at.
 ///
 /// # Errors
 ///
@@ -19,10 +19,12 @@ pub(in crate::cli) async fn found(
     instance: &str,
     trigger: &TriggerConfig,
     target: &Target,
-) -> Result<Scenario, ProbeError> {
+) -> Result<(Scenario, Vec<String>), ProbeError> {
     let namespace = target.config.subject().namespace;
-    let graph = Graph::of(collect(cluster, None, Some(&namespace)).await?);
-    found_in(&graph, instance, trigger, target)
+    let snapshot = collect(cluster, None, Some(&namespace)).await?;
+    let unseen = snapshot.unseen().map(|it| it.1.to_owned()).collect();
+    let found = found_in(&Graph::of(snapshot), instance, trigger, target)?;
+    Ok((found, unseen))
 }
 
 /// The same in a graph that is there already.

@@ -33,7 +33,7 @@ pub(super) async fn rehearse(workshop: &Workshop, scenarios: &[Scenario]) -> Vec
         let found = match &scenario.target {
             Some(target) => {
                 let (home, trigger) = (workshop.clusters.home(), &scenario.trigger);
-                discover::found(home, &workshop.instance, trigger, target).await
+                discover::found(home, &workshop.instance, trigger, target).await.map(|it| it.0)
             }
             None => Ok(scenario.clone()),
         };

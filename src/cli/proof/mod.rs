@@ -28,8 +28,8 @@ use std::time::Duration;
 /// What is known of the whole cluster, and what was said of it.
 #[derive(Default)]
 pub(super) struct Proofs {
-    /// By cluster and namespace; the empty namespace stands for all.
-    censuses: tokio::sync::Mutex<HashMap<(ClusterName, String), Census>>,
+    /// Who waits for a silent cluster keeps nobody from another one.
+    censuses: Mutex<HashMap<ClusterName, Arc<Censuses>>>,
     /// The last word on each scenario, and on what is not known.
     said: Mutex<HashMap<String, String>>,
 }
@@ -39,6 +39,9 @@ struct Census {
     at: Moment,
     everybody: Arc<Neighbours>,
 }
+
+/// What is known of one cluster, by namespace; the empty namespace stands for all.
+type Censuses = tokio::sync::Mutex<HashMap<String, Census>>;
 
 /// How long a census is believed.
 const BELIEVED: Duration = Duration::from_secs(60);
@@ -99,6 +102,17 @@ impl Proofs {
         }
     }
 
+    /// Says what a discovery had to do without, unless that was the last word on the scenario.
+    pub(super) fn say_unseen(&self, scenario: &str, unseen: &[String]) {
+        let unseen = unseen.join("; ");
+        if self.is_news(&format!("path of {scenario}"), &unseen) && !unseen.is_empty() {
+            tracing::warn!(
+                "the path of scenario `{scenario}` is discovered without what cannot be listed: \
+                 {unseen}"
+            );
+        }
+    }
+
     /// Everybody who could use a source beside `namespace`. One asks at a time: at the start all
     /// scenarios want to know.
     async fn neighbours(
@@ -108,10 +122,13 @@ impl Proofs {
         namespace: &str,
         now: Moment,
     ) -> Result<Arc<Neighbours>, ProbeError> {
-        let mut censuses = self.censuses.lock().await;
+        let own = {
+            let mut all = self.censuses.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(name.clone()).or_default())
+        };
+        let mut censuses = own.lock().await;
         let fresh = |it: &&Census| now.since(it.at) < BELIEVED;
-        let at = |namespace: &str| (name.clone(), namespace.to_owned());
-        let known = ["", namespace].into_iter().find_map(|it| censuses.get(&at(it)).filter(fresh));
+        let known = ["", namespace].into_iter().find_map(|it| censuses.get(it).filter(fresh));
         if let Some(known) = known {
             return Ok(Arc::clone(&known.everybody));
         }
@@ -121,7 +138,7 @@ impl Proofs {
         let place = if unknown.is_empty() { "" } else { namespace };
         let census = Census { at: now, everybody: Arc::clone(&everybody) };
         censuses.retain(|_, it| now.since(it.at) < BELIEVED);
-        censuses.insert(at(place), census);
+        censuses.insert(place.to_owned(), census);
         let unknown = unknown.join("; ");
         if self.is_news(&format!(" {}", name.0), &unknown) && !unknown.is_empty() {
             tracing::warn!(

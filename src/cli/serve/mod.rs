@@ -5,6 +5,7 @@
 
 mod absent;
 mod assembly;
+mod echoes;
 mod ends;
 mod folder;
 mod gate;

@@ -2,7 +2,7 @@
 
 use crate::cli::serve::folder::Look;
 use crate::cli::state::StatePlace;
-use crate::cluster::{Clusters, Silence};
+use crate::cluster::{Clusters, EchoState, Silence};
 use crate::engine::{Activity, Service, Status};
 use crate::history::Recorder;
 use crate::web::{Check, CheckState, Readiness, Ready};
@@ -81,17 +81,18 @@ impl Standing {
             }
             (None, None) => check("service", CheckState::Ok, server.unwrap_or_default()),
         }];
-        if let Some(clusters) = self.clusters.get().filter(|_| now.has_echo) {
-            let echo = clusters.home().echo_state();
-            let late = "the echo of our own write is overdue: what is seen now is uncertain";
-            checks.push(match (echo.problem, echo.last) {
-                (Some(problem), _) => check("echo", CheckState::Warning, problem),
-                (None, _) if echo.overdue => check("echo", CheckState::Warning, late.to_owned()),
-                (None, Some(last)) => {
-                    check("echo", CheckState::Ok, format!("a watch event takes {last:?}"))
-                }
-                (None, None) => check("echo", CheckState::Ok, "none has come back yet".to_owned()),
-            });
+        let reached = self.clusters.get().map(Clusters::reached).unwrap_or_default();
+        for (name, cluster) in reached {
+            let named = |what: &str| format!("{what} {}", name.0).trim_end().to_owned();
+            if let Some(Silence { since, problem }) = cluster.silence()
+                && !name.0.is_empty()
+            {
+                let text = format!("since {since:.0} {problem}; what is seen there is uncertain");
+                checks.push(check(&named("cluster"), CheckState::Warning, text));
+            }
+            if now.has_echo {
+                checks.push(of_echo(&named("echo"), cluster.echo_state()));
+            }
         }
         checks
     }
@@ -139,6 +140,16 @@ impl Ready for Standing {
         checks.extend(statuses.iter().map(|(name, status)| of_scenario(name, status)));
         let ready = checks.iter().all(|it| it.state != CheckState::Failing);
         Readiness { ready, checks }
+    }
+}
+
+fn of_echo(name: &str, echo: EchoState) -> Check {
+    let late = "the echo of our own write is overdue: what is seen now is uncertain";
+    match (echo.problem, echo.last) {
+        (Some(problem), _) => check(name, CheckState::Warning, problem),
+        (None, _) if echo.overdue => check(name, CheckState::Warning, late.to_owned()),
+        (None, Some(last)) => check(name, CheckState::Ok, format!("a watch event takes {last:?}")),
+        (None, None) => check(name, CheckState::Ok, "none has come back yet".to_owned()),
     }
 }
 

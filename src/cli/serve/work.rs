@@ -6,6 +6,7 @@ use crate::cli::notify::Ears;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::absent::Absent;
 use crate::cli::serve::assembly::ScenarioAssembly;
+use crate::cli::serve::echoes::Echoes;
 use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
 use crate::cli::serve::place::Place;
@@ -13,7 +14,7 @@ use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, run};
-use crate::cluster::{Cluster, Clusters, Echo, EchoOptions};
+use crate::cluster::{Cluster, Clusters};
 use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings};
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
@@ -26,18 +27,12 @@ use std::time::Duration;
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How often our own write is timed.
-const ECHO: Duration = Duration::from_secs(60);
-
 /// After how many looks at the folder the API server is asked whether it is there, if nobody else
 /// has learned that it is not.
 const ASK: u32 = 15;
 
 /// What keeps a history from being opened, and goes by by itself.
 const PASSING: [&str; 2] = ["history_locked", "history_disk_full"];
-
-/// The ConfigMap of the echo.
-const ECHO_NAME: &str = "hopclock-echo";
 
 /// What happens if another process writes the same state: only a restart reads what it wrote.
 const TAKEN_OVER: &str = "conflict";
@@ -62,8 +57,19 @@ struct Crew {
     absent: Absent,
     /// The scenarios of the folder, if the last look at it is sure of them.
     certain: Option<BTreeSet<String>>,
-    /// Ends when it is dropped.
-    echo: Option<Echo>,
+    /// None without a namespace of our own.
+    echoes: Option<Echoes>,
+}
+
+// === impl Crew ===
+
+impl Crew {
+    /// Has an echo in every cluster that was reached.
+    fn listen(&mut self) {
+        if let Some(echoes) = &mut self.echoes {
+            echoes.look(&self.workshop.clusters);
+        }
+    }
 }
 
 // === impl Work ===
@@ -83,7 +89,7 @@ impl Work<'_> {
                 return Exit::Unmeasured;
             }
         };
-        self.standing.open(&crew.service, &crew.recorder, crew.echo.is_some());
+        self.standing.open(&crew.service, &crew.recorder, crew.echoes.is_some());
         self.requests.open(&crew.service, &crew.recorder);
         self.take_up(&mut crew, &first).await;
         self.standing.hinder(None);
@@ -126,6 +132,7 @@ impl Work<'_> {
                         self.take_up(crew, &look).await;
                     }
                     self.forget(crew);
+                    crew.listen();
                 }
             }
         }
@@ -178,20 +185,10 @@ impl Work<'_> {
             keeper: Arc::new(recorder.clone()),
         };
         let service = Arc::new(Service::new(setting));
-        let echo = self.place.namespace.as_ref().map(|namespace| {
-            let options = EchoOptions {
-                namespace: namespace.clone(),
-                name: ECHO_NAME.to_owned(),
-                every: ECHO,
-            };
-            self.metrics.declare_echo("");
-            let metrics = self.metrics.clone();
-            workshop
-                .clusters
-                .home()
-                .start_echo(&options, move |took| metrics.observe_echo("", took))
-        });
-        Ok(Crew { workshop, recorder, service, absent, certain: None, echo })
+        let echoes = self.place.namespace.as_ref().map(|it| Echoes::new(it, &self.metrics));
+        let mut crew = Crew { workshop, recorder, service, absent, certain: None, echoes };
+        crew.listen();
+        Ok(crew)
     }
 
     async fn open_store(
@@ -238,6 +235,7 @@ impl Work<'_> {
                 && good.scenario.target.is_some()
             {
                 (series.hops, series.clusters) = (known.hops, known.clusters);
+                series.open = known.open;
             }
             match accounts.get(name) {
                 Some(account) => {

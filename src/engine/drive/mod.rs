@@ -179,7 +179,7 @@ impl Drive<'_> {
         let canary = self.run.change().canary().clone();
         let journal = &self.around.journal;
         journal
-            .publishing(&self.job.plan.scenario, &canary, &revisions)
+            .publishing(&self.job.plan.scenario, &canary, &revisions, self.job.plan.path())
             .await
             .map_err(journal_error)?;
         // What was suspended, or showed our canary, while we prepared is seen before we push.

@@ -68,6 +68,10 @@ impl Drive<'_> {
         let Some(publishing) = &underway.publishing else {
             return Err(interrupted("nothing had been pushed yet"));
         };
+        // Hops that are discovered anew may have the names of others.
+        if !publishing.path.is_empty() && publishing.path != self.job.plan.path() {
+            return Err(interrupted("its path has changed since"));
+        }
         let end = moment_of(&*self.around.clock, publishing.since) + self.job.plan.deadline;
         let left = self.left_behind(underway, publishing, end, stop).await?;
         let known = underway.log.last().map_or(publishing.since, |it| it.at);

@@ -129,6 +129,7 @@ fn an_empty_label_is_left_out() {
         hops: vec![hop],
         slos: vec![],
         clusters: vec![String::new()],
+        open: false,
     });
     metrics.declare_echo("");
     let text = String::from_utf8(metrics.snapshot().encode(Format::Plain)).unwrap();

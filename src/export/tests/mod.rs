@@ -60,6 +60,7 @@ fn scenario(name: &str) -> ScenarioSeries {
         hops: kinds.map(hop).to_vec(),
         slos: vec!["total".to_owned(), "live".to_owned()],
         clusters: vec!["prod".to_owned()],
+        open: false,
     }
 }
 

@@ -18,6 +18,7 @@ fn thousand(name: &str, cluster: &str, optional: &str, hops: [(&str, &str); 7]) 
             hops: hops.to_vec(),
             slos: vec!["total".to_owned()],
             clusters: vec![cluster.to_owned()],
+            open: false,
         });
     }
     metrics

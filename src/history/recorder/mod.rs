@@ -110,12 +110,17 @@ impl Journal for Recorder {
         scenario: &str,
         canary: &CanaryId,
         revisions: &[Revision],
+        path: Vec<String>,
     ) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         self.send(Message::Publishing {
             scenario: scenario.to_owned(),
             canary: canary.clone(),
-            publishing: Publishing { since: self.clock.wall(), revisions: revisions.to_vec() },
+            publishing: Publishing {
+                since: self.clock.wall(),
+                revisions: revisions.to_vec(),
+                path,
+            },
             answer,
         });
         match answered.await {

@@ -34,6 +34,13 @@ impl Drafter<'_> {
             self.alone(target, &up.lane)?;
         }
         let canary = self.canary(target, object, wish);
+        if canary.live.namespace.is_empty() && key_of_live(&canary.live.kind) != "object" {
+            return Err(NotDrafted(format!(
+                "the template of {} {} names no namespace, and {target} has no \
+                 `spec.targetNamespace`: name one in either",
+                canary.live.kind, canary.live.name
+            )));
+        }
         let (steps, behind) = self.applied(target, source, &mut up.notes);
         up.steps.extend(steps);
         if let Some(cluster) = self.graph.facts(target).cluster {
@@ -190,6 +197,21 @@ impl Drafter<'_> {
         marked || ids.any(|it| it.instance() == self.instance)
     }
 
+    /// A manifest's object as a Kustomization makes it: in its namespace, under its names, in its
+    /// cluster. What has no namespace in a manifest has one if its kind needs one.
+    fn as_applied(&self, target: &Subject, object: &Value, written: &Subject) -> Subject {
+        let text = |key: &str| object["spec"][key].as_str().unwrap_or_default();
+        let in_namespace = !written.namespace.is_empty() || key_of_live(&written.kind) != "object";
+        let own = text("targetNamespace");
+        let namespace = if in_namespace && !own.is_empty() { own } else { &written.namespace };
+        Subject {
+            kind: written.kind.clone(),
+            namespace: namespace.to_owned(),
+            name: format!("{}{}{}", text("namePrefix"), written.name, text("nameSuffix")),
+            cluster: self.graph.facts(target).cluster.unwrap_or_default(),
+        }
+    }
+
     /// The canary that it is to bring.
     fn canary(&self, target: &Subject, object: &Value, wish: &Wish) -> Canary {
         let own = links::inventory(target, object);
@@ -205,7 +227,8 @@ impl Drafter<'_> {
         };
         let carries = || maps.iter().find(|it| self.is_canary(it));
         let reused = if wish.reuse { ours.or_else(carries) } else { None };
-        let known = wish.live.clone().or_else(|| reused.cloned());
+        let written = wish.live.as_ref().map(|it| self.as_applied(target, object, it));
+        let known = written.or_else(|| reused.cloned());
         if let Some(live) = known {
             return Canary { live, template: None, notes: Vec::new() };
         }
@@ -291,14 +314,7 @@ pub(super) fn applied_after(subject: &Subject, before: &[String], why: &str) -> 
 
 /// The hop at which an object carries the change.
 pub(super) fn live(subject: &Subject) -> Step {
-    let key = match (subject.kind.group.as_str(), subject.kind.kind.as_str()) {
-        ("", "ConfigMap") => "config_map",
-        ("", "Secret") => "secret",
-        ("apps", "Deployment") => "deployment",
-        ("apps", "StatefulSet") => "stateful_set",
-        ("apps", "DaemonSet") => "daemon_set",
-        _ => "object",
-    };
+    let key = key_of_live(&subject.kind);
     let Subject { kind, namespace, name, .. } = subject;
     let config = if key == "object" {
         json!({ key: { "group": kind.group, "kind": kind.kind, "namespace": namespace, "name": name } })
@@ -306,6 +322,18 @@ pub(super) fn live(subject: &Subject) -> Step {
         json!({ key: named(subject) })
     };
     Step::new("live", config, subject, "the object itself carries the change")
+}
+
+/// The key by which `live` names objects of a kind.
+fn key_of_live(kind: &GroupKind) -> &'static str {
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "ConfigMap") => "config_map",
+        ("", "Secret") => "secret",
+        ("apps", "Deployment") => "deployment",
+        ("apps", "StatefulSet") => "stateful_set",
+        ("apps", "DaemonSet") => "daemon_set",
+        _ => "object",
+    }
 }
 
 /// The text with a capital at its begin.

@@ -208,3 +208,28 @@ async fn a_service_knows_the_series_of_a_target_once_it_has_found_the_path() {
     service.eventually("/metrics", live).await;
     assert_eq!(service.stop().await, Some(0));
 }
+
+#[tokio::test]
+async fn what_was_counted_of_hops_that_are_discovered_outlives_a_restart() {
+    let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
+    std::fs::create_dir(stage.folder.path().join("scenarios")).unwrap();
+    stage.file("scenarios/target.yaml", TARGET);
+    stage.file("token", "secret");
+    let more = ["--state", "file:state.sqlite", "--token-file", "token"];
+    let counted = |runs: u32| {
+        format!("hopclock_stage_duration_seconds_count{{scenario=\"canary\",hop=\"live\"}} {runs}")
+    };
+    for run in 1..=3 {
+        let service = Running::start(&stage, &more).await;
+        if run > 1 {
+            // It is there before anything was discovered.
+            let page = service.eventually("/metrics", "hopclock_scheduled_runs_total").await;
+            assert!(page.contains(&counted(run - 1)), "{page}");
+        }
+        service.eventually_ready().await;
+        let told = serve_kit::trigger(&stage, &service, "canary", &["--wait"]).await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        service.eventually("/metrics", &counted(run)).await;
+        assert_eq!(service.stop().await, Some(0));
+    }
+}

@@ -1,6 +1,7 @@
 //! One change, followed through two clusters: each hop looks into the cluster that it names.
 
 use crate::cli::kit::{Page, Stage, Told, lane, quick};
+use crate::cli::serve_kit::Running;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hopclock_sandbox::pipeline::{Door, Hook, Sandbox};
@@ -125,4 +126,22 @@ async fn what_keeps_us_from_another_cluster_is_one_sentence() {
 fn secret(name: &str, key: &str, value: &[u8]) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "data": {key: STANDARD.encode(value)},
         "metadata": {"name": name, "namespace": "flux-system"}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_cluster_that_is_looked_into_has_its_echo() {
+    let (stage, east) = stage().await;
+    std::fs::create_dir(stage.folder.path().join("scenarios")).unwrap();
+    let from = stage.folder.path().join("canary.yaml");
+    std::fs::rename(from, stage.folder.path().join("scenarios/canary.yaml")).unwrap();
+    let way = format!("east={}", east.kubeconfig().display());
+    let more = ["--state", "none", "--namespace", "flux-system", "--cluster", &way];
+    let service = Running::start(&stage, &more).await;
+    service.eventually("/readyz", "echo             a watch event takes").await;
+    service.eventually("/readyz", "echo east        a watch event takes").await;
+    let page = service.eventually("/metrics", "hopclock_watch_echo_seconds_count").await;
+    for series in ["_count 1\n", "_count{target_cluster=\"east\"} 1\n"] {
+        assert!(page.contains(&format!("hopclock_watch_echo_seconds{series}")), "{page}");
+    }
+    assert_eq!(service.stop().await, Some(0));
 }

@@ -1,5 +1,7 @@
 //! Drafts of paths as people install them, from objects as real clusters show them.
 
+mod target;
+
 use super::*;
 use crate::path::{Request, Snapshot};
 use serde_json::json;
@@ -430,28 +432,6 @@ fn a_release_of_another_chart_needs_a_lane_of_its_own() {
     let ours = json!([{"chartName": "web", "appVersion": "hopclock-1a1fbe67da8"}]);
     assert_eq!(draft(&of(ours), "HelmRelease", "web").trigger, "helm_chart");
     assert_eq!(draft(&of(json!([])), "HelmRelease", "web").trigger, "helm_chart");
-}
-
-#[test]
-fn a_target_reuses_no_config_map_but_a_canary() {
-    let of = |object: &Value| {
-        let ids = inventory(&["web_a-canary__ConfigMap", "web_web_apps_Deployment"]);
-        let apps = with(applier("apps", "fleet", "apps"), "/status", ids);
-        let graph = graph([git("fleet"), apps, (GroupKind::new("", "ConfigMap"), object.clone())]);
-        let wish = Wish { live: None, reuse: true };
-        let draft =
-            Drafter::new(&graph, "hopclock").draft(&subject("Kustomization", "apps"), &wish);
-        hops(&draft.unwrap()).pop().unwrap()
-    };
-    let metadata = json!({"namespace": "web", "name": "a-canary"});
-    let with_data = |text: &str| json!({"metadata": metadata, "data": {"canary": text}});
-    let (new, reused) = ("live: ConfigMap web/hopclock-apps", "live: ConfigMap web/a-canary");
-    assert_eq!(of(&with_data("on")), new);
-    assert_eq!(of(&with_data("team-b-1a1fbe67da8")), new);
-    assert_eq!(of(&with_data("hopclock-1a1fbe67da8")), reused);
-    let mut marked = with_data("on");
-    marked["metadata"]["annotations"] = json!({"hopclock.dev/canary": "x"});
-    assert_eq!(of(&marked), reused);
 }
 
 #[test]
