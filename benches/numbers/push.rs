@@ -62,7 +62,7 @@ pub(crate) async fn measure() {
 async fn push(remote: &GitRemote, content: &str) -> Duration {
     let edit = Edit {
         path: "canary.yaml".to_owned(),
-        content: content.as_bytes().to_vec(),
+        content: Some(content.as_bytes().to_vec()),
         message: format!("canary {content}"),
         author: Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() },
         mode: Mode::Append,

@@ -56,6 +56,13 @@ pub(super) enum Command {
     /// object or none with a path, 3 the cluster could not be read.
     Discover(DiscoverArguments),
 
+    /// Take away what runs have left behind: tags, versions and files of canaries.
+    ///
+    /// Takes away what is beyond those that stay (`keep`), or with `--all` every canary of lanes that
+    /// are given up. What somebody uses stays, and says so. Exit code: 0 all is done, 2 bad usage or
+    /// scenario, 3 something could not be looked at or taken away, or a run is under way there.
+    Gc(GcArguments),
+
     /// Say what is wrong with what is installed, and what mends it.
     ///
     /// Without a file it looks at the whole installation; with scenarios at their paths, at the
@@ -371,6 +378,39 @@ pub(super) struct TargetArguments {
     /// Every path that there is.
     #[arg(long)]
     pub(super) all: bool,
+}
+
+/// Take away what runs have left behind.
+#[derive(Debug, Args)]
+pub(super) struct GcArguments {
+    /// Scenario files, or directories of them.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// Take away every canary of these scenarios, because their lanes are given up: also the latest
+    /// one, the file on a branch and the object in a bucket; and the Leases and lock files of lanes
+    /// that nobody uses any more.
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Only say what would be taken away.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// How to print what was taken away.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) output: Output,
+
+    /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
+    /// files.
+    #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
+    pub(super) namespace: Option<String>,
+
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+
+    #[command(flatten)]
+    pub(super) instance: InstanceArguments,
 }
 
 /// Where the history is.

@@ -52,28 +52,32 @@ impl FileLanes {
     }
 
     fn lock(&self, lane: &str, scenario: &str) -> Result<FileGrip, LaneError> {
-        let path = self.folder.join(format!("{}.lock", lease_name(lane)));
+        let path = self.folder.join(file_name(lane));
         let unusable = |error: std::io::Error| unusable(&path, &error);
         std::fs::create_dir_all(&self.folder).map_err(unusable)?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => (),
-            Err(TryLockError::WouldBlock) => {
-                let mut note = String::new();
-                // What cannot be read is not said.
-                let _ = file.take(LONGEST_NOTE).read_to_string(&mut note);
-                let note = note.trim();
-                let holder = if note.is_empty() { "another process" } else { note };
-                return Err(LaneError::Held(format!("{holder} (`{}`)", path.display())));
+        let mut file = loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map_err(unusable)?;
+            match file.try_lock() {
+                // Somebody may have removed it before we had it; then the next one is another.
+                Ok(()) if is_at(&file, &path) => break file,
+                Ok(()) => (),
+                Err(TryLockError::WouldBlock) => {
+                    let mut note = String::new();
+                    // What cannot be read is not said.
+                    let _ = file.take(LONGEST_NOTE).read_to_string(&mut note);
+                    let note = note.trim();
+                    let holder = if note.is_empty() { "another process" } else { note };
+                    return Err(LaneError::Held(format!("{holder} (`{}`)", path.display())));
+                }
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
+        };
         // The lock is what counts; the note is for people.
         let note = format!("scenario `{scenario}` of process {}\n", std::process::id());
         let _ = file.set_len(0).and_then(|()| file.rewind());
@@ -163,6 +167,45 @@ async fn renew(mut lease: LeaseGrip, scenario: String, stopped: oneshot::Receive
     }
 }
 
+/// The name of the lock file of a lane.
+pub(super) fn file_name(lane: &str) -> String {
+    format!("{}.lock", lease_name(lane))
+}
+
+/// Whether a name is that of a lock file of some lane.
+pub(super) fn is_file_name(name: &str) -> bool {
+    let sample = lease_name("");
+    let (prefix, digits) = sample.split_at(sample.len() - 16);
+    let found = name.strip_prefix(prefix).and_then(|it| it.strip_suffix(".lock"));
+    found.is_some_and(|it| it.len() == digits.len() && it.bytes().all(|it| it.is_ascii_hexdigit()))
+}
+
+/// Removes the lock file of a lane that nobody uses; false if somebody does. Whoever has opened it
+/// meanwhile finds that it is gone, and makes another.
+pub(super) fn remove_unused(path: &Path) -> std::io::Result<bool> {
+    let file = File::open(path)?;
+    match file.try_lock() {
+        Ok(()) if is_at(&file, path) => std::fs::remove_file(path).map(|()| true),
+        Ok(()) | Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Whether an open file is the one that stands at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |it: std::fs::Metadata| (it.dev(), it.ino());
+    let found = std::fs::metadata(path).map(identity);
+    file.metadata().map(identity).is_ok_and(|own| found.is_ok_and(|it| it == own))
+}
+
+/// Elsewhere a file stays where it is while it is open.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 fn unusable(path: &Path, error: &std::io::Error) -> LaneError {
     LaneError::Unknown(ProbeError {
         reason: "lane".to_owned(),
@@ -190,6 +233,26 @@ mod tests {
         grip.release().await;
         drop(other.take("h/x#main", "fleet").await.ok().unwrap());
         assert!(one.take("h/x#main", "fleet").await.is_ok(), "a dropped lock is free");
+    }
+
+    #[tokio::test]
+    async fn s5_a_lock_file_goes_only_while_nobody_uses_it_and_locks_nobody_in_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let lanes = FileLanes::new(folder.path().to_owned());
+        let path = folder.path().join(file_name("h/x#main"));
+        assert!(is_file_name(&file_name("h/x#main")) && !is_file_name("fleet.lock"));
+        let grip = lanes.take("h/x#main", "fleet").await.ok().unwrap();
+        assert!(!remove_unused(&path).unwrap(), "it is held");
+        grip.release().await;
+        // Opened before it went, locked afterwards.
+        let late = File::open(&path).unwrap();
+        assert!(remove_unused(&path).unwrap());
+        late.lock().unwrap();
+        assert!(!is_at(&late, &path), "it has gone");
+        let grip = lanes.take("h/x#main", "fleet").await.ok().unwrap();
+        assert!(path.exists() && !is_at(&late, &path));
+        assert!(lanes.take("h/x#main", "fleet").await.is_err());
+        drop(grip);
     }
 
     #[tokio::test]

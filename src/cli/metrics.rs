@@ -4,8 +4,7 @@ use crate::cluster::Clusters;
 use crate::config::{Hop, Scenario};
 use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{Clock, Requirement};
-use crate::web::{self, Limits, Pages, Readiness, Ready};
-use axum::Router;
+use crate::web::{self, Front, Limits, Pages, Readiness, Ready};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -76,13 +75,13 @@ impl Page {
     /// Answers with any pages on a port that was taken before.
     pub(super) fn answer(
         listener: TcpListener,
-        pages: Router,
+        pages: impl Into<Front>,
         limits: Limits,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        let serving = web::serve(listener, pages, limits, stopped);
+        let serving = web::serve(listener, pages.into(), limits, stopped);
         Ok(Self { address, stop, serving: tokio::spawn(serving) })
     }
 

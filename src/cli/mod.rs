@@ -9,6 +9,7 @@ mod check;
 mod demo;
 mod discover;
 mod doctor;
+mod gc;
 mod history;
 mod lanes;
 mod memory;
@@ -70,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => block_on(demo::demo(&arguments)),
         Command::Check(arguments) => Ok(check::check(&arguments)),
         Command::Discover(arguments) => block_on(discover::discover(&arguments)),
+        Command::Gc(arguments) => block_on(gc::gc(&arguments)),
         Command::Doctor(arguments) => block_on(doctor::doctor(&arguments)),
         Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),

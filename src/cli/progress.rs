@@ -94,6 +94,7 @@ impl Observer for Progress {
             | Event::Missed { .. }
             | Event::Positioned { .. }
             | Event::Witnessed { .. }
+            | Event::Tidied { .. }
             | Event::Decided { .. }
             | Event::Ended { .. } => (),
         }

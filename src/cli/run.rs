@@ -137,7 +137,7 @@ pub(super) async fn run_scenario(
 }
 
 /// Takes the lane for a run: nobody else may push to it meanwhile (rule S5).
-async fn take_lane(
+pub(super) async fn take_lane(
     lanes: &dyn Lanes,
     job: &Job,
     scenario: &Scenario,

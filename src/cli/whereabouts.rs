@@ -23,7 +23,7 @@ pub(super) struct Whereabouts {
     /// What it calls itself towards other processes.
     pub(super) name: String,
     /// Folder of the lock files.
-    lanes: PathBuf,
+    pub(super) lanes: PathBuf,
 }
 
 // === impl Whereabouts ===

@@ -16,7 +16,7 @@ use crate::model::{Moment, fnv1a};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,19 +40,24 @@ pub(super) struct Sightings {
 }
 
 /// How much the clocks of two machines may differ before the wrong one takes a Lease.
-const SKEW: Duration = Duration::from_secs(15);
+pub(super) const SKEW: Duration = Duration::from_secs(15);
 
 /// The annotation with the lane in readable form.
-const LANE: &str = "hopclock.dev/lane";
+pub(super) const LANE: &str = "hopclock.dev/lane";
 
+/// The labels that make a Lease one of ours for a lane.
+pub(super) const LABELS: [(&str, &str); 2] =
+    [(MANAGED_BY, MANAGER), ("app.kubernetes.io/component", "lane")];
+
+/// What stands in a Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Spec {
+pub(super) struct Spec {
     #[serde(skip_serializing_if = "Option::is_none")]
-    holder_identity: Option<String>,
-    lease_duration_seconds: Option<u64>,
+    pub(super) holder_identity: Option<String>,
+    pub(super) lease_duration_seconds: Option<u64>,
     acquire_time: Option<String>,
-    renew_time: Option<String>,
+    pub(super) renew_time: Option<String>,
     lease_transitions: Option<u64>,
 }
 
@@ -217,7 +222,7 @@ impl LeaseGrip {
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {
                 "name": self.place.name, "namespace": self.place.namespace,
-                "labels": {MANAGED_BY: MANAGER, "app.kubernetes.io/component": "lane"},
+                "labels": BTreeMap::from(LABELS),
                 "annotations": {LANE: lane},
             },
             "spec": Spec { acquire_time: spec.renew_time.clone(), lease_transitions: Some(0), ..spec },
@@ -257,7 +262,7 @@ pub fn lease_name(lane: &str) -> String {
     format!("hopclock-lane-{:016x}", fnv1a(lane.bytes()))
 }
 
-fn spec(object: &Value) -> Spec {
+pub(super) fn spec(object: &Value) -> Spec {
     Spec::deserialize(&object["spec"]).unwrap_or_default()
 }
 

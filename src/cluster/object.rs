@@ -1,4 +1,4 @@
-//! One object of a kind that every API server serves as `v1`: read, created, replaced, patched.
+//! One object of a kind that every API server serves as `v1`: read, created, replaced, patched, deleted.
 //!
 //! Kubernetes promises these addresses, so nobody has to be asked where the kind is served. The
 //! status of a write says what became of it; what a status means for the object, says the caller.
@@ -6,7 +6,7 @@
 use crate::cluster::api::{Api, Ask, Reply, Write};
 use crate::cluster::{Error, Target, refusal};
 use http::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Who we are in `metadata.managedFields`.
 pub(super) const MANAGER: &str = "hopclock";
@@ -110,6 +110,21 @@ impl Api {
             return Ok(None);
         }
         self.accepted(&ask, &reply).map(Some)
+    }
+
+    /// Deletes the object if it is still the one that was read, at that version; false if it is not
+    /// there any more or another by now.
+    pub(super) async fn delete(&self, place: &Place, read: &Value) -> Result<bool, Error> {
+        let ask = place.ask("delete", place.path());
+        let of = &read["metadata"];
+        let only = json!({"uid": of["uid"], "resourceVersion": of["resourceVersion"]});
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only});
+        let body = Write { method: Method::DELETE, media: "application/json", body: options };
+        let reply = self.write(&ask, &body).await?;
+        if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
+            return Ok(false);
+        }
+        self.accepted(&ask, &reply).map(|_| true)
     }
 
     /// Posts a question to which the answer comes back at once.

@@ -45,7 +45,8 @@ impl ScenarioSeries {
     /// Every series, at zero.
     pub(super) fn series(&self) -> Series {
         let mut series = Series::default();
-        for metric in [Metric::ScheduledRuns, Metric::RunsInFlight, Metric::RunInFlight] {
+        let of_runs = [Metric::ScheduledRuns, Metric::RunsInFlight, Metric::RunInFlight];
+        for metric in of_runs.into_iter().chain([Metric::Leftovers]) {
             series.declare(metric, &[]);
         }
         for reason in Missed::ALL {

@@ -22,13 +22,21 @@ pub enum NoticeResult {
     Malformed,
     /// The run that waits for it cannot take it.
     Busy,
+    /// It is longer than is read.
+    TooLong,
+    /// It broke off, or did not come in time.
+    Incomplete,
+    /// It was not posted.
+    WrongMethod,
+    /// Its connection was one too many; what it would have brought is not known.
+    TooManyConnections,
 }
 
 // === impl NoticeResult ===
 
 impl NoticeResult {
     /// Every value of the label.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Heard,
         Self::Unawaited,
         Self::NoListener,
@@ -37,6 +45,10 @@ impl NoticeResult {
         Self::WrongSignature,
         Self::Malformed,
         Self::Busy,
+        Self::TooLong,
+        Self::Incomplete,
+        Self::WrongMethod,
+        Self::TooManyConnections,
     ];
 
     /// The label's value.
@@ -51,6 +63,10 @@ impl NoticeResult {
             Self::WrongSignature => "wrong_signature",
             Self::Malformed => "malformed",
             Self::Busy => "busy",
+            Self::TooLong => "too_long",
+            Self::Incomplete => "incomplete",
+            Self::WrongMethod => "wrong_method",
+            Self::TooManyConnections => "too_many_connections",
         }
     }
 }

@@ -129,6 +129,10 @@ metrics! {
     /// 1 while a run has pushed its change, waits for its outcome and has not seen it at the hop.
     HopWaiting: Gauge "hopclock_hop_waiting" [scenario, hop];
 
+    /// Canaries beyond those that stay, such as tags, that were still there after the last run that
+    /// could look; hopclock gc says which and takes them away.
+    Leftovers: Gauge "hopclock_leftovers" [scenario];
+
     /// When the last run finished, in seconds since 1970; absent until one has.
     LastRun: Gauge "hopclock_last_run_timestamp_seconds" [scenario, target_cluster];
 

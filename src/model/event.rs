@@ -115,6 +115,13 @@ pub enum Event {
     },
     /// Nothing more can come.
     Finished(Box<RunRecord>),
+    /// What earlier runs had left on the remote was looked at, behind the end of a run.
+    Tidied {
+        /// The scenario.
+        scenario: String,
+        /// How much is there that should not be (rule S6).
+        leftovers: usize,
+    },
 }
 
 /// Who wanted a run.
@@ -163,7 +170,8 @@ impl Event {
             | Self::Failing { scenario, .. }
             | Self::Decided { scenario, .. }
             | Self::Ended { scenario, .. }
-            | Self::Witnessed { scenario, .. } => scenario,
+            | Self::Witnessed { scenario, .. }
+            | Self::Tidied { scenario, .. } => scenario,
             Self::Finished(record) => &record.scenario,
         }
     }

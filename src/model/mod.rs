@@ -27,6 +27,7 @@ mod state;
 pub mod statistics;
 mod subject;
 mod survey;
+mod tidied;
 mod timetable;
 mod underway;
 
@@ -57,6 +58,7 @@ pub use sighting::{Failure, FailureSort, Reached, Sighting, Via, Webhook};
 pub use state::{Arrival, Seen, State, When};
 pub use subject::{ClusterName, GroupKind, Subject};
 pub use survey::{Holding, Survey};
+pub use tidied::{Stays, Tidied};
 pub use timetable::{
     Calendar, Due, NotACalendar, Pause, Position, Stretch, Ticks, Timetable, zone, zones,
 };

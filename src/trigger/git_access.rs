@@ -346,6 +346,20 @@ fn error(reason: &str, message: String) -> ProbeError {
     ProbeError { reason: reason.to_owned(), message }
 }
 
+/// Pushes a commit that is no change to be measured; why not, in a sentence.
+pub(in crate::trigger) async fn commit(remote: &GitRemote, edit: git::Edit) -> Result<(), String> {
+    let prepared = match remote.prepare(edit).await {
+        Ok(prepared) => prepared,
+        // Somebody else was faster.
+        Err(git::Error::NothingChanges { .. }) => return Ok(()),
+        Err(error) => return Err(error.to_string()),
+    };
+    match remote.publish(prepared, |_| ()).await {
+        Ok(_) | Err(git::PublishError::Failed(git::Error::NothingChanges { .. })) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,7 @@ mod site;
 
 use crate::model::{
     Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ImageLanding, Landing,
-    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, When,
+    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, Tidied, When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -133,22 +133,36 @@ pub trait Trigger: Send + Sync {
     /// ours is gone if the policy orders it above ours, else not yet.
     async fn ancestry(&self, revision: &Revision) -> Ancestry;
 
-    /// Takes away what earlier runs have left on the remote, after a run. `sights` are texts that
-    /// may name what is still used, beside what the remote itself tells.
-    async fn tidy(&self, _sights: &[String]) -> Tidied {
-        Tidied::default()
+    /// Takes away what earlier runs have left on the remote (rule S6): behind a run, or behind
+    /// [`Trigger::latest`]. The lane has to be ours meanwhile.
+    ///
+    /// # Errors
+    /// If it cannot be known what is there, or whether it is used: then nothing was taken away.
+    async fn tidy(&self, _sweep: &Sweep) -> Result<Tidied, Error> {
+        Ok(Tidied::default())
     }
 }
 
-/// What tidying up came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tidied {
-    /// How much was taken away.
-    pub removed: u32,
-    /// How much stays that should go (rule S6).
-    pub left: u32,
-    /// Why, in a sentence.
-    pub why: Option<String>,
+/// How much is to be taken away, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// How much.
+    pub reach: Reach,
+    /// Whether it is only told what would be taken away.
+    pub is_dry: bool,
+    /// Texts that may name what is still used, beside what the remote itself tells.
+    pub sights: Vec<String>,
+}
+
+/// How much is to be taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A little of what is beyond those that stay: a run costs few requests.
+    AfterRun,
+    /// All that is beyond those that stay.
+    Surplus,
+    /// Every canary of ours on the lane, which is given up.
+    Everything,
 }
 
 /// A change that is on its remote.
@@ -192,6 +206,22 @@ pub struct Error {
     pub reason: &'static str,
     /// One sentence: what, where, what to do.
     pub message: String,
+}
+
+// === impl Sweep ===
+
+impl Sweep {
+    /// What is taken away after a run.
+    #[must_use]
+    pub fn after_run() -> Self {
+        Self { reach: Reach::AfterRun, is_dry: false, sights: Vec::new() }
+    }
+
+    /// How many canaries stay, of a lane that keeps so many.
+    #[must_use]
+    pub fn room(&self, keep: usize) -> usize {
+        if self.reach == Reach::Everything { 0 } else { keep }
+    }
 }
 
 // === impl TriggerConfig ===

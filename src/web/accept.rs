@@ -6,6 +6,7 @@
 use crate::web::Error;
 use crate::web::body::take_in;
 use crate::web::crowd::Crowd;
+use crate::web::front::{Front, Turned};
 use crate::web::patient::Patient;
 use crate::web::reply::refusal;
 use axum::Router;
@@ -102,11 +103,13 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 /// requests get `limits.grace` to end. Whatever `pages` are, the limits hold for them.
 pub async fn serve(
     listener: TcpListener,
-    pages: Router,
+    pages: impl Into<Front>,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
-    let pages = pages.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()));
+    let front = pages.into();
+    let pages =
+        front.pages.clone().layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| panicked()));
     let pages = TowerToHyperService::new(pages);
     let (slots, crowd) = (Arc::new(Semaphore::new(limits.connections)), Crowd::default());
     // Saying no politely costs a little too, so that is bounded as well.
@@ -124,16 +127,19 @@ pub async fn serve(
                 let place = crowd.enter(client.ip(), limits.per_client);
                 let slot = place.and_then(|it| Some((it, slots.clone().try_acquire_owned().ok()?)));
                 if let Some(slot) = slot {
-                    let (pages, stopped) = (pages.clone(), stopped.clone());
+                    let (front, pages, stopped) = (front.clone(), pages.clone(), stopped.clone());
                     open.spawn(async move {
-                        converse(stream, pages, limits, stopped).await;
+                        converse(stream, &front, pages, limits, stopped).await;
                         drop(slot);
                     });
-                } else if let Ok(slot) = Arc::clone(&polite).try_acquire_owned() {
-                    open.spawn(async move {
-                        refuse(stream, limits).await;
-                        drop(slot);
-                    });
+                } else {
+                    front.tell(Turned::TooMany);
+                    if let Ok(slot) = Arc::clone(&polite).try_acquire_owned() {
+                        open.spawn(async move {
+                            refuse(stream, limits).await;
+                            drop(slot);
+                        });
+                    }
                 }
             }
             Err(error) if is_of_one_connection(error.kind()) => (),
@@ -156,6 +162,7 @@ pub async fn serve(
 /// Serves one connection until it ends, is too old or the server stops.
 async fn converse(
     stream: TcpStream,
+    front: &Front,
     pages: TowerToHyperService<Router>,
     limits: Limits,
     mut stopped: watch::Receiver<()>,
@@ -169,7 +176,8 @@ async fn converse(
         async move {
             match take_in(request, &limits).await {
                 Ok(request) => pages.call(request).await,
-                Err(refusal) => {
+                Err((turned, refusal)) => {
+                    front.tell(turned);
                     hasty.store(true, Ordering::Relaxed);
                     Ok(*refusal)
                 }

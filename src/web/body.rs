@@ -4,17 +4,21 @@
 //! come is refused in one place, and no page can forget to.
 
 use crate::web::accept::Limits;
+use crate::web::front::Turned;
 use crate::web::reply::refusal;
 use axum::body::Body;
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 
+/// A request that no page will see: why, and what its client hears.
+pub(super) type TurnedAway = (Turned, Box<Response<Body>>);
+
 /// The request with its whole body, or the refusal of it.
 pub(super) async fn take_in(
     request: Request<Incoming>,
     limits: &Limits,
-) -> Result<Request<Body>, Box<Response<Body>>> {
+) -> Result<Request<Body>, TurnedAway> {
     let (parts, body) = request.into_parts();
     if body.is_end_stream() {
         return Ok(Request::from_parts(parts, Body::empty()));
@@ -22,7 +26,8 @@ pub(super) async fn take_in(
     let too_long = || {
         let most = limits.body;
         let sentence = format!("the request's body is too long: at most {most} bytes are read");
-        Box::new(refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_long", &sentence))
+        let answer = refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_long", &sentence);
+        (Turned::TooLong, Box::new(answer))
     };
     if body.size_hint().lower() > limits.body as u64 {
         return Err(too_long());
@@ -33,11 +38,13 @@ pub(super) async fn take_in(
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
         Ok(Err(_)) => {
             let sentence = "the request's body ended too early or is not well-formed";
-            Err(Box::new(refusal(StatusCode::BAD_REQUEST, "bad_body", sentence)))
+            let answer = refusal(StatusCode::BAD_REQUEST, "bad_body", sentence);
+            Err((Turned::Broken, Box::new(answer)))
         }
         Err(_) => {
             let sentence = "the request's body did not come in time";
-            Err(Box::new(refusal(StatusCode::REQUEST_TIMEOUT, "body_too_slow", sentence)))
+            let answer = refusal(StatusCode::REQUEST_TIMEOUT, "body_too_slow", sentence);
+            Err((Turned::Broken, Box::new(answer)))
         }
     }
 }

@@ -6,6 +6,7 @@
 mod accept;
 mod body;
 mod crowd;
+mod front;
 mod notices;
 mod pages;
 mod patient;
@@ -13,10 +14,12 @@ mod ports;
 mod reply;
 mod run;
 mod token_file;
+mod unheard;
 
 use std::net::SocketAddr;
 
 pub use accept::{Limits, listen, serve};
+pub use front::{Front, Turned};
 pub use notices::{
     Delivered, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
 };

@@ -2,11 +2,13 @@
 //!
 //! It stands on a port of its own, because Flux has to reach it and nobody else should reach the
 //! private pages. Whoever knows no token is told why by the status and the sentence; the log says
-//! it once, because a provider with a wrong token tries again for ever.
+//! it once in a while, because a provider with a wrong token tries again for ever.
 
 use crate::export::{Metrics, NoticeResult};
 use crate::model::{Clock, Moment, Notice, When};
+use crate::web::front::{Front, Turned};
 use crate::web::reply::{plain, refusal};
+use crate::web::unheard::Unheard;
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use axum::Router;
@@ -16,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +28,12 @@ const SIGNATURE: &str = "x-signature";
 /// How long a provider tries again (Flux: four times, all within its timeout of 15 s; a longer one can
 /// be set).
 const AGAIN: Duration = Duration::from_secs(60);
+
+/// How long the log says nothing of what it has just said.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What stands for a listener where it is not known which one was meant.
+const ANY: &str = "";
 
 /// How notifications of one listener prove themselves.
 #[derive(Clone)]
@@ -87,40 +95,44 @@ pub struct NoticePages {
 #[derive(Clone)]
 struct Listener {
     pages: NoticePages,
-    /// What was said of each listener since it was last right.
-    said: Arc<Mutex<BTreeSet<(String, NoticeResult)>>>,
+    /// When the log last said why nothing was let in by a listener. Only those that are there have
+    /// a name here.
+    said: Arc<Mutex<BTreeMap<(String, NoticeResult), Moment>>>,
     /// Since when each listener has put off what a provider will send again.
     put_off: Arc<Mutex<BTreeMap<String, Moment>>>,
 }
 
-/// Why a notification is not let in.
-enum Refused {
-    NoListener,
-    Unreadable(String),
-    Missing,
-    Wrong,
-    Malformed,
-    Busy,
-}
-
 /// `POST /notify/{listener}`, to which Flux's Provider posts, and nothing else.
-pub fn notice_pages(pages: NoticePages) -> Router {
+pub fn notice_pages(pages: NoticePages) -> Front {
     pages.metrics.declare_notices();
     let listener = Listener { pages, said: Arc::default(), put_off: Arc::default() };
-    Router::new()
+    let ear = listener.clone();
+    let router = Router::new()
         .route("/notify/{listener}", post(take))
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |State(listener): State<Listener>| {
+            listener.refuse(ANY, &Unheard::WrongMethod);
             let text = "Notifications are posted here: use POST.\n";
             plain(StatusCode::METHOD_NOT_ALLOWED, text.to_owned())
         })
-        .fallback(async |uri: Uri| {
+        .fallback(async |State(listener): State<Listener>, uri: Uri| {
+            listener.refuse(ANY, &Unheard::NoListener);
             let path = uri.path();
             let text = format!(
                 "There is nothing at {path}. Notifications are posted to /notify/LISTENER.\n"
             );
             plain(StatusCode::NOT_FOUND, text)
         })
-        .with_state(listener)
+        .with_state(listener);
+    Front::new(router, move |turned| {
+        ear.refuse(
+            ANY,
+            &match turned {
+                Turned::TooLong => Unheard::TooLong,
+                Turned::Broken => Unheard::Incomplete,
+                Turned::TooMany => Unheard::TooMany,
+            },
+        );
+    })
 }
 
 async fn take(
@@ -132,12 +144,12 @@ async fn take(
     // Its instant is now, whatever the check of the signature takes (rule T4).
     let at = listener.pages.clock.now();
     let admitted = match listener.admit(&name, &headers, &body).await {
-        Ok(()) => Notice::read(&body).ok_or(Refused::Malformed),
+        Ok(()) => Notice::read(&body).ok_or(Unheard::Malformed),
         Err(refused) => Err(refused),
     };
     let delivered = admitted.and_then(|it| {
         match listener.pages.board.post(&name, &it, listener.when(&name, at)) {
-            Delivered::Busy => Err(Refused::Busy),
+            Delivered::Busy => Err(Unheard::Busy),
             delivered => Ok(delivered),
         }
     });
@@ -150,11 +162,9 @@ async fn take(
             StatusCode::OK.into_response()
         }
         Err(refused) => {
-            listener.pages.metrics.count_notice(refused.result());
-            listener.complain(&name, &refused);
-            if refused.comes_again() {
-                listener.put_off().entry(name.clone()).or_insert(at);
-            }
+            // The name of one that is not there is the sender's, and there may be any number.
+            let known = if matches!(refused, Unheard::NoListener) { ANY } else { &name };
+            listener.refuse(known, &refused);
             refusal(refused.status(), refused.result().as_str(), &refused.sentence(&name))
         }
     }
@@ -163,32 +173,35 @@ async fn take(
 // === impl Listener ===
 
 impl Listener {
-    async fn admit(&self, name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
+    async fn admit(&self, name: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), Unheard> {
         let keys = &self.pages.keys;
-        let key = match keys.key(name, false).await.map_err(Refused::from)? {
+        let key = match keys.key(name, false).await.map_err(Unheard::from)? {
             NoticeKey::Unsigned => return Ok(()),
             NoticeKey::Token(key) => key,
         };
         let signature = headers.get(SIGNATURE).and_then(|it| it.to_str().ok());
-        let signature = signature.ok_or(Refused::Missing)?;
+        let signature = signature.ok_or(Unheard::Missing)?;
         if is_signed(&key, signature, body) {
             return Ok(());
         }
-        match keys.key(name, true).await.map_err(Refused::from)? {
+        match keys.key(name, true).await.map_err(Unheard::from)? {
             NoticeKey::Unsigned => Ok(()),
             NoticeKey::Token(key) if is_signed(&key, signature, body) => Ok(()),
-            NoticeKey::Token(_) => Err(Refused::Wrong),
+            NoticeKey::Token(_) => Err(Unheard::Wrong),
         }
     }
 
-    /// Says why one is not let in, unless that was said since the last one that was.
-    fn complain(&self, name: &str, refused: &Refused) {
-        if matches!(refused, Refused::NoListener) {
-            // The name is the sender's, and there may be any number of them.
-            return tracing::debug!("a notification for a listener that is not there");
+    /// Counts one that is not let in, and says why unless that was just said.
+    fn refuse(&self, name: &str, refused: &Unheard) {
+        let (now, result) = (self.pages.clock.now(), refused.result());
+        self.pages.metrics.count_notice(result);
+        if refused.comes_again() {
+            self.put_off().entry(name.to_owned()).or_insert(now);
         }
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.insert((name.to_owned(), refused.result())) {
+        let last = said.get(&(name.to_owned(), result));
+        if last.is_none_or(|it| now.since(*it) >= QUIET) {
+            said.insert((name.to_owned(), result), now);
             tracing::warn!("{}", refused.sentence(name));
         }
     }
@@ -196,7 +209,8 @@ impl Listener {
     /// When something happened that is heard at `at`: if others were put off, it may be one of them
     /// that was sent again (rule T6).
     fn when(&self, name: &str, at: Moment) -> When {
-        match self.put_off().get(name) {
+        let put_off = self.put_off();
+        match [name, ANY].into_iter().filter_map(|it| put_off.get(it)).min() {
             Some(since) => When::between(*since, at),
             None => When::at(at),
         }
@@ -208,77 +222,8 @@ impl Listener {
 
     /// Whatever was put off has come again after a while, or never will.
     fn well(&self, name: &str, at: Moment) {
-        self.put_off().retain(|listener, since| listener != name || at.since(*since) < AGAIN);
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if !said.is_empty() {
-            said.retain(|it| it.0 != name);
-        }
-    }
-}
-
-// === impl Refused ===
-
-impl From<NoKey> for Refused {
-    fn from(why: NoKey) -> Self {
-        match why {
-            NoKey::NoListener => Self::NoListener,
-            NoKey::Unreadable(why) => Self::Unreadable(why),
-        }
-    }
-}
-
-impl Refused {
-    fn result(&self) -> NoticeResult {
-        match self {
-            Self::NoListener => NoticeResult::NoListener,
-            Self::Unreadable(_) => NoticeResult::NoToken,
-            Self::Missing => NoticeResult::Unsigned,
-            Self::Wrong => NoticeResult::WrongSignature,
-            Self::Malformed => NoticeResult::Malformed,
-            Self::Busy => NoticeResult::Busy,
-        }
-    }
-
-    /// Whether the provider will send it again.
-    fn comes_again(&self) -> bool {
-        self.status() == StatusCode::SERVICE_UNAVAILABLE
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::NoListener => StatusCode::NOT_FOUND,
-            Self::Missing | Self::Wrong => StatusCode::UNAUTHORIZED,
-            Self::Malformed => StatusCode::BAD_REQUEST,
-            // The provider tries again.
-            Self::Unreadable(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    fn sentence(&self, name: &str) -> String {
-        match self {
-            Self::NoListener => "there is no listener of this name: give the Provider an address \
-                                 whose path is `/notify/` and a listener of `--notify-token`"
-                .to_owned(),
-            Self::Unreadable(why) => {
-                format!("no notification is let in by listener `{name}`: {why}")
-            }
-            Self::Missing => format!(
-                "a notification for listener `{name}` bears no signature: give its Provider the \
-                 type `generic-hmac`, or let unsigned ones in with `--notify-token {name}=unsigned`"
-            ),
-            Self::Wrong => format!(
-                "a notification for listener `{name}` bears a wrong signature: the `token` in the \
-                 Provider's Secret and that of `--notify-token` have to be the same"
-            ),
-            Self::Malformed => format!(
-                "what was posted to listener `{name}` is no notification of Flux's: post there with \
-                 a Provider of type `generic` or `generic-hmac`"
-            ),
-            Self::Busy => format!(
-                "a run that waits for listener `{name}` has more notifications than it can take: \
-                 let the Alert select fewer objects"
-            ),
-        }
+        let is_over = |listener: &str| listener == name || listener == ANY;
+        self.put_off().retain(|it, since| !is_over(it) || at.since(*since) < AGAIN);
     }
 }
 

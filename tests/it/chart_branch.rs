@@ -4,7 +4,7 @@ use crate::chart_kit::{ChartSite, canary, has_helm, helm, publish, source, versi
 use crate::git_kit::Bench;
 use axum::Router;
 use hopclock::model::{Ancestry, Holding, PackagedChart, Revision};
-use hopclock::trigger::{GitCommitConfig, Kind};
+use hopclock::trigger::{GitCommitConfig, Kind, Sweep};
 use hopclock_sandbox::git::NewCommit;
 use serde_json::{Value, json};
 
@@ -52,8 +52,8 @@ async fn s6_archive_and_index_go_in_one_commit_and_old_canaries_after_the_run() 
         assert!(changed.contains("2 files changed"), "{changed}");
         let trailer = format!("Hopclock-Canary: hopclock-1a10000000{number}");
         assert!(changed.contains(&trailer), "{changed}");
-        let tidied = trigger.tidy(&[]).await;
-        assert_eq!((tidied.removed, tidied.why), (u32::from(number > 2), None));
+        let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+        assert_eq!((tidied.removed.len(), tidied.leftovers()), (usize::from(number > 2), 0));
         assert_eq!(trigger.latest().await.unwrap(), Some(id));
     }
     let files = bench.git(&["ls-tree", "-r", "--name-only", "main"]).await;
@@ -87,9 +87,11 @@ async fn s6_what_is_in_use_stays_and_so_does_the_index_that_somebody_changes() {
         versions.push(version(&revisions).to_owned());
     }
     let named = [format!("{{\"chartVersion\": \"{}\"}}", versions[0])];
-    assert_eq!(two.tidy(&named).await.removed, 0);
-    assert_eq!(two.tidy(&[]).await.removed, 1);
-    assert_eq!(one.tidy(&[]).await.removed, 0, "the other one did");
+    let named = Sweep { sights: named.into(), ..Sweep::after_run() };
+    assert_eq!(two.tidy(&named).await.unwrap().removed.len(), 0);
+    assert_eq!(two.tidy(&Sweep::after_run()).await.unwrap().removed.len(), 1);
+    let late = one.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!(late.removed.len(), 0, "the other one did");
     let index = bench.git(&["show", "main:charts/index.yaml"]).await;
     assert!(!index.contains(&versions[0]) && index.contains(&versions[1]), "{index}");
 }

@@ -2,6 +2,7 @@
 
 use crate::chart_kit::{ChartSite, canary, publish, source, version};
 use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
+use hopclock::trigger::{Reach, Sweep};
 use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
@@ -50,8 +51,8 @@ async fn t1_the_archive_is_there_before_the_index_names_it_and_the_index_is_zero
         assert_eq!(published.attempts, 1);
         assert!(published.sent < published.zero.latest);
         versions.push(version(&revisions).to_owned());
-        let tidied = trigger.tidy(&[]).await;
-        assert_eq!((tidied.removed, tidied.why), (u32::from(number == 3), None));
+        let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+        assert_eq!((tidied.removed.len(), tidied.leftovers()), (usize::from(number == 3), 0));
         assert_eq!(trigger.latest().await.unwrap(), Some(id));
     }
     let file = |version: &String| format!("stable/canary-{version}.tgz");
@@ -103,8 +104,8 @@ async fn s6_archives_of_ours_that_no_index_names_go_after_a_run() {
     let (revisions, _) = publish(&trigger, &canary("hopclock", 2)).await;
     let file = |it: &[Revision]| format!("stable/canary-{}.tgz", version(it));
     assert!(keys(&host).contains(&file(&lost)));
-    let tidied = trigger.tidy(&[]).await;
-    assert_eq!((tidied.removed, tidied.left, tidied.why), (1, 0, None));
+    let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!((tidied.removed.len(), tidied.leftovers()), (1, 0));
     let nine = "stable/canary-9.9.9.tgz".to_owned();
     let mut expected = vec![file(&revisions), file(&foreign), nine, "stable/index.yaml".to_owned()];
     expected.sort();
@@ -123,6 +124,43 @@ async fn p7_a_mistyped_folder_gets_no_index_where_one_is_served_already() {
     assert_eq!(error.reason, "bad_chart_index");
     assert!(error.message.starts_with("`stabel/index.yaml` in "), "{error}");
     assert_eq!(keys(&host), ["stable/index.yaml"]);
+}
+
+#[tokio::test]
+async fn s6_all_versions_of_a_lane_that_is_given_up_go_from_index_and_bucket() {
+    let host = host().await;
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    let foreign = "  - {name: canary, version: 0.0.1, urls: [canary-0.0.1.tgz]}\n";
+    let theirs = format!("{INDEX}  canary:\n{foreign}");
+    host.put("charts", "stable/index.yaml", &theirs);
+    host.put("charts", "stable/canary-0.0.1.tgz", "somebody's");
+    let mut files = Vec::new();
+    for number in 1..=2 {
+        let (revisions, _) = publish(&trigger, &canary("hopclock", number)).await;
+        files.push(format!("canary-{}.tgz", version(&revisions)));
+    }
+    let before = keys(&host);
+    files.sort();
+    let sweep = |reach, is_dry| Sweep { reach, is_dry, sights: Vec::new() };
+    // As gc does: with a trigger that has not run.
+    let trigger = site.trigger(bucket(&host)).await;
+    trigger.latest().await.unwrap();
+    let tidied = trigger.tidy(&sweep(Reach::Surplus, false)).await.unwrap();
+    assert_eq!(tidied.removed, [""; 0], "both may stay");
+    let updates = host.updates().len();
+    let mut tidied = trigger.tidy(&sweep(Reach::Everything, true)).await.unwrap();
+    tidied.removed.sort();
+    assert_eq!((&tidied.removed, keys(&host)), (&files, before), "it is only looked at");
+    assert_eq!(host.updates().len(), updates);
+    let mut tidied = trigger.tidy(&sweep(Reach::Everything, false)).await.unwrap();
+    tidied.removed.sort();
+    assert_eq!((&tidied.removed, tidied.leftovers()), (&files, 0));
+    assert_eq!(keys(&host), ["stable/canary-0.0.1.tgz", "stable/index.yaml"]);
+    let index = host.text("charts", "stable/index.yaml").unwrap();
+    assert_eq!(index, theirs, "what somebody else wrote stays to the letter");
+    let tidied = trigger.tidy(&sweep(Reach::Everything, false)).await.unwrap();
+    assert_eq!((tidied.removed.len(), host.text("charts", "stable/index.yaml")), (0, Some(index)));
 }
 
 #[tokio::test]

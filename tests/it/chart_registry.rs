@@ -3,6 +3,7 @@
 use crate::chart_kit::{ChartSite, canary, has_helm, helm, publish, source, version};
 use crate::registry_kit::{PASSWORD, RealRegistry, Stub, USER, told};
 use hopclock::model::{Ancestry, GroupKind, Holding, ObjectName, Revision, Subject};
+use hopclock::trigger::Sweep;
 use hopclock_sandbox::charts::Chart;
 use hopclock_sandbox::registry::{Registry, RegistryOptions};
 use secrecy::SecretSlice;
@@ -120,7 +121,8 @@ async fn t9_the_latest_canary_is_found_below_a_version_that_is_none() {
     let (third, _) = publish(&again, &canary("hopclock", 3)).await;
     assert_eq!(version(&third), "1.5.1");
     again.latest().await.unwrap();
-    assert_eq!(again.tidy(&[]).await.removed, 1, "{versions:?}");
+    let tidied = again.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!(tidied.removed.len(), 1, "{versions:?}");
     assert_eq!(again.latest().await.unwrap(), Some(canary("hopclock", 3)));
 }
 
@@ -167,8 +169,11 @@ async fn s6_versions_beyond_keep_go_after_a_run_but_not_those_that_are_named() {
         versions.push(version(&revisions).to_owned());
     }
     let named = [format!("chart canary@{} is installed", versions[0])];
-    let tidied = trigger.tidy(&named).await;
-    assert_eq!((tidied.removed, tidied.why), (1, None));
+    let sweep = Sweep { sights: named.to_vec(), ..Sweep::after_run() };
+    let tidied = trigger.tidy(&sweep).await.unwrap();
+    assert_eq!(tidied.removed, [versions[1].clone()]);
+    assert_eq!(tidied.used.iter().map(|it| &it.name).collect::<Vec<_>>(), [&versions[0]]);
+    assert_eq!(tidied.leftovers(), 0);
     trigger.latest().await.unwrap();
     let again = trigger.prepare(&canary("hopclock", 5)).await.unwrap();
     assert!(!versions.contains(&version(&again).to_owned()));

@@ -1,6 +1,7 @@
 //! An object on its way from a bucket into the cluster, by the program itself, over real sockets.
 
 use crate::cli::kit::{Told, hopclock, told};
+use crate::e2e_gc::gc;
 use crate::e2e_kit::Bench;
 use hopclock_sandbox::bucket::{Fault, FaultRule, Route};
 use hopclock_sandbox::pipeline::{
@@ -97,6 +98,24 @@ impl Course {
     fn text(&self) -> String {
         self.bench.sandbox.bucket().text("app", CANARY_KEY).unwrap()
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_the_object_goes_with_its_lane() {
+    let course = Course::new(Hook::Right, "1h").await;
+    course.delivered().await;
+    let (folder, sandbox) = (course.bench.caches.path(), &course.bench.sandbox);
+    let (code, swept) = gc(folder, sandbox.kubeconfig(), &["--all", "--dry-run"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([CANARY_KEY])), "{swept}");
+    let lists = "resources:\n- configmap.yaml\n";
+    sandbox.bucket().put("app", "canary/kustomization.yaml", lists);
+    let (code, swept) = gc(folder, sandbox.kubeconfig(), &["--all"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([])), "{swept}");
+    assert!(swept["used"][0]["why"].as_str().unwrap().contains("lists it"), "{swept}");
+    sandbox.bucket().delete("app", "canary/kustomization.yaml");
+    let (code, swept) = gc(folder, sandbox.kubeconfig(), &["--all"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([CANARY_KEY])), "{swept}");
+    assert_eq!(sandbox.bucket().text("app", CANARY_KEY), None);
 }
 
 fn hop<'r>(record: &'r Value, name: &str) -> &'r Value {

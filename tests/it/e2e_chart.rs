@@ -1,6 +1,7 @@
 //! A chart on its way from a registry, or from a branch through an HTTP repository, into the cluster.
 
 use crate::cli::kit::{Told, hopclock, quick, told};
+use crate::e2e_gc::gc;
 use hopclock_sandbox::git::GitHost;
 use hopclock_sandbox::pipeline::{ChartFrom, HelmLane, HelmLanePlaces, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::{Key, Part};
@@ -134,6 +135,20 @@ async fn a_chart_in_a_registry_is_followed_until_it_is_live() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_the_versions_of_a_chart_in_a_registry_go_with_their_lane() {
+    let course = ChartCourse::new(ChartFrom::Registry).await;
+    for _ in 0..2 {
+        assert_reached(&course.tell("", "").await);
+    }
+    let (folder, kubeconfig) = (course.folder.path(), &course.sandbox.kubeconfig());
+    let (code, swept) = gc(folder, kubeconfig, &[]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([])), "{swept}");
+    let (code, swept) = gc(folder, kubeconfig, &["--all"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!(["0.1.1", "0.1.2"])), "{swept}");
+    assert_eq!(course.sandbox.registry().tags(&course.places.repository), ["0.1.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_live() {
     let course = ChartCourse::new(ChartFrom::Http).await;
     let charts = course.sandbox.charts();
@@ -157,6 +172,11 @@ async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_liv
     let index = std::fs::read_to_string(folder.path().join("index.yaml")).unwrap();
     assert!(index.contains("0.1.0") && !index.contains("0.1.1"), "{index}");
     assert!(index.contains("0.1.2"), "{index}");
+
+    let before = course.sandbox.git().ref_updates().len();
+    let (code, swept) = gc(course.folder.path(), course.sandbox.kubeconfig(), &["--all"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!(["app-0.1.2.tgz"])), "{swept}");
+    assert_eq!(course.sandbox.git().ref_updates().len(), before + 1, "in one commit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -106,7 +106,7 @@ impl Bench {
 pub(crate) fn append(canary: &str) -> Edit {
     Edit {
         path: "canary/configmap.yaml".to_owned(),
-        content: format!("canary: {canary}\n").into_bytes(),
+        content: Some(format!("canary: {canary}\n").into_bytes()),
         message: format!("Canary {canary}\n\n{TRAILER}\n"),
         author: Author { name: "hopclock".to_owned(), email: "h@example.com".to_owned() },
         mode: Mode::Append,

@@ -26,6 +26,7 @@ mod e2e_chart;
 mod e2e_command;
 mod e2e_failures;
 mod e2e_faults;
+mod e2e_gc;
 mod e2e_helm;
 mod e2e_helm_kit;
 mod e2e_image;

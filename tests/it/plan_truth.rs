@@ -172,6 +172,7 @@ impl Field {
             objective: 0.99,
             deadline: Duration::from_secs(3600),
             jitter: None,
+            requeue: Duration::from_secs(30),
         };
         Plan::of(&Graph::of(snapshot), &course)
     }

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use axum::Router;
 use hopclock::export::Metrics;
 use hopclock::web::{
-    self, Denied, Gate, Limits, Pages, Readiness, Ready, Refused, Requested, Runs, TokenFile, Wait,
+    self, Denied, Front, Gate, Limits, Pages, Readiness, Ready, Refused, Requested, Runs,
+    TokenFile, Wait,
 };
 use secrecy::{ExposeSecret, SecretString};
 use std::net::SocketAddr;
@@ -58,12 +59,12 @@ pub(crate) struct Guard(pub(crate) Option<Denied>);
 // === impl Server ===
 
 impl Server {
-    pub(crate) async fn start(pages: Router, limits: Limits) -> Self {
+    pub(crate) async fn start(pages: impl Into<Front>, limits: Limits) -> Self {
         let listener = web::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
-        let running = tokio::spawn(web::serve(listener, pages, limits, stopped));
+        let running = tokio::spawn(web::serve(listener, pages.into(), limits, stopped));
         Self { address, stop: Some(stop), running }
     }
 

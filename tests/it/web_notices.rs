@@ -2,15 +2,18 @@
 
 use crate::metrics::after_some_runs;
 use crate::web_kit::{LONG, Server, answer};
+use crate::web_run::{listen, warned};
 use async_trait::async_trait;
 use aws_lc_rs::hmac;
 use hopclock::engine::SystemClock;
 use hopclock::export::{Format, Metrics};
-use hopclock::model::{Notice, When};
+use hopclock::model::{Clock, Moment, Notice, When};
 use hopclock::web::{
     Delivered, Limits, NoKey, NoticeKey, NoticeKeys, NoticePages, Noticeboard, notice_pages,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
 const TOKEN: &str = "pl4nted-T0ken-7a1c";
@@ -54,15 +57,20 @@ impl Noticeboard for Board {
 
 impl Scene {
     async fn new(delivered: Delivered) -> Self {
+        let clock = Arc::new(SystemClock::new());
+        Self::with(delivered, clock, Limits { body: 256 << 10, ..Limits::default() }).await
+    }
+
+    async fn with(delivered: Delivered, clock: Arc<dyn Clock>, limits: Limits) -> Self {
         let board = Arc::new(Board(Mutex::new(delivered), Mutex::default(), Mutex::default()));
         let metrics = Arc::new(after_some_runs());
         let pages = NoticePages {
             board: board.clone(),
             keys: Arc::new(Keys),
             metrics: metrics.clone(),
-            clock: Arc::new(SystemClock::new()),
+            clock,
         };
-        let limits = Limits { body: 256 << 10, read_time: 2 * LONG, ..Limits::default() };
+        let limits = Limits { read_time: 2 * LONG, ..limits };
         let server = Server::start(notice_pages(pages), limits).await;
         Self { server, board, metrics }
     }
@@ -93,6 +101,20 @@ impl Scene {
         let lines = text.lines().filter(|it| it.starts_with("hopclock_notifications_total"));
         let some = lines.filter(|it| !it.ends_with(" 0") && !it.ends_with(" 0.0"));
         some.map(|it| it.split('"').nth(1).unwrap().to_owned()).collect()
+    }
+}
+
+/// A clock that is set by hand, in seconds.
+#[derive(Default)]
+struct Hand(AtomicU64);
+
+impl Clock for Hand {
+    fn now(&self) -> Moment {
+        Moment(Duration::from_secs(self.0.load(Ordering::Relaxed)))
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
     }
 }
 
@@ -147,6 +169,55 @@ async fn ten_mebibytes_are_not_read() {
     let (status, text) = scene.post("open", None, &vec![b'x'; 10 << 20]).await;
     assert_eq!(status, 413, "{text}");
     assert_eq!(scene.heard(), []);
+    assert_eq!(scene.counted(), ["too_long"]);
+}
+
+#[tokio::test]
+async fn what_no_page_has_seen_is_counted_as_well() {
+    let clock = Arc::new(SystemClock::new());
+    let scene =
+        Scene::with(Delivered::Heard, clock, Limits { connections: 1, ..Limits::default() }).await;
+    let head = "POST /notify/open HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n";
+    let mut broken = scene.server.open(head).await;
+    // It holds the only place, if it was accepted: so this one has none.
+    let refused = scene.server.ask("POST /notify/open HTTP/1.1", "").await;
+    assert_eq!(refused.status(), 503, "{}", refused.text());
+    assert_eq!(scene.counted(), ["too_many_connections"]);
+    broken.shutdown().await.unwrap();
+    let told = answer(broken).await;
+    assert_eq!(told.status(), 400, "{}", told.text());
+    assert_eq!(scene.counted(), ["incomplete", "too_many_connections"]);
+    // It may be the one that was refused, sent again (rule T6).
+    let body = BODY.as_bytes();
+    let let_in = async { while scene.post("open", None, body).await.0 != 200 {} };
+    tokio::time::timeout(LONG, let_in).await.expect("the place is free");
+    assert!(!scene.board.2.lock().unwrap()[0].is_certain());
+}
+
+#[tokio::test]
+async fn the_log_says_the_same_once_a_minute_at_most_while_all_is_counted() {
+    let clock = Arc::new(Hand::default());
+    let limits = Limits { body: 256 << 10, ..Limits::default() };
+    let scene = Scene::with(Delivered::Heard, clock.clone(), limits).await;
+    listen();
+    let lines = |part: &str| warned().matches(part).count();
+    for minute in 0..3 {
+        for _ in 0..5 {
+            assert_eq!(scene.post("signed", None, BODY.as_bytes()).await.0, 401);
+            // One that is let in between them changes nothing.
+            let signature = sign(TOKEN, BODY);
+            let (status, _) = scene.post("signed", Some(&signature), BODY.as_bytes()).await;
+            assert_eq!(status, 200);
+            assert_eq!(scene.post("nobody", None, b"").await.0, 404);
+            assert_eq!(scene.post("no-one", None, b"").await.0, 404);
+        }
+        assert_eq!(lines("bears no signature"), minute + 1);
+        assert_eq!(lines("no listener of this name"), minute + 1);
+        clock.0.fetch_add(60, Ordering::Relaxed);
+    }
+    let text = String::from_utf8(scene.metrics.snapshot().encode(Format::OpenMetrics)).unwrap();
+    assert!(text.contains("{result=\"unsigned\"} 15"), "{text}");
+    assert!(text.contains("{result=\"no_listener\"} 30"), "{text}");
 }
 
 #[tokio::test]
@@ -172,6 +243,7 @@ async fn whoever_does_not_post_there_is_told_how() {
         assert_eq!(answer.status(), status, "{line}");
         assert!(answer.text().contains(part), "{line}: {}", answer.text());
     }
+    assert_eq!(scene.counted(), ["no_listener", "wrong_method"]);
 }
 
 #[tokio::test]

@@ -235,13 +235,18 @@ impl io::Write for Log {
 ///
 /// Of a subscriber of one thread only, `tracing` may remember that nobody listens to a place
 /// which another thread comes to first.
-fn listen() {
+pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log);
         let subscriber = log.with_max_level(tracing::Level::WARN).finish();
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
+}
+
+/// What this thread has warned of.
+pub(crate) fn warned() -> String {
+    String::from_utf8(LOG.with_borrow(Vec::clone)).unwrap()
 }
 
 #[tokio::test]
@@ -252,7 +257,7 @@ async fn that_nobody_can_be_admitted_is_logged_once_and_again_when_it_changes() 
     let path = folder.path().join("token");
     let token = Some(SecretString::from(TOKEN.to_owned()));
     let warnings = || {
-        let log = String::from_utf8(LOG.with_borrow(Vec::clone)).unwrap();
+        let log = warned();
         assert!(!log.contains(TOKEN), "{log}");
         log.lines().filter(|it| it.contains(" WARN ")).count()
     };

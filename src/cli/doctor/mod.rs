@@ -11,6 +11,7 @@ mod receivers;
 mod rehearsal;
 mod rights;
 
+use crate::cli::plan::course;
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, discover, print, run};
 use crate::cluster::User;
@@ -111,14 +112,14 @@ fn judged(
         });
     }
     for scenario in scenarios {
-        if let Some(slo) = &scenario.slo {
-            let goal = Goal {
-                scenario: scenario.name.clone(),
-                subjects: subjects(scenario),
-                within: slo.within,
-            };
-            found.extend(room.objective(&goal));
-        }
+        let discovered = scenario
+            .target
+            .as_ref()
+            .map(|it| discover::found_in(&graph, room.instance, &scenario.trigger, it));
+        // That there is no path, the rehearsal says.
+        let Ok(known) = discovered.unwrap_or_else(|| Ok(scenario.clone())) else { continue };
+        let course = course::of(&graph, &known, controllers);
+        found.extend(room.objective(&Goal { scenario: scenario.name.clone(), course }));
     }
     (graph, found)
 }

@@ -20,8 +20,9 @@ use tokio::net::TcpListener;
 
 pub(super) use token::NotifyToken;
 
-/// Longest body: Flux itself takes no event of more than 3 MiB, and what is longer than this lists
-/// thousands of objects.
+/// Longest body: Flux posts up to 3 MiB, but an applier tells of its success in a sentence, and no hop
+/// waits for what is longer: lists of what was changed. With 3 MiB, all connections at once would
+/// take ten times what the listener may.
 const LONGEST: usize = 256 << 10;
 
 /// Connections of all clients, and of one: notification-controller, which posts every notification

@@ -3,6 +3,7 @@
 use crate::config::{Hop, Scenario};
 use crate::hop::Place;
 use crate::model::{GroupKind, ObjectName, Subject};
+use crate::path::checkup::Controllers;
 use crate::path::plan::{Course, Leg, Sort};
 use crate::path::{Graph, Link};
 use crate::trigger::TriggerConfig;
@@ -11,9 +12,9 @@ use std::collections::BTreeSet;
 /// Share of the changes that should hold the objectives of hops, where the scenario names none.
 const UNSAID: f64 = 0.99;
 
-/// The course that a scenario's changes take. A hop that does not say what to look at is left out:
+/// The course that a scenario's changes take, as far as these controllers say how they were started. A hop that does not say what to look at is left out:
 /// `check` lets none through.
-pub(super) fn of(graph: &Graph, scenario: &Scenario) -> Course {
+pub(in crate::cli) fn of(graph: &Graph, scenario: &Scenario, controllers: &Controllers) -> Course {
     let hops = &scenario.hops;
     let position = |name: &String| hops.iter().position(|it| it.name == *name);
     let slo = scenario.slo.as_ref();
@@ -38,6 +39,7 @@ pub(super) fn of(graph: &Graph, scenario: &Scenario) -> Course {
         objective: slo.map_or(UNSAID, |it| it.objective),
         deadline: scenario.deadline,
         jitter: scenario.schedule.as_ref().map(jitter),
+        requeue: controllers.requeue(&GroupKind::kustomization()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `hopclock plan`: what a change would wait for, from the intervals and Receivers on its path.
 
-mod course;
+pub(super) mod course;
 mod json;
 mod text;
 
@@ -11,6 +11,7 @@ use crate::cluster::{self, Clusters};
 use crate::config::Scenario;
 use crate::engine::SystemClock;
 use crate::model::ClusterName;
+use crate::path::checkup::Controllers;
 use crate::path::plan::Plan;
 use crate::path::{Graph, Snapshot};
 use std::collections::BTreeSet;
@@ -58,7 +59,7 @@ fn one(graph: &Graph, arguments: &PlanArguments, scenario: &Scenario) -> anyhow:
         },
     };
     let scenario = found.as_ref().unwrap_or(scenario);
-    let plan = Plan::of(graph, &course::of(graph, scenario));
+    let plan = Plan::of(graph, &course::of(graph, scenario, &Controllers::of(graph.snapshot())));
     print(&match arguments.output {
         Output::Text => text::draw(&scenario.name, &plan),
         Output::Json => format!("{}\n", json::value(&scenario.name, &plan)),

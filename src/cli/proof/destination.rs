@@ -2,7 +2,7 @@
 //! arrive (rule P7), and does no harm (rules S0 to S4).
 
 use crate::cli::assemble::Workshop;
-use crate::cli::proof::{Marked, Proofs, Proven, Tip};
+use crate::cli::proof::{Marked, Proofs, Proven, Tip, told};
 use crate::cli::reader::Reader;
 use crate::cli::{say, signing};
 use crate::config::{Hop, Scenario};
@@ -29,6 +29,7 @@ impl Workshop {
         built: Built,
         mut path: Objects,
     ) -> Result<Arc<dyn Trigger>, ProbeError> {
+        told::check(scenario, &path, &built.destination)?;
         let (landing, signer) = match built.destination {
             Destination::Branch(landing, signer) => (landing, signer),
             Destination::Artifact(landing) => {

@@ -7,6 +7,7 @@
 //! is asked when the run has fetched it, so no request is made for it.
 
 mod destination;
+mod told;
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;
@@ -14,12 +15,12 @@ use crate::cluster::{Cluster, Clusters, Error as ClusterError};
 use crate::hop::Objects;
 use crate::model::{
     Ancestry, CanaryId, ClusterName, GroupKind, Moment, ObjectName, ProbeError, Revision, Subject,
-    Survey,
+    Survey, Tidied,
 };
 use crate::path::delivery::{
     Consent, KINDS, MOST_ROUNDS, Neighbours, Refusal, Tree, Woken, check_markers,
 };
-use crate::trigger::{self, Published, Tidied, Trigger};
+use crate::trigger::{self, Published, Reach, Sweep, Trigger};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,11 +236,11 @@ impl Trigger for Proven {
         self.inner.ancestry(revision).await
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        let (Tip::MarksOnly(marked) | Tip::Holds(marked)) = &self.tip else {
-            return self.inner.tidy(sights).await;
-        };
-        marked.tidy(&*self.inner, sights).await
+    async fn tidy(&self, sweep: &Sweep) -> Result<Tidied, trigger::Error> {
+        match &self.tip {
+            Tip::Delivers(_) => self.inner.tidy(sweep).await,
+            Tip::MarksOnly(marked) | Tip::Holds(marked) => marked.tidy(&self.inner, sweep).await,
+        }
     }
 }
 
@@ -247,9 +248,47 @@ impl Trigger for Proven {
 
 impl Marked {
     /// Tidies up, but for what the policy and the live objects name; says once what stays.
-    async fn tidy(&self, trigger: &dyn Trigger, sights: &[String]) -> Tidied {
-        let mut sights = sights.to_vec();
-        for subject in self.own.iter().chain(&self.policy) {
+    async fn tidy(
+        &self,
+        trigger: &Arc<dyn Trigger>,
+        sweep: &Sweep,
+    ) -> Result<Tidied, trigger::Error> {
+        let tidied = match self.sights(sweep.reach).await {
+            Ok(more) => {
+                let sights = sweep.sights.iter().cloned().chain(more).collect();
+                trigger.tidy(&Sweep { sights, ..sweep.clone() }).await
+            }
+            // Whoever cannot look takes nothing away.
+            Err(error) => Err(error),
+        };
+        if sweep.reach != Reach::AfterRun {
+            return tidied;
+        }
+        let word = match &tidied {
+            Ok(tidied) => tidied.left.first().map(|it| {
+                let left = tidied.leftovers();
+                format!("tags of canaries stay behind ({left}): {}", it.why)
+            }),
+            Err(error) => Some(format!("whether canaries stay behind is not known: {error}")),
+        };
+        let is_news = self
+            .proofs
+            .is_news(&format!("{} tidied", self.scenario), word.as_deref().unwrap_or_default());
+        if let Some(word) = word.filter(|_| is_news) {
+            say(&format!("scenario `{}`: {word}", self.scenario));
+        }
+        tidied
+    }
+
+    /// What names a canary that is in use. Of a lane that is given up, what chooses or fetches
+    /// canaries is no use of them: only what runs an image is, for it may have to be pulled again.
+    async fn sights(&self, reach: Reach) -> Result<Vec<String>, trigger::Error> {
+        let is_image = |it: &Subject| it.kind == GroupKind::image("ImagePolicy");
+        let chooser = self.policy.iter().filter(|_| reach != Reach::Everything);
+        let runs = reach != Reach::Everything || self.policy.as_ref().is_some_and(is_image);
+        let own = self.own.iter().filter(|_| runs);
+        let mut sights = Vec::new();
+        for subject in own.chain(chooser) {
             match self.clusters.object(subject).await {
                 Ok(mut object) => {
                     // In the annotations of an artifact the canary itself names those before it.
@@ -263,19 +302,13 @@ impl Marked {
                     sights.push(object.to_string());
                 }
                 Err(ClusterError::NoSuchObject { .. }) => {}
-                // Whoever cannot look takes nothing away.
-                Err(_) => return Tidied::default(),
+                Err(error) => {
+                    let reason = "cluster";
+                    return Err(trigger::Error { reason, message: error.to_string() });
+                }
             }
         }
-        let tidied = trigger.tidy(&sights).await;
-        let word = match &tidied.why {
-            Some(why) => format!("tags of canaries stay behind ({}): {why}", tidied.left),
-            None => String::new(),
-        };
-        if self.proofs.is_news(&format!("{} tidied", self.scenario), &word) && !word.is_empty() {
-            say(&format!("scenario `{}`: {word}", self.scenario));
-        }
-        tidied
+        Ok(sights)
     }
 }
 

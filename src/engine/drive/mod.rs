@@ -10,7 +10,7 @@ use crate::model::{
     Ancestry, CanaryId, Clock, Event, Evidence, GroupKind, Moment, ObjectEvent, Observer, Outcome,
     ProbeError, Revision, RunRecord, Seen, Subject,
 };
-use crate::trigger::{self, Trigger};
+use crate::trigger::{self, Sweep, Trigger};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
@@ -115,8 +115,7 @@ pub async fn run_until(
     }
     let record = drive.conclude(wall).await;
     if record.push.is_some() && !matches!(record.outcome, Outcome::ProbeError(_)) {
-        // The lane is still ours. What does not get done in time is done after the next run.
-        let _ = tokio::time::timeout(TIDYING, job.trigger.tidy(&[])).await;
+        tidy(job, around).await;
     }
     record
 }
@@ -378,6 +377,18 @@ async fn unless_stopped<T, E: Into<ProbeError>>(
         biased;
         error = stop.as_mut() => Err(error),
         result = work => result.map_err(Into::into),
+    }
+}
+
+/// Takes away a little of what earlier runs have left, and tells what is there still. The lane is
+/// still ours; what does not get done in time is done after the next run.
+async fn tidy(job: &Job, around: &Surroundings) {
+    let sweep = Sweep::after_run();
+    let tidied = tokio::time::timeout(TIDYING, job.trigger.tidy(&sweep)).await;
+    // Of what nobody could look at nothing is told: it is as it was.
+    if let Ok(Ok(tidied)) = tidied {
+        let (scenario, leftovers) = (job.plan.scenario.clone(), tidied.leftovers());
+        around.observer.observe(&Event::Tidied { scenario, leftovers });
     }
 }
 

@@ -55,6 +55,17 @@ fn a_scenario_is_declared_together_with_its_totals_or_at_zero() {
     assert_eq!(lines(&broken), lines(&fresh()));
 }
 
+#[test]
+fn s6_what_was_left_behind_is_known_after_a_restart_and_zero_before_anything() {
+    let old = fresh();
+    let shown = |metrics: &Metrics| lines(metrics)["hopclock_leftovers{scenario=\"fleet\"}"];
+    assert!(shown(&old).abs() < f64::EPSILON);
+    let tidied = Event::Tidied { scenario: "fleet".to_owned(), leftovers: 3 };
+    old.count("fleet", &[stamped(tidied)]);
+    let new = restarted(&old.after("fleet", &[]));
+    assert!((shown(&new) - 3.0).abs() < f64::EPSILON);
+}
+
 /// Every line but those of what only this process can know.
 fn lines(metrics: &Metrics) -> BTreeMap<String, f64> {
     let text = String::from_utf8(metrics.snapshot().encode(Format::Plain)).unwrap();

@@ -36,7 +36,10 @@ pub(super) fn describe(event: &Event, run: &Underway) -> Option<String> {
         }
         Event::Ended { outcome, .. } => format!("the outcome is fixed: {}", ended(outcome)),
         Event::Finished(record) => format!("the run is over: {}", ended(&record.outcome)),
-        Event::Missed { .. } | Event::Positioned { .. } | Event::Witnessed { .. } => return None,
+        Event::Missed { .. }
+        | Event::Positioned { .. }
+        | Event::Witnessed { .. }
+        | Event::Tidied { .. } => return None,
     })
 }
 

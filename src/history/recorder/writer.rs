@@ -314,6 +314,11 @@ impl Writer {
     fn take(&mut self, stamped: &Stamped, now: Moment) -> Weight {
         let at = stamped.at;
         let scenario = stamped.event.scenario();
+        // It comes behind the end of a run, and perhaps of its scenario.
+        let is_late = matches!(stamped.event, Event::Tidied { .. });
+        if is_late && !self.accounts.contains_key(scenario) {
+            return Weight::Light;
+        }
         let account = self.accounts.entry(scenario.to_owned()).or_default();
         self.changed.insert(scenario.to_owned());
         if let Event::Finished(record) = &stamped.event {

@@ -2,6 +2,7 @@
 
 use crate::model::{GroupKind, Subject};
 use crate::path::checkup::{Check, Controllers, Finding, Goal, Room};
+use crate::path::plan::{Course, Leg, Sort};
 use crate::path::{Graph, Snapshot, flux_kind};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -55,17 +56,34 @@ pub(super) fn found(objects: &[Value]) -> Vec<Finding> {
     installation(snapshot(objects))
 }
 
-/// What keeps a scenario that looks at these from its objective.
-pub(super) fn objective(objects: &[Value], within: u64, subjects: &[Subject]) -> Vec<Finding> {
+/// What keeps a scenario that commits to GitRepository `fleet`, for Kustomization `apps` to apply, from
+/// its objective.
+pub(super) fn objective(objects: &[Value], within: u64) -> Vec<Finding> {
     let snapshot = snapshot(objects);
     let controllers = Controllers::of(&snapshot);
     let graph = Graph::of(snapshot);
     let room = Room { graph: &graph, controllers: &controllers, instance: INSTANCE };
-    room.objective(&Goal {
-        scenario: "apps".to_owned(),
-        subjects: subjects.to_vec(),
-        within: Duration::from_secs(within),
-    })
+    let leg = |name: &str, subject: Subject, after: &[usize]| Leg {
+        name: name.to_owned(),
+        sort: Sort::Member,
+        subject,
+        after: after.to_vec(),
+        within: None,
+        needed: true,
+    };
+    let source = Subject::local(GroupKind::git_repository(), "flux-system", "fleet");
+    let apps = Subject::local(GroupKind::kustomization(), "flux-system", "apps");
+    let course = Course {
+        entry: Some(source.clone()),
+        requeue: controllers.requeue(&apps.kind),
+        legs: vec![leg("source_fetched", source, &[]), leg("applied", apps, &[0])],
+        until: None,
+        within: Some(Duration::from_secs(within)),
+        objective: 0.99,
+        deadline: Duration::from_secs(3600),
+        jitter: None,
+    };
+    room.objective(&Goal { scenario: "apps".to_owned(), course })
 }
 
 pub(super) fn ids_of(found: &[Finding]) -> Vec<&'static str> {

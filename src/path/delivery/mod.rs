@@ -17,6 +17,7 @@ mod proof;
 mod reference;
 mod shared;
 mod sparse;
+mod told;
 mod verify;
 
 use crate::model::ProbeError;
@@ -29,6 +30,7 @@ pub use marked::check_markers;
 pub use proof::{Pipeline, Tree};
 pub use reference::branch_of;
 pub use shared::{KINDS, Neighbours, Woken};
+pub use told::{Feeds, check_told};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.

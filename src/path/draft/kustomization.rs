@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The canary that a Kustomization is to bring.
 pub(super) struct Canary {
+    /// Its name, and that of its file.
+    pub(super) name: String,
     /// The object, as the cluster will show it.
     pub(super) live: Subject,
     /// The manifest, where the trigger's default would not do.
@@ -53,7 +55,7 @@ impl Drafter<'_> {
             ));
         }
         up.steps.push(live(&canary.live));
-        payload(&mut up, target, object, canary);
+        payload(&mut up, object, canary);
         let path = up.steps.iter().map(|it| it.subject.clone()).collect();
         self.shared(&mut up, &path);
         brought(&mut up, target, object);
@@ -176,7 +178,7 @@ impl Drafter<'_> {
         let others = feeds.filter(|it| it.kind == GroupKind::kustomization() && *it != target);
         for applier in std::iter::once(target).chain(others) {
             let own = links::inventory(applier, self.graph.object(applier));
-            let name = canary_name(applier);
+            let name = self.canary_name(applier);
             if let Some(it) = own.iter().find(|it| it.name != name && !self.is_canary(it)) {
                 return Err(NotDrafted(format!(
                     "needs a lane of its own: {applier} also applies {it}, and an artifact of {lane} \
@@ -217,7 +219,7 @@ impl Drafter<'_> {
         let own = links::inventory(target, object);
         let maps = own.iter().filter(|it| it.kind == GroupKind::new("", "ConfigMap"));
         let maps: Vec<_> = maps.cloned().collect();
-        let name = canary_name(target);
+        let name = self.canary_name(target);
         let ours = maps.iter().find(|it| it.name == name);
         let like: Vec<_> = maps.iter().filter(|it| it.name.contains("canary")).collect();
         let (like, alone) = match (like.as_slice(), maps.as_slice()) {
@@ -230,7 +232,7 @@ impl Drafter<'_> {
         let written = wish.live.as_ref().map(|it| self.as_applied(target, object, it));
         let known = written.or_else(|| reused.cloned());
         if let Some(live) = known {
-            return Canary { live, template: None, notes: Vec::new() };
+            return Canary { name, live, template: None, notes: Vec::new() };
         }
         let mut notes = Vec::new();
         if let Some(like) = like.filter(|it| alone && it.name != name) {
@@ -258,14 +260,27 @@ impl Drafter<'_> {
         if unseen.is_none() && listed && far.is_none() {
             notes.push(format!("namespace `{namespace}` does not exist yet: the canary needs it"));
         }
-        Canary { live, template, notes }
+        Canary { name, live, template, notes }
+    }
+
+    /// Name of the canary that a new file holds: with its namespace, where Kustomizations of one name
+    /// could bring it to the same place.
+    fn canary_name(&self, target: &Subject) -> String {
+        let same = |it: &Subject| {
+            it.kind == target.kind && it.name == target.name && it.namespace != target.namespace
+        };
+        if self.graph.nodes().any(|it| same(&it.subject)) {
+            label(&["hopclock", &target.namespace, &target.name], 60)
+        } else {
+            label(&["hopclock", &target.name], 60)
+        }
     }
 }
 
 /// What the trigger writes, and where.
-fn payload(up: &mut Upstream, target: &Subject, object: &Value, canary: Canary) {
+fn payload(up: &mut Upstream, object: &Value, canary: Canary) {
     let folder = object["spec"]["path"].as_str().and_then(place::clean).unwrap_or_default();
-    let file = format!("{}.yaml", canary_name(target));
+    let file = format!("{}.yaml", canary.name);
     let file = if folder.is_empty() { file } else { format!("{folder}/{file}") };
     if up.trigger != "helm_chart" {
         let why = match up.trigger {
@@ -285,7 +300,7 @@ fn payload(up: &mut Upstream, target: &Subject, object: &Value, canary: Canary) 
         let folder = if folder.is_empty() { ".".to_owned() } else { folder };
         up.notes.push(format!(
             "if `{folder}` holds a kustomization.yaml, list `{}.yaml` under its `resources`",
-            canary_name(target)
+            canary.name
         ));
     }
     up.notes.extend(canary.notes);
@@ -340,11 +355,6 @@ fn key_of_live(kind: &GroupKind) -> &'static str {
 pub(super) fn capital(text: &str) -> String {
     let mut all = text.chars();
     all.next().map(|it| it.to_ascii_uppercase()).into_iter().chain(all).collect()
-}
-
-/// Name of the canary that a new file holds.
-fn canary_name(target: &Subject) -> String {
-    label(&["hopclock", &target.name], 60)
 }
 
 fn manifest(namespace: &str, name: &str) -> String {

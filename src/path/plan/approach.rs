@@ -21,10 +21,10 @@ pub(super) struct Approach<'g> {
     pub(super) merged: bool,
     /// Kinds of the objects that the change makes.
     pub(super) arrivals: BTreeSet<GroupKind>,
+    /// After how long an applier looks at a dependency again.
+    pub(super) requeue: Duration,
 }
 
-/// After how long most controllers look at a dependency again.
-const REQUEUE: Duration = Duration::from_secs(30);
 /// After how long health is looked at again.
 const HEALTH: Duration = Duration::from_secs(5);
 
@@ -248,9 +248,9 @@ impl Approach<'_> {
         let costs = depth.saturating_sub(reached.map_or(0, |it| it - 1));
         let costs = u32::try_from(costs).unwrap_or(u32::MAX);
         let all: Vec<_> = self.waited_for(applier).map(ToString::to_string).collect();
-        let wait = REQUEUE.saturating_mul(costs);
+        let wait = self.requeue.saturating_mul(costs);
         let each =
-            format!("waits for {}, and looks again every {}", all.join(", "), shown(REQUEUE));
+            format!("waits for {}, and looks again every {}", all.join(", "), shown(self.requeue));
         match costs {
             0 => None,
             // A release looks only whether others are ready, which they may still be.

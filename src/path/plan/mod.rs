@@ -38,6 +38,8 @@ pub struct Course {
     pub deadline: Duration,
     /// The longest random delay of a run, if it has a schedule and says one.
     pub jitter: Option<Duration>,
+    /// After how long an applier asks again for what it depends on.
+    pub requeue: Duration,
 }
 
 /// A hop of a scenario, as far as a plan has to know it.
@@ -181,6 +183,7 @@ fn stages(graph: &Graph, course: &Course, at: usize) -> Vec<Stage> {
         near: leg.after.iter().map(|it| course.legs[*it].subject.clone()).collect(),
         merged: !of(|it| it == Sort::Merge).is_empty(),
         arrivals: arrivals.map(|it| it.subject.kind.clone()).collect(),
+        requeue: course.requeue,
     };
     match leg.sort {
         Sort::Request => vec![approach.request(&leg.subject)],

@@ -58,6 +58,7 @@ fn course(entry: Option<Subject>, legs: Vec<Leg>) -> Course {
         objective: 0.99,
         deadline: s(540),
         jitter: None,
+        requeue: s(30),
     }
 }
 

@@ -35,8 +35,8 @@ pub enum Mode {
 pub struct Edit {
     /// The file, relative to the root of the tree.
     pub path: String,
-    /// Its whole new content.
-    pub content: Vec<u8>,
+    /// Its whole new content; none if only [`Edit::further`] says what changes.
+    pub content: Option<Vec<u8>>,
     /// The commit's message, trailers included.
     pub message: String,
     /// Author and committer.
@@ -90,6 +90,12 @@ pub(super) fn make(
     let replaced = history::file(repository, expected, &edit.path).map_err(git)?;
     let now = inner.clock.wall();
     let time = Time::new(now.as_second(), 0);
+    // Without a change of its own the base itself takes the canary's place.
+    if edit.mode != Mode::Append && edit.content.is_none() && tree.id() == parent.tree_id() {
+        let id = parent.id();
+        let (commit, parent) = (id.to_string(), id.to_string());
+        return Ok(Prepared { commit, parent, replaced, expected, id, edit });
+    }
     let who = Signature::new(&edit.author.name, &edit.author.email, &time).map_err(git)?;
     let id = match signer {
         None => repository.commit(None, &who, &who, &edit.message, &tree, &[&parent]),
@@ -120,8 +126,10 @@ fn write_tree<'c>(
     let base = parent.tree().map_err(git)?;
     let repository = cache.repository();
     let mut change = TreeUpdateBuilder::new();
-    let mode = mode_of(inner, edit, &edit.path, &base)?;
-    change.upsert(edit.path.as_str(), repository.blob(&edit.content).map_err(git)?, mode);
+    if let Some(content) = &edit.content {
+        let mode = mode_of(inner, edit, &edit.path, &base)?;
+        change.upsert(edit.path.as_str(), repository.blob(content).map_err(git)?, mode);
+    }
     for further in &edit.further {
         let path = further.path.as_str();
         let mode = mode_of(inner, edit, path, &base)?;
@@ -160,7 +168,7 @@ fn mode_of(inner: &Inner, edit: &Edit, file: &str, base: &Tree<'_>) -> Result<Fi
     if file.is_empty() || file.ends_with('/') || !path.components().all(plain) {
         return Err(bad("it must be relative, without `..` or `.git`, and name a file"));
     }
-    if same + usize::from(edit.path == file) > 1 {
+    if same + usize::from(edit.content.is_some() && edit.path == file) > 1 {
         return Err(bad("it is changed twice"));
     }
     let mode = match base.get_path(path) {

@@ -56,14 +56,14 @@ impl GitRemote {
     pub async fn files_with(
         &self,
         commit: &str,
-        text: &'static str,
+        text: &str,
     ) -> Result<BTreeMap<String, String>, Error> {
-        let commit = commit.to_owned();
+        let (commit, text) = (commit.to_owned(), text.to_owned());
         self.with_cache(move |inner, cache| {
             let git = |error| inner.git_error(cache, &error);
             let id = Oid::from_str(&commit).map_err(git)?;
             fetch::fetch_commit(inner, cache, id)?;
-            files_with(cache.repository(), id, text).map_err(git)
+            files_with(cache.repository(), id, &text).map_err(git)
         })
         .await
     }

@@ -6,11 +6,12 @@
 
 mod build;
 mod config;
+mod retention;
 
-use crate::model::{Ancestry, CanaryId, Holding, Revision, Survey, When};
+use crate::model::{Ancestry, CanaryId, Holding, Revision, Survey, Tidied, When};
 use crate::remote::bucket::{self, Bucket, Condition, Entry, Object, PublishError};
 use crate::trigger::git_commit::{Content, latest_in};
-use crate::trigger::{Error, Published, Trigger};
+use crate::trigger::{Error, Published, Sweep, Trigger};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::Mutex;
 
@@ -264,6 +265,10 @@ impl Trigger for BucketObject {
             Ok(_) => Ancestry::Gone,
             Err(_) => Ancestry::Unknown,
         }
+    }
+
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        self.give_up(how).await
     }
 }
 

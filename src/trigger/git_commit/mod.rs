@@ -6,14 +6,18 @@
 pub(super) mod build;
 mod config;
 mod packaged;
+mod retention;
 
-use crate::model::{Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, When, conclude};
+use crate::model::{
+    Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, Tidied, When, conclude,
+};
 use crate::remote::git::{self, GitRemote, RemoteUrl};
-use crate::trigger::{Error, Published, Trigger, git_access};
+use crate::trigger::{Error, Published, Sweep, Trigger, git_access};
 use tokio::sync::Mutex;
 
 pub(super) use build::content;
 pub use config::{Author, GitCommitConfig, PushMode};
+pub(super) use retention::{is_listed, listed_in, names};
 
 /// What stands for the canary in a template.
 pub const PLACEHOLDER: &str = "${canary}";
@@ -217,6 +221,10 @@ impl Trigger for GitCommit {
         };
         conclude(&canary, &found, || tip)
     }
+
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        self.give_up(how).await
+    }
 }
 
 /// Whether an address is a sound one over ssh, in either of its forms.
@@ -229,14 +237,20 @@ pub fn is_over_ssh(url: &str) -> bool {
 
 impl EditTemplate {
     fn for_canary(&self, canary: &CanaryId) -> git::Edit {
+        let content = Some(self.content.for_canary(canary).into_bytes());
+        git::Edit { content, ..self.edit(self.message(canary)) }
+    }
+
+    /// A commit that leaves the file as it is.
+    fn edit(&self, message: String) -> git::Edit {
         let author = self.author.clone().unwrap_or_else(|| Author {
             name: "hopclock".to_owned(),
             email: "hopclock@localhost".to_owned(),
         });
         git::Edit {
             path: self.path.clone(),
-            content: self.content.for_canary(canary).into_bytes(),
-            message: self.message(canary),
+            content: None,
+            message,
             author: git::Author { name: author.name, email: author.email },
             mode: match &self.mode {
                 PushMode::Append => git::Mode::Append,
@@ -250,10 +264,15 @@ impl EditTemplate {
 
     /// Subject, and trailers: by the lane's a later run knows its own commits again (rule S2).
     fn message(&self, canary: &CanaryId) -> String {
-        let mut trailers = vec![format!("Hopclock-Canary: {canary}"), self.lane_trailer()];
+        self.message_of(&format!("canary {canary}"), Some(format!("Hopclock-Canary: {canary}")))
+    }
+
+    fn message_of(&self, subject: &str, first: Option<String>) -> String {
+        let mut trailers = Vec::from_iter(first);
+        trailers.push(self.lane_trailer());
         trailers.extend(self.trailers.iter().cloned());
         let mark = if self.builds == Builds::Skipped { " [skip ci]" } else { "" };
-        format!("canary {canary}{mark}\n\n{}\n", trailers.join("\n"))
+        format!("{subject}{mark}\n\n{}\n", trailers.join("\n"))
     }
 
     fn lane_trailer(&self) -> String {
@@ -319,7 +338,7 @@ mod tests {
         let canary = CanaryId::new("team-a", 0x1a1_fbe6_7da8);
         let content = Content::Template("run: ${canary} # ${canary}\n".to_owned());
         let edit = template(content).for_canary(&canary);
-        assert_eq!(edit.content, b"run: team-a-1a1fbe67da8 # team-a-1a1fbe67da8\n");
+        assert_eq!(edit.content.unwrap(), b"run: team-a-1a1fbe67da8 # team-a-1a1fbe67da8\n");
         assert_eq!(
             edit.message,
             "canary team-a-1a1fbe67da8 [skip ci]\n\n\
@@ -340,7 +359,7 @@ mod tests {
     fn the_config_map_holds_the_canary_where_live_looks() {
         let canary = CanaryId::new("team-a", 0x1a1_fbe6_7da8);
         let content = Content::ConfigMap(ObjectName::new("hopclock", "canary"));
-        let file = template(content).for_canary(&canary).content;
+        let file = template(content).for_canary(&canary).content.unwrap();
         assert_eq!(latest_in(&file), Some(canary));
         assert!(String::from_utf8(file).unwrap().contains("\n  namespace: hopclock\n"));
     }

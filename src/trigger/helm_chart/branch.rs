@@ -5,13 +5,13 @@
 //! time. When somebody else was faster, our entry is put into what they have written. What is beyond
 //! `keep` goes in a commit of its own after the run, so that no measured commit waits for it.
 
-use crate::model::{Ancestry, CanaryId, Clock, Revision, Survey, When};
+use crate::model::{Ancestry, CanaryId, Clock, Revision, Stays, Survey, Tidied, When};
 use crate::remote::git::{self, Further, GitRemote, Unwritten};
 use crate::trigger::helm_chart::Ours;
 use crate::trigger::helm_chart::chart::Package;
 use crate::trigger::helm_chart::index::Index;
-use crate::trigger::helm_chart::shelf::{Cleared, Shelf};
-use crate::trigger::{Error, Published, Tidied, Trigger, git_access};
+use crate::trigger::helm_chart::shelf::Shelf;
+use crate::trigger::{Error, Published, Sweep, Trigger, git_access};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -58,23 +58,28 @@ impl ChartOnBranch {
             shelf.check(&index, &package.version, &ours).map_err(unwritten)?;
             Ok(Some(index.with(&package, now).into_bytes()))
         });
-        commit(path, content, message, vec![index])
+        commit(path, Some(content), message, vec![index])
     }
 
-    /// Takes away what is beyond `keep`, unless somebody has just moved the branch: then the next
-    /// run does.
-    async fn clear(&self, cleared: Cleared) -> Result<(), git::PublishError> {
+    /// Takes these files, and what names them, away; from the index as it stands by then.
+    fn removal(&self, files: &[String], how: &Sweep) -> git::Edit {
         let aim = &self.shelf.aim;
         let message = format!(
             "canaries: take {} of chart {} away\n\nHopclock-Instance: {}\n",
-            cleared.files.len(),
+            files.len(),
             aim.chart.name(),
             aim.instance
         );
-        let gone = cleared.files.into_iter().map(Further::removal).collect();
-        let edit = commit(self.shelf.index_path(), cleared.index.into_bytes(), message, gone);
-        let prepared = self.remote.prepare(edit).await?;
-        self.remote.publish_if(prepared, |_| false).await.map(|_| ())
+        let (shelf, how, now) = (Arc::clone(&self.shelf), how.clone(), self.clock.wall());
+        let index = Further::new(self.shelf.index_path(), move |before| {
+            let unwritten = |it: Error| Unwritten { reason: it.reason, message: it.message };
+            let index = shelf.read(before).map_err(unwritten)?;
+            let cleared = shelf.clear(&index, &how, now);
+            Ok(cleared.map_or_else(|| before.map(<[u8]>::to_vec), |it| Some(it.index.into_bytes())))
+        });
+        let gone = files.iter().map(|it| Further::removal(self.shelf.path(it)));
+        let further = std::iter::once(index).chain(gone).collect();
+        commit(self.shelf.index_path(), None, message, further)
     }
 }
 
@@ -171,27 +176,30 @@ impl Trigger for ChartOnBranch {
         index.map_or(Ancestry::Unknown, |it| self.shelf.ancestry(&it, &ours, version))
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        let failed = |left, why: String| Tidied { removed: 0, left, why: Some(why) };
-        if let Err(error) = self.remote.fetch_tip().await {
-            return failed(0, error.to_string());
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        self.remote.fetch_tip().await?;
+        let cleared = self.shelf.clear(&self.index().await?, how, self.clock.wall());
+        let Some(files) = cleared.map(|it| it.files) else { return Ok(Tidied::default()) };
+        if how.is_dry {
+            return Ok(Tidied { removed: files, ..Tidied::default() });
         }
-        let index = match self.index().await {
-            Ok(index) => index,
-            Err(error) => return failed(0, error.to_string()),
-        };
-        let Some(cleared) = self.shelf.clear(&index, sights, self.clock.wall()) else {
-            return Tidied::default();
-        };
-        let count = u32::try_from(cleared.files.len()).unwrap_or(u32::MAX);
-        match self.clear(cleared).await {
-            Ok(()) => Tidied { removed: count, ..Tidied::default() },
-            Err(error) => failed(count, error.to_string()),
-        }
+        let removed = git_access::commit(&self.remote, self.removal(&files, how)).await;
+        Ok(match removed {
+            Ok(()) => Tidied { removed: files, ..Tidied::default() },
+            Err(why) => {
+                let left = files.into_iter().map(|it| Stays::new(it, &*why)).collect();
+                Tidied { left, ..Tidied::default() }
+            }
+        })
     }
 }
 
-fn commit(path: String, content: Vec<u8>, message: String, further: Vec<Further>) -> git::Edit {
+fn commit(
+    path: String,
+    content: Option<Vec<u8>>,
+    message: String,
+    further: Vec<Further>,
+) -> git::Edit {
     let author =
         git::Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() };
     git::Edit { path, content, message, author, mode: git::Mode::Append, further }

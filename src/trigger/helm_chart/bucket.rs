@@ -5,7 +5,9 @@
 //! is put into what they have written. An archive that a run has left which was cut off is taken
 //! away after a later one: nothing names it.
 
-use crate::model::{Ancestry, CanaryId, Clock, Holding, Moment, Revision, Survey, When};
+use crate::model::{
+    Ancestry, CanaryId, Clock, Holding, Moment, Revision, Stays, Survey, Tidied, When,
+};
 use crate::remote::bucket::{self, Bucket, Condition, PublishError};
 use crate::trigger::helm_chart::archive::is_canary_of;
 use crate::trigger::helm_chart::chart::Package;
@@ -13,7 +15,7 @@ use crate::trigger::helm_chart::index::Index;
 use crate::trigger::helm_chart::lint::LARGEST;
 use crate::trigger::helm_chart::shelf::Shelf;
 use crate::trigger::helm_chart::{Ours, taken};
-use crate::trigger::{Error, Published, Tidied, Trigger};
+use crate::trigger::{Error, Published, Sweep, Trigger};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -122,28 +124,6 @@ impl ChartInBucket {
         sent.map(|_| ()).map_err(|it| Error { reason: reason(&it), message: it.to_string() })
     }
 
-    /// Takes away what is beyond `keep`, first from the index, unless somebody has just changed that:
-    /// then the next run does. Then the archives of ours that no index names.
-    async fn clear(&self, sights: &[String], tidied: &mut Tidied) -> Result<(), String> {
-        let (mut index, condition) = self.index().await.map_err(|it| it.message)?;
-        let mut gone = BTreeSet::new();
-        if let Some(cleared) = self.shelf.clear(&index, sights, self.clock.wall()) {
-            tidied.left = u32::try_from(cleared.files.len()).unwrap_or(u32::MAX);
-            let (key, text) = (self.shelf.index_path(), cleared.index.clone());
-            let put = self.bucket.put(&key, text, condition).await;
-            put.map_err(|it| it.to_string())?;
-            gone.extend(cleared.files);
-            index = self.shelf.read(Some(cleared.index.as_bytes())).map_err(|it| it.message)?;
-        }
-        gone.extend(self.orphans(&index).await);
-        tidied.left = u32::try_from(gone.len()).unwrap_or(u32::MAX);
-        for key in gone {
-            self.bucket.delete(&key).await.map_err(|it| it.to_string())?;
-            (tidied.removed, tidied.left) = (tidied.removed + 1, tidied.left - 1);
-        }
-        Ok(())
-    }
-
     /// Archives of our canaries that the index does not name: runs have left them that were cut off.
     async fn orphans(&self, index: &Index) -> Vec<String> {
         // Whoever may not list finds none.
@@ -159,7 +139,7 @@ impl ChartInBucket {
             if let Ok(Some(there)) = self.bucket.get(&entry.key).await
                 && is_canary_of(&there.body, &self.shelf.aim.instance)
             {
-                found.push(entry.key.clone());
+                found.extend(self.shelf.file(&entry.key).map(str::to_owned));
             }
         }
         found
@@ -279,12 +259,34 @@ impl Trigger for ChartInBucket {
         index.map_or(Ancestry::Unknown, |it| self.shelf.ancestry(&it.0, &ours, version))
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        let mut tidied = Tidied::default();
-        if let Err(error) = self.clear(sights, &mut tidied).await {
-            tidied.why = Some(error);
+    /// Takes away what is beyond those that stay, first from the index, unless somebody has just
+    /// changed that: then the next run does. Then the archives of ours that no index names.
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        let (mut index, condition) = self.index().await?;
+        let mut gone = BTreeSet::new();
+        if let Some(cleared) = self.shelf.clear(&index, how, self.clock.wall()) {
+            gone.extend(cleared.files);
+            let (key, text) = (self.shelf.index_path(), cleared.index.clone());
+            index = self.shelf.read(Some(cleared.index.as_bytes()))?;
+            if !how.is_dry
+                && let Err(error) = self.bucket.put(&key, text, condition).await
+            {
+                let left = gone.into_iter().map(|it| Stays::new(it, error.to_string())).collect();
+                return Ok(Tidied { left, ..Tidied::default() });
+            }
         }
-        tidied
+        gone.extend(self.orphans(&index).await);
+        if how.is_dry {
+            return Ok(Tidied { removed: gone.into_iter().collect(), ..Tidied::default() });
+        }
+        let mut tidied = Tidied::default();
+        for file in gone {
+            match self.bucket.delete(&self.shelf.path(&file)).await {
+                Ok(()) => tidied.removed.push(file),
+                Err(error) => tidied.left.push(Stays::new(file, error.to_string())),
+            }
+        }
+        Ok(tidied)
     }
 }
 

@@ -154,7 +154,12 @@ impl Index {
         if !meant["entries"].is_object() {
             meant["entries"] = json!({});
         }
-        meant["entries"][chart] = Value::Array(entries);
+        if entries.is_empty() {
+            // A chart without versions is none.
+            meant["entries"].as_object_mut().and_then(|it| it.remove(chart));
+        } else {
+            meant["entries"][chart] = Value::Array(entries);
+        }
         if meant["generated"].is_string() {
             meant["generated"] = now.to_string().into();
             edit = edit.and_then(|it| yaml::with_text(&it, "generated", &now.to_string()));
@@ -197,6 +202,7 @@ impl Index {
         let dashes =
             lines[at + 1..].iter().find(|it| !it.trim().is_empty()).map(|it| indent(it))?;
         let (mut written, mut index, mut inside) = (String::new(), None::<usize>, true);
+        let mut stays = entry.is_some();
         for line in &lines[at + 1..] {
             let blank = line.trim().is_empty();
             let is_item = !blank && indent(line) == dashes && line.trim_start().starts_with('-');
@@ -205,11 +211,12 @@ impl Index {
             if inside && is_item {
                 index = Some(index.map_or(0, |it| it + 1));
             }
+            stays |= inside && index.is_some_and(|it| !stale.contains(&it));
             if !inside || index.is_none_or(|it| !stale.contains(&it)) {
                 written += line;
             }
         }
-        let head: String = lines[..=at].concat();
+        let head: String = lines[..at + usize::from(stays)].concat();
         Some(format!("{before}{}{head}{}{written}", &self.text[start..end], item(dashes)))
     }
 }

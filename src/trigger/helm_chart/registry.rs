@@ -3,13 +3,14 @@
 //! Each canary says whose it is, and which versions were canaries before it, as canary images do. If
 //! the version that is chosen is none, the next below it are asked.
 
-use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, When, tokens};
+use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied, When};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
 use crate::trigger::image_tag::image::Label;
+use crate::trigger::image_tag::retention::{is_ours, sweep, words};
 use crate::trigger::registry_access::after_no_answer;
-use crate::trigger::{Error, Published, Tidied, Trigger};
+use crate::trigger::{Error, Published, Sweep, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,9 +18,6 @@ use tokio::sync::Mutex;
 
 /// Where a manifest names the version that it is.
 const VERSION: &str = "org.opencontainers.image.version";
-
-/// Most versions that go after one run: registries limit requests.
-const MOST: usize = 2;
 
 /// Most versions that are looked at to find the latest canary.
 const MOST_LOOKED_AT: usize = 10;
@@ -119,28 +117,13 @@ impl ChartInRegistry {
     }
 
     /// The tags of canaries beyond those that stay, the oldest first.
-    fn stale(&self, lane: &Lane) -> Vec<String> {
+    fn stale(&self, lane: &Lane, how: &Sweep) -> Vec<String> {
         let ours = lane.label.iter().filter(|it| it.canary.instance() == self.aim.instance);
         let mut all: Vec<_> =
             ours.flat_map(|it| &it.tags).filter(|it| lane.tags.contains(it)).collect();
-        let room = self.aim.keep.saturating_sub(usize::from(lane.ours.is_some()));
+        let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
         all.truncate(all.len().saturating_sub(room));
         all.into_iter().cloned().collect()
-    }
-
-    /// Removes one version; where a registry deletes only manifests, that of a canary of ours.
-    async fn remove(&self, tag: &str) -> Result<(), registry::Error> {
-        let refused = match self.registry.delete_tag(tag).await {
-            Ok(_) => return Ok(()),
-            Err(error @ registry::Error::DeletionRefused { .. }) => error,
-            Err(error) => return Err(error),
-        };
-        let manifest = self.registry.manifest(tag).await?;
-        let label = Label::of(&manifest);
-        if label.is_none_or(|it| it.canary.instance() != self.aim.instance) {
-            return Err(refused);
-        }
-        self.registry.delete_manifest(&manifest.digest()).await.map(|_| ())
     }
 }
 
@@ -252,22 +235,11 @@ impl Trigger for ChartInRegistry {
         }
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        let stale = self.stale(&*self.lane.lock().await);
-        let used: BTreeSet<&str> = sights.iter().flat_map(|it| tokens(it)).collect();
-        let mut tidied = Tidied::default();
-        for tag in stale.iter().filter(|it| !used.contains(it.as_str())).take(MOST) {
-            match self.remove(tag).await {
-                Ok(()) => tidied.removed += 1,
-                Err(error) => {
-                    let left = stale.len().saturating_sub(tidied.removed as usize);
-                    tidied.left = u32::try_from(left).unwrap_or(u32::MAX);
-                    tidied.why = Some(error.to_string());
-                    break;
-                }
-            }
-        }
-        tidied
+    async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
+        let stale = self.stale(&*self.lane.lock().await, how);
+        let used = words(&how.sights);
+        let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, &used);
+        Ok(sweep(&self.registry, stale, &used, how, may_go).await)
     }
 }
 

@@ -2,11 +2,11 @@
 //! all who publish there, and archives beside it.
 
 use crate::model::{Ancestry, CanaryId, Holding, Revision, tokens};
-use crate::trigger::Error;
 use crate::trigger::helm_chart::archive::instances_in;
 use crate::trigger::helm_chart::chart::Package;
 use crate::trigger::helm_chart::index::{INDEX, Index};
 use crate::trigger::helm_chart::{Aim, Ours, taken};
+use crate::trigger::{Error, Sweep};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(super) struct Shelf {
 pub(super) struct Cleared {
     /// The text of the index.
     pub(super) index: String,
-    /// The archives, by their paths.
+    /// The archives, as files of the folder.
     pub(super) files: Vec<String>,
 }
 
@@ -146,20 +146,15 @@ impl Shelf {
     }
 
     /// The canaries beyond those that stay, and the index without them; none if all stay.
-    pub(super) fn clear(
-        &self,
-        index: &Index,
-        sights: &[String],
-        now: Timestamp,
-    ) -> Option<Cleared> {
+    pub(super) fn clear(&self, index: &Index, how: &Sweep, now: Timestamp) -> Option<Cleared> {
         let Aim { chart, instance, keep, .. } = &self.aim;
-        let used: BTreeSet<&str> = sights.iter().flat_map(|it| tokens(it)).collect();
-        let stale = index.stale(chart.name(), instance, *keep, &used);
+        let used: BTreeSet<&str> = how.sights.iter().flat_map(|it| tokens(it)).collect();
+        let stale = index.stale(chart.name(), instance, how.room(*keep), &used);
         if stale.is_empty() {
             return None;
         }
         let (index, files) = index.without(chart.name(), instance, &stale, now);
-        Some(Cleared { index, files: files.iter().map(|it| self.path(it)).collect() })
+        Some(Cleared { index, files })
     }
 
     /// The instances whose canaries a file holds; none where the index says whose it is.

@@ -13,11 +13,11 @@ pub(super) mod retention;
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
     Ancestry, CanaryId, Clock, Holding, ImageRef, Marker, ObjectName, Revision, RevisionSort,
-    Survey, When,
+    Survey, Tidied, When,
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
-use crate::trigger::{Error, Published, Tidied, Trigger, registry_access};
+use crate::trigger::{Error, Published, Sweep, Trigger, registry_access};
 use image::Label;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -393,8 +393,8 @@ impl Trigger for ImageTag {
         }
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        self.retain(sights).await
+    async fn tidy(&self, sweep: &Sweep) -> Result<Tidied, Error> {
+        self.retain(sweep).await
     }
 }
 

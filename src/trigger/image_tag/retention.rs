@@ -4,11 +4,11 @@
 //! only manifests, with every tag that stands for them; those of people are never touched, so that
 //! way is taken only for an image that says of itself that it is a canary of ours.
 
-use crate::model::{Marker, tokens};
+use crate::model::{Marker, Stays, Tidied, tokens};
 use crate::remote::registry::{self, Manifest, Registry};
 use crate::trigger::image_tag::image::{Label, stale};
 use crate::trigger::image_tag::{ImageTag, Lane, Making};
-use crate::trigger::{Error, Tidied};
+use crate::trigger::{Error, Reach, Sweep};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -16,45 +16,56 @@ use std::time::Duration;
 const FRESH: Duration = Duration::from_secs(60);
 
 /// Most tags that go after one run: registries limit requests.
-const MOST: u32 = 2;
+const MOST: usize = 2;
+
+/// Why a tag stays that somebody names.
+const NAMED: &str = "an object in the cluster, or a file in git, names it: it goes when none does";
+
+/// How a tag was removed.
+enum Removed {
+    /// By itself.
+    Alone,
+    /// With its manifest, and so with all tags of that.
+    WithManifest,
+}
 
 // === impl ImageTag ===
 
 impl ImageTag {
     /// Takes away what is beyond `keep` and used by nobody.
-    pub(super) async fn retain(&self, sights: &[String]) -> Tidied {
-        let stale = self.stale(&*self.lane.lock().await);
+    pub(super) async fn retain(&self, how: &Sweep) -> Result<Tidied, Error> {
+        let stale = self.stale(&*self.lane.lock().await, how);
         if stale.is_empty() {
-            return Tidied::default();
+            return Ok(Tidied::default());
         }
-        let used = match self.used(sights).await {
-            Ok(used) => used,
-            Err(error) => {
-                let left = u32::try_from(stale.len()).unwrap_or(u32::MAX);
-                return Tidied { left, why: Some(error.message), removed: 0 };
-            }
-        };
-        let registry = &self.registry;
+        let used = self.used(how).await?;
         let by_manifest = self.aim.making == Making::Image;
         let instance = &self.aim.instance;
-        let unused: Vec<_> = stale.into_iter().filter(|it| !used.contains(it)).collect();
-        sweep(registry, &unused, |manifest| by_manifest && is_ours(manifest, instance, &used)).await
+        let may_go = |manifest: &Manifest| by_manifest && is_ours(manifest, instance, &used);
+        Ok(sweep(&self.registry, stale, &used, how, may_go).await)
     }
 
     /// The tags of canaries beyond those that stay, the oldest first.
-    fn stale(&self, lane: &Lane) -> Vec<String> {
+    fn stale(&self, lane: &Lane, how: &Sweep) -> Vec<String> {
         // Ours is the latest, and was not there when the tags were listed.
-        let room = self.aim.keep.saturating_sub(usize::from(lane.ours.is_some()));
+        let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
         stale(&lane.tags, lane.label.as_ref(), &self.aim.instance, room)
     }
 
-    /// Every word that the policy, workloads and git say now: tags and digests among them.
-    async fn used(&self, sights: &[String]) -> Result<BTreeSet<String>, Error> {
-        let (_, files) = self.marked(FRESH).await?;
+    /// Every word that workloads and git say now, and the policy where that is among the sights:
+    /// tags and digests among them.
+    async fn used(&self, how: &Sweep) -> Result<BTreeSet<String>, Error> {
+        let age = if how.reach == Reach::AfterRun { FRESH } else { Duration::ZERO };
+        let (_, files) = self.marked(age).await?;
         let markers = files.iter().flat_map(|(file, text)| Marker::find_in(file, text));
-        let texts = markers.map(|it| it.value).chain(sights.iter().cloned());
-        Ok(texts.flat_map(|it| tokens(&it).map(str::to_owned).collect::<Vec<_>>()).collect())
+        let texts = markers.map(|it| it.value).chain(how.sights.iter().cloned());
+        Ok(words(&texts.collect::<Vec<_>>()))
     }
+}
+
+/// Every word of some texts that may be a tag or a digest.
+pub(in crate::trigger) fn words(texts: &[String]) -> BTreeSet<String> {
+    texts.iter().flat_map(|it| tokens(it)).map(str::to_owned).collect()
 }
 
 /// Whether a manifest is a canary of ours whose digest nobody names.
@@ -67,52 +78,67 @@ pub(in crate::trigger) fn is_ours(
     ours && !used.contains(manifest.digest().trim_start_matches("sha256:"))
 }
 
-/// Removes tags, a few at a time; those that cannot be removed alone with their manifest, if that
-/// may go.
+/// Removes tags that nobody uses, a few at a time after a run; those that cannot be removed alone
+/// with their manifest, if that may go.
 pub(in crate::trigger) async fn sweep(
     registry: &Registry,
-    tags: &[String],
+    tags: Vec<String>,
+    used: &BTreeSet<String>,
+    how: &Sweep,
     may_go: impl Fn(&Manifest) -> bool + Send + Sync,
 ) -> Tidied {
     let mut tidied = Tidied::default();
+    let mut room = if how.reach == Reach::AfterRun { MOST } else { usize::MAX };
+    // What keeps all the others from being removed as well.
+    let mut hindrance: Option<String> = None;
     for tag in tags {
-        if tidied.removed >= MOST || tidied.why.is_some() {
-            tidied.left += 1;
-            continue;
-        }
-        match remove(registry, tag, &may_go).await {
-            Ok(further) => {
-                tidied.removed += if further { 1 } else { MOST };
+        if used.contains(&tag) {
+            tidied.used.push(Stays::new(tag, NAMED));
+        } else if let Some(why) = &hindrance {
+            tidied.left.push(Stays::new(tag, why));
+        } else if room == 0 {
+            tidied.later.push(tag);
+        } else if how.is_dry {
+            tidied.removed.push(tag);
+        } else {
+            match remove(registry, &tag, &may_go).await {
+                Ok(Removed::WithManifest) if how.reach == Reach::AfterRun => room = 0,
+                Ok(_) => room -= 1,
+                Err(error) => {
+                    let of_this = matches!(error, registry::Error::DeletionRefused { .. });
+                    if how.reach == Reach::AfterRun || !of_this {
+                        hindrance = Some(error.to_string());
+                    }
+                    tidied.left.push(Stays::new(tag, error.to_string()));
+                    continue;
+                }
             }
-            Err(error) => {
-                tidied.left += 1;
-                tidied.why = Some(error.to_string());
-            }
+            tidied.removed.push(tag);
         }
     }
-    // What is left to the next run is no leftover.
-    if tidied.why.is_none() {
-        tidied.left = 0;
-    }
-    tidied.removed = tidied.removed.min(MOST);
     tidied
 }
 
-/// Removes one tag; says whether there may be further ones.
+/// Removes one tag.
 async fn remove(
     registry: &Registry,
     tag: &str,
     may_go: &(impl Fn(&Manifest) -> bool + Send + Sync),
-) -> Result<bool, registry::Error> {
+) -> Result<Removed, registry::Error> {
     let refused = match registry.delete_tag(tag).await {
-        Ok(_) => return Ok(true),
+        Ok(_) => return Ok(Removed::Alone),
         Err(error @ registry::Error::DeletionRefused { .. }) => error,
         Err(error) => return Err(error),
     };
-    let manifest = registry.manifest(tag).await?;
+    let manifest = match registry.manifest(tag).await {
+        Ok(manifest) => manifest,
+        // It has gone with another tag of the same manifest.
+        Err(registry::Error::NoManifest { .. }) => return Ok(Removed::Alone),
+        Err(error) => return Err(error),
+    };
     if !may_go(&manifest) {
         return Err(refused);
     }
     registry.delete_manifest(&manifest.digest()).await?;
-    Ok(false)
+    Ok(Removed::WithManifest)
 }

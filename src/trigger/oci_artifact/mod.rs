@@ -10,11 +10,11 @@ mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
-    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, When, conclude,
+    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, Tidied, When, conclude,
 };
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry, archive};
 use crate::trigger::image_tag::image::Label;
-use crate::trigger::{Content, Error, Published, Tidied, Trigger, registry_access};
+use crate::trigger::{Content, Error, Published, Sweep, Trigger, registry_access};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -331,7 +331,7 @@ impl Trigger for OciArtifact {
         conclude(&ours, &found, || tip)
     }
 
-    async fn tidy(&self, sights: &[String]) -> Tidied {
-        self.retain(sights).await
+    async fn tidy(&self, sweep: &Sweep) -> Result<Tidied, Error> {
+        self.retain(sweep).await
     }
 }

@@ -15,6 +15,7 @@ async fn every_command_explains_itself() {
         "demo",
         "check",
         "discover",
+        "gc",
         "doctor",
         "plan",
         "history",

@@ -473,3 +473,15 @@ fn s0_consent_to_another_instance_is_said_and_to_ours_needs_no_command() {
     assert_eq!(other.consent, Consented::Other("team-b".to_owned()));
     assert!(other.notes.iter().any(|it| it.contains("--instance team-b")), "{:?}", other.notes);
 }
+
+#[test]
+fn kustomizations_of_one_name_bring_canaries_of_different_names() {
+    let mut other = applier("apps", "fleet", "apps");
+    other.1["metadata"]["namespace"] = json!("team");
+    let of =
+        |objects: Vec<_>| hops(&draft(&graph(objects), "Kustomization", "apps")).pop().unwrap();
+    let alone = of(vec![git("fleet"), applier("apps", "fleet", "apps")]);
+    assert_eq!(alone, "live: ConfigMap flux-system/hopclock-apps");
+    let beside = of(vec![git("fleet"), applier("apps", "fleet", "apps"), other]);
+    assert_eq!(beside, "live: ConfigMap flux-system/hopclock-flux-system-apps");
+}
