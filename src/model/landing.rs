@@ -79,8 +79,23 @@ pub struct ChartLanding {
     pub takers: Vec<Subject>,
     /// The place, as messages name it.
     pub place: String,
+    /// Address of the source, as it says itself.
+    pub url: String,
+    /// What the files lie in that are written.
+    pub files: ChartFiles,
     /// Whether the scenario says that others use the chart too.
     pub shared: bool,
+}
+
+/// What the files of a chart repository lie in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChartFiles {
+    /// A repository of a registry, which holds nothing but the chart.
+    Registry,
+    /// A branch, and the index on it.
+    Branch(Box<Landing>),
+    /// A bucket, and the index in it.
+    Bucket(Box<BucketLanding>),
 }
 
 /// A chart on the path that Flux packages from files of a source whenever its version changes.

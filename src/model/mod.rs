@@ -43,7 +43,7 @@ pub use histogram::{BOUNDS, BUCKETS, Exemplar, Histogram, Native, NotAHistogram}
 pub use image::{ImageRef, Marker};
 pub use kept::{Evidence, KeptRun, LogLine, ObjectEvent};
 pub use landing::{
-    ArtifactLanding, BucketLanding, ChartLanding, ImageLanding, Landing, PackagedChart,
+    ArtifactLanding, BucketLanding, ChartFiles, ChartLanding, ImageLanding, Landing, PackagedChart,
     ReceiverLanding, Signature,
 };
 pub use ledger::{AccountError, Ledger, Tick};

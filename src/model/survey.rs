@@ -12,6 +12,8 @@ pub struct Survey {
     pub files: BTreeMap<String, String>,
     /// Whose files they all are.
     pub holding: Holding,
+    /// Whose files stand around them, where they are only a part of what is written.
+    pub around: Option<Holding>,
 }
 
 /// Whose files a tree holds.
@@ -21,4 +23,20 @@ pub enum Holding {
     Canaries(BTreeSet<String>),
     /// This file is none.
     Others(String),
+}
+
+// === impl Holding ===
+
+impl Holding {
+    /// Whose files these and those are.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Canaries(mut ours), Self::Canaries(others)) => {
+                ours.extend(others);
+                Self::Canaries(ours)
+            }
+            (others @ Self::Others(_), _) | (_, others) => others,
+        }
+    }
 }

@@ -82,7 +82,7 @@ pub enum Destination {
     /// To a bucket.
     Bucket(Box<BucketLanding>),
     /// To a chart repository, for a release to take.
-    Chart(ChartLanding),
+    Chart(Box<ChartLanding>),
     /// To a Receiver, which wakes what it lists.
     Receiver(ReceiverLanding),
     /// Nowhere: it has no effect.

@@ -4,7 +4,7 @@ use crate::chart_kit::{ChartSite, canary, has_helm, helm, publish, source, versi
 use crate::git_kit::Bench;
 use axum::Router;
 use hopclock::model::{Ancestry, Holding, PackagedChart, Revision};
-use hopclock::trigger::{GitCommitConfig, Kind};
+use hopclock::trigger::{GitCommitConfig, Kind, Sweep};
 use hopclock_sandbox::git::NewCommit;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn write(bench: &Bench, index: &str) {
 }
 
 #[tokio::test]
-async fn s6_archive_and_index_go_in_one_commit_and_old_canaries_with_it() {
+async fn s6_archive_and_index_go_in_one_commit_and_old_canaries_after_the_run() {
     let bench = Bench::new().await;
     write(&bench, INDEX);
     let site = site(&bench);
@@ -48,6 +48,12 @@ async fn s6_archive_and_index_go_in_one_commit_and_old_canaries_with_it() {
         assert_eq!(published.attempts, 1);
         assert!(published.sent < published.zero.latest);
         versions.push(version(&revisions).to_owned());
+        let changed = bench.git(&["show", "--stat", "--format=%B", "main"]).await;
+        assert!(changed.contains("2 files changed"), "{changed}");
+        let trailer = format!("Hopclock-Canary: hopclock-1a10000000{number}");
+        assert!(changed.contains(&trailer), "{changed}");
+        let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+        assert_eq!((tidied.removed.len(), tidied.leftovers()), (usize::from(number > 2), 0));
         assert_eq!(trigger.latest().await.unwrap(), Some(id));
     }
     let files = bench.git(&["ls-tree", "-r", "--name-only", "main"]).await;
@@ -64,11 +70,63 @@ async fn s6_archive_and_index_go_in_one_commit_and_old_canaries_with_it() {
         assert!(index.lines().any(|it| it == line), "{line}\n{index}");
     }
     let message = bench.git(&["log", "-1", "--format=%B", "main"]).await;
-    assert!(message.contains("Hopclock-Canary: hopclock-1a100000004"), "{message}");
-    let changed = bench.git(&["show", "--stat", "--format=", "main"]).await;
-    assert!(changed.contains("3 files changed"), "{changed}");
-    let holding = trigger.survey(&[]).await.unwrap().unwrap().holding;
-    assert_eq!(holding, Holding::Canaries(["hopclock".to_owned()].into()));
+    assert!(message.starts_with("canaries: take 1 of chart canary away"), "{message}");
+    let survey = trigger.survey(&[]).await.unwrap().unwrap();
+    assert_eq!(survey.holding, Holding::Canaries(["hopclock".to_owned()].into()));
+    assert_eq!(survey.around, Some(Holding::Others("alpine-0.2.0".to_owned())));
+}
+
+#[tokio::test]
+async fn s6_what_is_in_use_stays_and_so_does_the_index_that_somebody_changes() {
+    let bench = Bench::new().await;
+    let (here, there) = (site(&bench), site(&bench));
+    let (one, two) = (here.trigger(branch()).await, there.trigger(branch()).await);
+    let mut versions = Vec::new();
+    for number in 1..=3 {
+        let (revisions, _) = publish(&one, &canary("hopclock", number)).await;
+        versions.push(version(&revisions).to_owned());
+    }
+    let named = [format!("{{\"chartVersion\": \"{}\"}}", versions[0])];
+    let named = Sweep { sights: named.into(), ..Sweep::after_run() };
+    assert_eq!(two.tidy(&named).await.unwrap().removed.len(), 0);
+    assert_eq!(two.tidy(&Sweep::after_run()).await.unwrap().removed.len(), 1);
+    let late = one.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!(late.removed.len(), 0, "the other one did");
+    let index = bench.git(&["show", "main:charts/index.yaml"]).await;
+    assert!(!index.contains(&versions[0]) && index.contains(&versions[1]), "{index}");
+}
+
+#[tokio::test]
+async fn s0_a_branch_with_nothing_but_canaries_is_told_from_one_with_other_charts() {
+    let bench = Bench::new().await;
+    let empty = [("index.yaml", "apiVersion: v1\nentries: {}\n")];
+    let url = bench.host.create_repository("team/pages", &empty, "main").unwrap();
+    let site = site(&bench);
+    let trigger = site.trigger(json!({"git": {"url": url, "branch": "main"}})).await;
+    trigger.latest().await.unwrap();
+    let around = async || trigger.survey(&[]).await.unwrap().unwrap().around.unwrap();
+    assert_eq!(around().await, Holding::Canaries([].into()));
+    publish(&trigger, &canary("hopclock", 1)).await;
+    trigger.latest().await.unwrap();
+    assert_eq!(around().await, Holding::Canaries(["hopclock".to_owned()].into()));
+    let page = NewCommit::new("main", "a page").file("about.html", "<html>");
+    bench.host.commit(&url, &page).unwrap();
+    trigger.latest().await.unwrap();
+    assert_eq!(around().await, Holding::Others("about.html".to_owned()));
+}
+
+#[tokio::test]
+async fn p7_a_mistyped_folder_gets_no_index_where_one_is_served_already() {
+    let bench = Bench::new().await;
+    let served = json!({"spec": {"url": "https://pages.test/charts"},
+        "status": {"artifact": {"revision": "sha256:1"}}});
+    let site = site(&bench).with(source("HelmRepository", "charts"), served);
+    let error = site.trigger(branch()).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "bad_chart_index");
+    let says = "`charts/index.yaml` on branch `main` of ";
+    assert!(error.message.starts_with(says) && error.message.contains("`folder`"), "{error}");
+    write(&bench, INDEX);
+    assert_eq!(site.trigger(branch()).await.latest().await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Charts whose repository is a bucket: archive first, then the index, bound to what was read.
 
-use crate::chart_kit::{ChartSite, canary, publish, version};
+use crate::chart_kit::{ChartSite, canary, publish, source, version};
 use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
 use hopclock::trigger::{Reach, Sweep};
 use hopclock_sandbox::bucket::{Account, BucketHost, BucketHostOptions, Fault, FaultRule, Route};
@@ -20,7 +20,11 @@ async fn host() -> BucketHost {
 }
 
 fn site() -> ChartSite {
-    let mut site = ChartSite::new(&json!({"url": "https://charts.test/stable"}), ">=0.1.0");
+    site_of(">=0.1.0")
+}
+
+fn site_of(range: &str) -> ChartSite {
+    let mut site = ChartSite::new(&json!({"url": "https://charts.test/stable"}), range);
     let secret = [("accesskey", "key"), ("secretkey", "pl4nted")];
     let secret =
         secret.map(|(key, it)| (key.to_owned(), SecretSlice::from(it.as_bytes().to_vec())));
@@ -60,8 +64,67 @@ async fn t1_the_archive_is_there_before_the_index_names_it_and_the_index_is_zero
     assert_eq!(written[first + 1], "stable/index.yaml", "{written:?}");
     let index = host.text("charts", "stable/index.yaml").unwrap();
     assert!(index.contains("  - {name: alpine, version: 0.2.0}\n"), "{index}");
-    let holding = trigger.survey(&[]).await.unwrap().unwrap().holding;
-    assert_eq!(holding, Holding::Canaries(["hopclock".to_owned()].into()));
+    let survey = trigger.survey(&[]).await.unwrap().unwrap();
+    assert_eq!(survey.holding, Holding::Canaries(["hopclock".to_owned()].into()));
+    assert_eq!(survey.around, Some(Holding::Others("alpine-0.2.0".to_owned())));
+}
+
+#[tokio::test]
+async fn s0_a_folder_with_nothing_but_canaries_is_told_from_one_with_other_things() {
+    let host = host().await;
+    host.delete("charts", "stable/index.yaml");
+    host.put("charts", "elsewhere.txt", "theirs");
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    publish(&trigger, &canary("hopclock", 1)).await;
+    let around = async || {
+        trigger.latest().await.unwrap();
+        trigger.survey(&[]).await.unwrap().unwrap().around.unwrap()
+    };
+    assert_eq!(around().await, Holding::Canaries(["hopclock".to_owned()].into()));
+    host.put("charts", "stable/web-1.0.0.tgz", "theirs");
+    assert_eq!(around().await, Holding::Others("stable/web-1.0.0.tgz".to_owned()));
+}
+
+#[tokio::test]
+async fn s6_archives_of_ours_that_no_index_names_go_after_a_run() {
+    let host = host().await;
+    // Runs that were cut off before they wrote the index.
+    let early = site_of(">=0.5.0");
+    let cut_off = early.trigger(bucket(&host)).await;
+    cut_off.latest().await.unwrap();
+    let lost = cut_off.prepare(&canary("hopclock", 1)).await.unwrap();
+    let mut theirs = site_of(">=0.7.0");
+    theirs.instance = "team-b";
+    let cut_off = theirs.trigger(bucket(&host)).await;
+    cut_off.latest().await.unwrap();
+    let foreign = cut_off.prepare(&canary("team-b", 1)).await.unwrap();
+    host.put("charts", "stable/canary-9.9.9.tgz", "theirs");
+    let site = site();
+    let trigger = site.trigger(bucket(&host)).await;
+    let (revisions, _) = publish(&trigger, &canary("hopclock", 2)).await;
+    let file = |it: &[Revision]| format!("stable/canary-{}.tgz", version(it));
+    assert!(keys(&host).contains(&file(&lost)));
+    let tidied = trigger.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!((tidied.removed.len(), tidied.leftovers()), (1, 0));
+    let nine = "stable/canary-9.9.9.tgz".to_owned();
+    let mut expected = vec![file(&revisions), file(&foreign), nine, "stable/index.yaml".to_owned()];
+    expected.sort();
+    assert_eq!(keys(&host), expected);
+}
+
+#[tokio::test]
+async fn p7_a_mistyped_folder_gets_no_index_where_one_is_served_already() {
+    let host = host().await;
+    let served = json!({"spec": {"url": "https://charts.test/stable"},
+        "status": {"artifact": {"revision": "sha256:1"}}});
+    let site = site().with(source("HelmRepository", "charts"), served);
+    let mut wrong = bucket(&host);
+    wrong["bucket"]["folder"] = json!("stabel");
+    let error = site.trigger(wrong).await.latest().await.unwrap_err();
+    assert_eq!(error.reason, "bad_chart_index");
+    assert!(error.message.starts_with("`stabel/index.yaml` in "), "{error}");
+    assert_eq!(keys(&host), ["stable/index.yaml"]);
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use crate::chart_kit::{ChartSite, canary, has_helm, helm, publish, source, version};
 use crate::registry_kit::{PASSWORD, RealRegistry, Stub, USER, told};
-use hopclock::model::{Ancestry, Holding, ObjectName, Revision};
+use hopclock::model::{Ancestry, GroupKind, Holding, ObjectName, Revision, Subject};
 use hopclock::trigger::Sweep;
+use hopclock_sandbox::charts::Chart;
+use hopclock_sandbox::registry::{Registry, RegistryOptions};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -94,6 +96,54 @@ async fn t9_a_later_canary_carries_ours_and_a_strangers_chart_does_not() {
     }
     let nobody = Revision::Version("9.9.9".to_owned());
     assert_eq!(ours.ancestry(&nobody).await, Ancestry::Unknown, "it is not there to be asked");
+}
+
+#[tokio::test]
+async fn t9_the_latest_canary_is_found_below_a_version_that_is_none() {
+    let host = Registry::start(RegistryOptions::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let about = "apiVersion: v2\nname: canary\nversion: 1.0.0\n";
+    std::fs::write(folder.path().join("Chart.yaml"), about).unwrap();
+    let further = json!({"chart": folder.path(), "keep": 2});
+    let site = ChartSite::new(&oci(host.host()), ">=1.0.0");
+    let trigger = site.trigger(further.clone()).await;
+    let mut versions = Vec::new();
+    for number in 1..=2 {
+        let (revisions, _) = publish(&trigger, &canary("hopclock", number)).await;
+        versions.push(version(&revisions).to_owned());
+    }
+    // Somebody's release of the same chart: no canary, and above all of ours.
+    let _ = host.push_chart("charts/canary", &Chart::canary("canary", "1.5.0", "theirs"));
+    let again = site.trigger(further).await;
+    assert_eq!(again.latest().await.unwrap(), Some(canary("hopclock", 2)));
+    let holding = again.survey(&[]).await.unwrap().unwrap().holding;
+    assert_eq!(holding, Holding::Others("1.5.0".to_owned()));
+    let (third, _) = publish(&again, &canary("hopclock", 3)).await;
+    assert_eq!(version(&third), "1.5.1");
+    again.latest().await.unwrap();
+    let tidied = again.tidy(&Sweep::after_run()).await.unwrap();
+    assert_eq!(tidied.removed.len(), 1, "{versions:?}");
+    assert_eq!(again.latest().await.unwrap(), Some(canary("hopclock", 3)));
+}
+
+#[tokio::test]
+async fn a_chart_in_a_folder_of_a_registry_has_the_last_part_as_its_name() {
+    let Some(real) = RealRegistry::start(false).await else { return };
+    let release = Subject::local(GroupKind::helm_release(), "flux-system", "canary");
+    let reference = json!({"kind": "HelmRepository", "name": "charts"});
+    let template = json!({"spec": {"chart": "team/web", "sourceRef": reference}});
+    let spec = json!({"spec": {"chart": template}});
+    let site = ChartSite::new(&oci(&real.host), "").with(release.clone(), spec.clone());
+    let trigger = site.trigger(json!({})).await;
+    assert_eq!(trigger.lane(), format!("{}/charts/team/web", real.host));
+    let (revisions, _) = publish(&trigger, &canary("hopclock", 1)).await;
+    assert_eq!(version(&revisions), "0.0.0");
+    assert_eq!(trigger.latest().await.unwrap(), Some(canary("hopclock", 1)));
+    let http = json!({"url": "https://pages.test/charts"});
+    let site = ChartSite::new(&http, "").with(release, spec);
+    let git = json!({"git": {"url": "https://git.test/a/b"}});
+    let error = site.build(git).await.err().unwrap();
+    assert!(error.message.contains("no index has a chart named `team/web`"), "{error:?}");
 }
 
 #[tokio::test]

@@ -79,7 +79,36 @@ impl ChartCourse {
     fn consent(&self, instance: Option<&str>) {
         let annotations = json!({"hopclock.dev/canary": instance});
         let patch = json!({"metadata": {"annotations": annotations}});
-        self.merge("HelmRepository", "flux-system", &patch);
+        self.merge("HelmRelease", "hopclock", &patch);
+    }
+
+    /// Serves the lane's charts from a branch; gives the keys that say so.
+    fn on_a_branch(&self) -> (String, String) {
+        let index = self.sandbox.charts().file("index.yaml").unwrap();
+        let files = [("index.yaml", str::from_utf8(&index).unwrap())];
+        let url = self.sandbox.git().create_repository("pages", &files, "main").unwrap();
+        let trigger = format!(", git: {{ url: \"{url}\", branch: main }}");
+        (url, trigger)
+    }
+
+    fn create(&self, kind: &str, name: &str, spec: &Value) {
+        let group = match kind {
+            "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
+            "Kustomization" => "kustomize.toolkit.fluxcd.io/v1",
+            _ => "source.toolkit.fluxcd.io/v1",
+        };
+        let metadata = json!({"name": name, "namespace": "flux-system"});
+        let object = json!({"apiVersion": group, "kind": kind, "metadata": metadata, "spec": spec});
+        self.sandbox.store().create(object, "somebody").unwrap();
+    }
+
+    /// The reason for which nothing is pushed, and the sentence.
+    async fn refused_for(&self, trigger: &str, hops: &str) -> (String, String) {
+        let told = self.tell(trigger, hops).await;
+        assert_eq!(told.code, Some(3), "{told:?}");
+        let record: Value = serde_json::from_str(&told.out).unwrap();
+        let line = told.err.lines().find(|it| it.starts_with("error: ")).unwrap().to_owned();
+        (record["reason"].as_str().unwrap_or_default().to_owned(), line)
     }
 }
 
@@ -123,10 +152,7 @@ async fn s6_the_versions_of_a_chart_in_a_registry_go_with_their_lane() {
 async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_live() {
     let course = ChartCourse::new(ChartFrom::Http).await;
     let charts = course.sandbox.charts();
-    let index = charts.file("index.yaml").unwrap();
-    let index = str::from_utf8(&index).unwrap();
-    let url = course.sandbox.git().create_repository("pages", &[("index.yaml", index)], "main");
-    let url = url.unwrap();
+    let (url, git) = course.on_a_branch();
     let pages =
         tokio::spawn(serve_pages(course.sandbox.git().clone(), url.clone(), charts.clone()));
     let hops = format!(
@@ -134,20 +160,78 @@ async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_liv
          \n- {{ name: chart, source_fetched: {{ helm_chart: flux-system/{} }} }}",
         course.places.helm_chart
     );
-    let trigger = format!(", keep: 1, git: {{ url: \"{url}\", branch: main }}");
+    let trigger = format!(", keep: 1{git}");
     assert_reached(&course.tell(&trigger, &hops).await);
     assert_reached(&course.tell(&trigger, &hops).await);
     pages.abort();
     let live = course.sandbox.store().get(&Key::new("ConfigMap", "hopclock", "app")).unwrap();
     assert_eq!(live["data"]["version"], "0.1.2", "{live:#}");
-    let index = charts.file("index.yaml").unwrap();
-    let index = str::from_utf8(&index).unwrap();
+    // The old canary goes in a commit of its own, which nobody has to have served yet.
+    let folder = tempfile::tempdir().unwrap();
+    assert!(clone(&url, folder.path()));
+    let index = std::fs::read_to_string(folder.path().join("index.yaml")).unwrap();
     assert!(index.contains("0.1.0") && !index.contains("0.1.1"), "{index}");
+    assert!(index.contains("0.1.2"), "{index}");
 
     let before = course.sandbox.git().ref_updates().len();
     let (code, swept) = gc(course.folder.path(), course.sandbox.kubeconfig(), &["--all"]).await;
     assert_eq!((code, &swept["removed"]), (Some(0), &json!(["app-0.1.2.tgz"])), "{swept}");
     assert_eq!(course.sandbox.git().ref_updates().len(), before + 1, "in one commit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s0_s1_s4_p7_a_branch_of_charts_is_pushed_to_only_where_it_is_wanted_and_served() {
+    let course = ChartCourse::new(ChartFrom::Http).await;
+    let (url, trigger) = course.on_a_branch();
+    let refused = async |trigger: &str, hops: &str, reason: &str| {
+        let (why, line) = course.refused_for(trigger, hops).await;
+        assert_eq!(why, reason, "{line}");
+        line
+    };
+    let annotate = |value: Value| {
+        let patch = json!({"metadata": {"annotations": {"hopclock.dev/canary": value}}});
+        course.merge("HelmRepository", "flux-system", &patch);
+    };
+    // The release consents to canaries of its chart, and nobody to what lies beside it.
+    annotate(Value::Null);
+    let error = refused(&trigger, "", "no_consent").await;
+    let says = "holds `app-0.1.0`, which is no canary, and HelmRepository flux-system/app does not";
+    assert!(error.contains("branch `main` of ") && error.contains(says), "{error}");
+    annotate(json!("hopclock"));
+    // The repository consents to what lies beside the chart, and nobody to canaries of it.
+    course.consent(None);
+    let error = refused(&trigger, "", "no_consent").await;
+    assert!(error.contains("and HelmRelease hopclock/app does not consent"), "{error}");
+    course.consent(Some("hopclock"));
+
+    let folder = trigger.replace("branch: main", "branch: main, folder: chart");
+    let error = refused(&folder, "", "bad_chart_index").await;
+    assert!(error.contains("HelmRepository flux-system/app has fetched an index"), "{error}");
+
+    let reference = json!({"kind": "HelmRepository", "name": "app"});
+    let template = json!({"spec": {"chart": "web", "sourceRef": reference}});
+    let shop = json!({"interval": "10m", "suspend": false, "chart": template});
+    course.create("HelmRelease", "shop", &shop);
+    let hop = "\n- { name: other, applied: { helm_release: flux-system/shop } }";
+    let error = refused(&trigger, hop, "another_chart").await;
+    assert!(error.contains("HelmRelease flux-system/shop never takes the chart `app`"), "{error}");
+
+    let site = json!({"url": url, "interval": "10m", "ref": {"branch": "main"}});
+    course.create("GitRepository", "site", &site);
+    let reference = json!({"kind": "GitRepository", "name": "site"});
+    let applier = json!({"interval": "10m", "prune": true, "path": "./", "sourceRef": reference,
+        "suspend": true});
+    course.create("Kustomization", "site", &applier);
+    let error = refused(&trigger, "", "shared_source").await;
+    assert!(error.contains("is also applied by Kustomization flux-system/site"), "{error}");
+    let mut strict = site;
+    strict["verify"] = json!({"mode": "HEAD", "secretRef": {"name": "keys"}});
+    course.create("GitRepository", "strict", &strict);
+    let error = refused(&trigger, "", "verify_unsatisfied").await;
+    assert!(
+        error.contains("GitRepository flux-system/strict takes only signed commits"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,10 +283,7 @@ async fn s0_what_people_install_is_not_replaced_by_a_canary_whoever_consents() {
         let course = ChartCourse::new(from).await;
         let mut trigger = String::new();
         if from == ChartFrom::Http {
-            let index = course.sandbox.charts().file("index.yaml").unwrap();
-            let files = [("index.yaml", str::from_utf8(&index).unwrap())];
-            let url = course.sandbox.git().create_repository("pages", &files, "main").unwrap();
-            trigger = format!(", git: {{ url: \"{url}\", branch: main }}");
+            trigger = course.on_a_branch().1;
         }
         let told = course.tell_of(&trigger, "").await;
         assert_eq!(told.code, Some(3), "{told:?}");

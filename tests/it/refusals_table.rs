@@ -33,6 +33,7 @@ fn p7_every_reason_is_met_by_a_whole_run() {
         include_str!("cli/delivery.rs"),
         include_str!("e2e_image.rs"),
         include_str!("e2e_bucket.rs"),
+        include_str!("e2e_chart.rs"),
         include_str!("e2e_oci_failures.rs")
     );
     for (reason, _) in REASONS {

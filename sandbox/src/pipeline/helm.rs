@@ -113,7 +113,8 @@ impl HelmLane {
             spec["upgrade"] = self.upgrade.clone();
         }
         let release = json!({"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
-            "metadata": {"name": name, "namespace": CANARY_NAMESPACE}, "spec": spec});
+            "metadata": {"name": name, "namespace": CANARY_NAMESPACE,
+                "annotations": {CONSENT: GUEST}}, "spec": spec});
         format!("{release:#}\n")
     }
 

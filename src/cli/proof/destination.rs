@@ -8,11 +8,11 @@ use crate::cli::{say, signing};
 use crate::config::{Hop, Scenario};
 use crate::hop::{Kind, Objects, Place};
 use crate::model::{
-    ArtifactLanding, BucketLanding, ChartLanding, ClusterName, GroupKind, ImageLanding, Landing,
-    ProbeError, ReceiverLanding, Subject,
+    ArtifactLanding, BucketLanding, ChartFiles, ChartLanding, ClusterName, GroupKind, ImageLanding,
+    Landing, ProbeError, ReceiverLanding, Subject,
 };
 use crate::path;
-use crate::path::delivery::{Consent, Pipeline, Refusal, Woken, check_chart_verify, subjects};
+use crate::path::delivery::{Consent, Neighbours, Pipeline, Refusal, Woken, subjects};
 use crate::trigger::{Built, Destination, Trigger};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -65,7 +65,11 @@ impl Workshop {
                 return Ok(Arc::new(proven.await?));
             }
             Destination::Chart(landing) => {
-                for subject in landing.takers.iter().chain([&landing.source]) {
+                let pages = match &landing.files {
+                    ChartFiles::Branch(branch) => branch.source.as_ref(),
+                    _ => None,
+                };
+                for subject in landing.takers.iter().chain([&landing.source]).chain(pages) {
                     path.insert(subject.clone(), reader.get(subject).await?);
                 }
                 let proofs = &self.proofs;
@@ -208,16 +212,18 @@ impl Proofs {
         objects: &Objects,
         trigger: Arc<dyn Trigger>,
     ) -> Result<Proven, ProbeError> {
-        // The command that gives consent names what the canary is for before what all share.
-        let subjects = landing.takers.iter().rev().chain([&landing.source]);
-        let concerned: Vec<_> = subjects.filter_map(|it| objects.get_key_value(it)).collect();
-        check_chart_verify(&concerned)?;
-        let consent = Consent::of(&workshop.instance, landing.place.clone(), &concerned)?;
+        let on_path = Neighbours::on_path(objects);
+        on_path.check_chart_hops(landing, &hops_of_chart(scenario))?;
+        on_path.check_chart_verify(landing)?;
         let (namespace, pipeline) = (&landing.source.namespace, pipeline_of(scenario, objects));
+        let everybody = self.everybody(workshop, objects, namespace).await?;
+        let all: Vec<_> = [&on_path].into_iter().chain(everybody.iter().map(|it| &*it.1)).collect();
+        let consent = consent_to_chart(&workshop.instance, landing, objects, &all)?;
         let mut woken = Woken::default();
         let mut having: BTreeSet<_> = landing.takers.iter().cloned().collect();
-        for (cluster, neighbours) in self.everybody(workshop, objects, namespace).await? {
-            neighbours.check_chart(landing, &own_appliers(&pipeline, &cluster))?;
+        for (cluster, neighbours) in &everybody {
+            neighbours.check_chart_verify(landing)?;
+            neighbours.check_chart(landing, &own_appliers(&pipeline, cluster))?;
             woken.extend(neighbours.woken_by_chart(landing));
             having.extend(neighbours.having(landing));
         }
@@ -284,6 +290,42 @@ impl Proofs {
         }
         Ok(())
     }
+}
+
+/// Who consents to a chart, and to what its files lie in where others' charts may lie there too.
+fn consent_to_chart(
+    instance: &str,
+    landing: &ChartLanding,
+    objects: &Objects,
+    all: &[&Neighbours],
+) -> Result<Consent, Refusal> {
+    // The command that gives consent names what the canary is for before what all share.
+    let takers = landing.takers.iter().rev();
+    let source = objects.get_key_value(&landing.source);
+    let is_whole = landing.source.kind == GroupKind::source("OCIRepository");
+    let takers = takers.filter_map(|it| objects.get_key_value(it));
+    let takers: Vec<_> = takers.chain(source.filter(|_| is_whole)).collect();
+    let source: Vec<_> = source.into_iter().collect();
+    let consent = Consent::of_chart(instance, &landing.place, &takers, &source)?;
+    let place = match &landing.files {
+        ChartFiles::Registry => return Ok(consent),
+        ChartFiles::Branch(branch) => branch.place(),
+        ChartFiles::Bucket(bucket) => bucket.place.clone(),
+    };
+    let mut around = source;
+    if let ChartFiles::Branch(branch) = &landing.files {
+        around.extend(branch.source.as_ref().and_then(|it| objects.get_key_value(it)));
+    }
+    around.extend(all.iter().flat_map(|it| it.reading_files(&landing.files)));
+    Ok(consent.within(Consent::of(instance, place, &around)?))
+}
+
+/// What a scenario looks at on the way of a chart.
+fn hops_of_chart(scenario: &Scenario) -> Vec<Subject> {
+    let on_way = |it: &&Hop| {
+        matches!(it.kind.kind().traits().place, Place::Fetch | Place::Chart | Place::Apply)
+    };
+    scenario.hops.iter().filter(on_way).filter_map(Hop::subject).collect()
 }
 
 /// What a scenario looks at that runs images.

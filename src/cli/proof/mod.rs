@@ -293,6 +293,12 @@ impl Marked {
                 Ok(mut object) => {
                     // In the annotations of an artifact the canary itself names those before it.
                     object.pointer_mut("/status/artifact/metadata").map(Value::take);
+                    // What a release had before, Helm keeps itself.
+                    let history =
+                        object.pointer_mut("/status/history").and_then(Value::as_array_mut);
+                    if let Some(history) = history {
+                        history.truncate(1);
+                    }
                     sights.push(object.to_string());
                 }
                 Err(ClusterError::NoSuchObject { .. }) => {}

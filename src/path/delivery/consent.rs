@@ -14,6 +14,8 @@ pub struct Consent {
     place: String,
     given: bool,
     source: Option<Subject>,
+    /// To what stands around it, where it is only a part of what is written.
+    around: Option<Box<Self>>,
 }
 
 // === impl Consent ===
@@ -43,7 +45,31 @@ impl Consent {
             ));
         }
         let source = sources.first().map(|it| it.0.clone());
-        Ok(Self { instance: instance.to_owned(), place, given, source })
+        Ok(Self { instance: instance.to_owned(), place, given, source, around: None })
+    }
+
+    /// Reads the consent to a chart. What takes it speaks for it alone; its source, which is one of
+    /// many charts, speaks for none of them, and can only refuse.
+    ///
+    /// # Errors
+    /// When one of them consents to another instance.
+    pub fn of_chart(
+        instance: &str,
+        place: &str,
+        takers: &[(&Subject, &Value)],
+        sources: &[(&Subject, &Value)],
+    ) -> Result<Self, Refusal> {
+        let consent = Self::of(instance, place.to_owned(), takers)?;
+        if !consent.given {
+            Self::of(instance, place.to_owned(), sources)?;
+        }
+        Ok(consent)
+    }
+
+    /// The same, where what stands around it has to be consented to as well.
+    #[must_use]
+    pub fn within(self, around: Self) -> Self {
+        Self { around: Some(Box::new(around)), ..self }
     }
 
     /// Refuses to call a Receiver that consents to another instance, or to nobody while the scenario
@@ -77,8 +103,14 @@ impl Consent {
     /// # Errors
     /// When no source consents, and the branch holds something else than our canaries.
     pub fn judge(&self, survey: Option<&Survey>) -> Result<(), Refusal> {
+        self.judge_holding(survey.map(|it| &it.holding))?;
+        let Some(around) = &self.around else { return Ok(()) };
+        around.judge_holding(survey.and_then(|it| it.around.as_ref()))
+    }
+
+    fn judge_holding(&self, holding: Option<&Holding>) -> Result<(), Refusal> {
         let Self { instance, place, .. } = self;
-        let what = match survey.map(|it| &it.holding) {
+        let what = match holding {
             _ if self.given => return Ok(()),
             Some(Holding::Canaries(all)) => match all.iter().find(|it| *it != instance) {
                 None => return Ok(()),
@@ -134,6 +166,7 @@ mod tests {
             commit: "c".to_owned(),
             files: BTreeMap::new(),
             holding,
+            around: None,
         });
         let place = "branch `main` of `https://h/a`".to_owned();
         Consent::of("team-a", place, &[(&subject(), &object)])?.judge(survey.as_ref())
@@ -166,6 +199,35 @@ mod tests {
         let refusal = ask(None, Some(canaries(&["team-a", "team-b"]))).unwrap_err();
         assert_eq!(refusal.reason, "foreign_canary");
         assert!(refusal.message.contains("`team-b`"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn s0_a_chart_repository_consents_to_its_place_and_the_release_to_the_chart() {
+        let release = Subject::local(GroupKind::helm_release(), "apps", "web");
+        let charts = Subject::local(GroupKind::source("HelmRepository"), "flux-system", "charts");
+        let says = |it: Option<&str>| json!({"metadata": {"annotations": {CONSENT: it}}});
+        let theirs = || Holding::Others("web-1.0.0".to_owned());
+        let ask = |of_release: Option<&str>, of_charts: Option<&str>, holding: Holding| {
+            let (one, all) = (says(of_release), says(of_charts));
+            let (one, all) = ([(&release, &one)], [(&charts, &all)]);
+            let consent = Consent::of_chart("team-a", "the chart `web`", &one, &all)?;
+            let place = Consent::of("team-a", "branch `pages`".to_owned(), &all)?;
+            consent.within(place).judge(Some(&Survey {
+                commit: String::new(),
+                files: BTreeMap::new(),
+                holding,
+                around: Some(theirs()),
+            }))
+        };
+        let (ours, other) = (Some("team-a"), Some("team-b"));
+        assert_eq!(ask(ours, ours, theirs()), Ok(()));
+        assert_eq!(ask(None, ours, canaries(&["team-a"])), Ok(()));
+        let refusal = ask(None, ours, theirs()).unwrap_err();
+        assert!(refusal.message.contains("HelmRelease apps/web does not"), "{refusal:?}");
+        let refusal = ask(ours, None, theirs()).unwrap_err();
+        assert!(refusal.message.starts_with("branch `pages` holds `web-1.0.0`"), "{refusal:?}");
+        assert!(refusal.message.contains("annotate helmrepository"), "{refusal:?}");
+        assert_eq!(ask(None, other, canaries(&[])).unwrap_err().reason, "foreign_consent");
     }
 
     #[test]

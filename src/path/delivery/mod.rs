@@ -24,7 +24,6 @@ use crate::model::ProbeError;
 use std::fmt;
 
 pub use bucket::subjects;
-pub use charted::check_chart_verify;
 pub use consent::{CONSENT, Consent, command as consent_command};
 pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
@@ -35,7 +34,7 @@ pub use told::{Feeds, check_told};
 pub use verify::trusted_keys;
 
 /// Every reason for which nothing is pushed, and when it is given; the README lists them.
-pub const REASONS: [(&str, &str); 24] = [
+pub const REASONS: [(&str, &str); 25] = [
     ("pinned_commit", "the source is pinned to a commit"),
     (
         "needs_tag_trigger",
@@ -43,6 +42,10 @@ pub const REASONS: [(&str, &str); 24] = [
     ),
     ("another_branch", "the source follows another branch than the trigger pushes to"),
     ("another_repository", "the source follows another repository, and includes none of ours"),
+    (
+        "another_chart",
+        "a hop looks at a release, a chart or a source that never takes the trigger's chart",
+    ),
     ("pinned_digest", "the OCIRepository is pinned to a digest"),
     ("another_tag", "the OCIRepository follows another tag, or versions, than the trigger pushes"),
     ("layer_not_selected", "the OCIRepository selects a layer of another type than the trigger's"),

@@ -1,20 +1,24 @@
 //! Who else uses what the trigger pushes to (rules S1 and S2): each run wakes them too.
 
-use crate::model::{ArtifactLanding, ChartLanding, ClusterName, GroupKind, Landing, Subject};
+use crate::model::{ArtifactLanding, ClusterName, GroupKind, Landing, Subject};
 use crate::path::delivery::reference::{Kinship, branch_of, kinship};
-use crate::path::delivery::{Refusal, artifact, charted, verify};
+use crate::path::delivery::{CONSENT, Refusal, artifact, verify};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// The kinds whose objects have to be listed, where they are served: group and kind.
-pub const KINDS: [(&str, &str); 6] = [
+pub const KINDS: [(&str, &str); 10] = [
     ("source.toolkit.fluxcd.io", "GitRepository"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("notification.toolkit.fluxcd.io", "Alert"),
     ("image.toolkit.fluxcd.io", "ImageUpdateAutomation"),
     ("source.toolkit.fluxcd.io", "OCIRepository"),
+    ("source.toolkit.fluxcd.io", "HelmRepository"),
+    ("source.toolkit.fluxcd.io", "HelmChart"),
+    ("source.toolkit.fluxcd.io", "Bucket"),
+    ("source.extensions.fluxcd.io", "ArtifactGenerator"),
 ];
 
 /// Parts of a `spec` that may be long, and say nothing of who uses what.
@@ -52,7 +56,9 @@ impl Neighbours {
                 spec.retain(|key, _| !LONG.contains(&key.as_str()));
             }
             let labels = it["metadata"]["labels"].take();
-            (subject, json!({ "metadata": { "labels": labels }, "spec": spec }))
+            let annotations = json!({ CONSENT: it["metadata"]["annotations"][CONSENT].take() });
+            let metadata = json!({ "labels": labels, "annotations": annotations });
+            (subject, json!({ "metadata": metadata, "spec": spec }))
         });
         self.objects.extend(named);
     }
@@ -72,7 +78,7 @@ impl Neighbours {
     /// Whom a new artifact of one of these sources wakes.
     #[must_use]
     pub fn woken_by(&self, ours: &BTreeSet<Subject>) -> Woken {
-        let mut woken = Woken::default();
+        let (mut woken, ours) = (Woken::default(), &self.made_of(ours));
         for (subject, object) in &self.objects {
             let spec = &object["spec"];
             let uses = |reference: &Value| names(ours, subject, reference);
@@ -168,61 +174,6 @@ impl Neighbours {
         ))
     }
 
-    /// Whom a run wakes that publishes a chart there.
-    #[must_use]
-    pub fn woken_by_chart(&self, landing: &ChartLanding) -> Woken {
-        let mut woken = Woken::default();
-        for (subject, object) in &self.objects {
-            if charted::takes(landing, subject, &object["spec"]) {
-                woken.appliers.insert(subject.clone());
-            }
-        }
-        let told = |it: &Value, namespace: &str| {
-            let namespace = it["namespace"].as_str().unwrap_or(namespace);
-            let ours = woken.appliers.iter().chain([&landing.source]);
-            ours.into_iter().any(|by| {
-                let name = it["name"].as_str().unwrap_or_default();
-                it["kind"] == by.kind.kind.as_str()
-                    && by.namespace == namespace
-                    && (name == "*" || name == by.name)
-            })
-        };
-        let alerts = self.objects.iter().filter(|it| it.0.kind.kind == "Alert");
-        let alerts = alerts.filter(|(subject, object)| {
-            let sources = object["spec"]["eventSources"].as_array().into_iter().flatten();
-            sources.into_iter().any(|it| told(it, &subject.namespace))
-        });
-        woken.alerts = alerts.map(|it| it.0.clone()).collect();
-        woken
-    }
-
-    /// Refuses a chart that others install, unless the scenario says so.
-    ///
-    /// # Errors
-    /// When it is shared and the scenario does not say so.
-    pub fn check_chart(
-        &self,
-        landing: &ChartLanding,
-        path: &BTreeSet<Subject>,
-    ) -> Result<(), Refusal> {
-        let appliers = self.woken_by_chart(landing).appliers;
-        let own: BTreeSet<_> = path.iter().chain(&landing.takers).cloned().collect();
-        let others: Vec<_> = appliers.difference(&own).collect();
-        if landing.shared || others.is_empty() {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            "shared_source",
-            format_args!(
-                "{} is also installed by {}, and each run would give {} the canary: give it a chart \
-                 of its own, or say `shared: true`",
-                landing.place,
-                listed(others.iter().copied()),
-                if others.len() == 1 { "it" } else { "them" },
-            ),
-        ))
-    }
-
     /// Refuses `replace` on a branch that an automation pushes to: its commits would be taken away.
     ///
     /// # Errors
@@ -258,6 +209,35 @@ impl Neighbours {
         sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, landing.signs_with))
     }
 
+    /// These sources, and what is made of them in the cluster: charts and composed artifacts.
+    pub(super) fn made_of(&self, sources: &BTreeSet<Subject>) -> BTreeSet<Subject> {
+        let mut all = sources.clone();
+        loop {
+            let known = all.len();
+            for (subject, object) in &self.objects {
+                let spec = &object["spec"];
+                let list = |field: &str| spec[field].as_array().into_iter().flatten();
+                match subject.kind.kind.as_str() {
+                    "HelmChart" if names(&all, subject, &spec["sourceRef"]) => {
+                        all.insert(subject.clone());
+                    }
+                    "ArtifactGenerator" if list("sources").any(|it| names(&all, subject, it)) => {
+                        let made = list("artifacts").filter_map(|it| it["name"].as_str());
+                        let kind = GroupKind::source("ExternalArtifact");
+                        all.extend(made.map(|it| {
+                            let made = Subject::local(kind.clone(), &subject.namespace, it);
+                            made.in_cluster(&subject.cluster)
+                        }));
+                    }
+                    _ => {}
+                }
+            }
+            if all.len() == known {
+                return all;
+            }
+        }
+    }
+
     /// The sources that fetch the artifacts that we push; the trigger's own in any case.
     fn fetching(&self, landing: &ArtifactLanding) -> BTreeSet<Subject> {
         let oci = GroupKind::source("OCIRepository");
@@ -268,7 +248,7 @@ impl Neighbours {
     }
 
     /// The sources that follow our branch.
-    fn following(&self, landing: &Landing) -> BTreeSet<Subject> {
+    pub(super) fn following(&self, landing: &Landing) -> BTreeSet<Subject> {
         self.sources(landing, |subject, object| {
             branch_of(subject, object).is_ok_and(|it| it == landing.branch)
         })
@@ -345,7 +325,7 @@ impl fmt::Display for Woken {
 }
 
 /// Whether a reference of an object names one of the sources.
-fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
+pub(super) fn names(sources: &BTreeSet<Subject>, of: &Subject, reference: &Value) -> bool {
     let namespace = reference["namespace"].as_str().unwrap_or(&of.namespace);
     sources.iter().any(|it| {
         reference["kind"] == it.kind.kind.as_str()
@@ -365,7 +345,7 @@ fn automation_uses(sources: &BTreeSet<Subject>, of: &Subject, spec: &Value) -> b
 }
 
 /// The first few, and how many more.
-fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
+pub(super) fn listed<'a>(all: impl Iterator<Item = &'a Subject>) -> String {
     const SHOWN: usize = 3;
     let all: Vec<_> = all.map(ToString::to_string).collect();
     let first = all[..all.len().min(SHOWN)].join(", ");
@@ -449,6 +429,20 @@ mod tests {
         );
         let none = "no applier, no alert and no automation";
         assert_eq!(Woken::default().to_string(), none);
+    }
+
+    #[test]
+    fn s1_a_run_wakes_whoever_applies_what_is_made_of_the_source() {
+        let apps = json!({"kind": "GitRepository", "name": "apps"});
+        let by = |kind: &str, name: &str| json!({"kind": kind, "name": name});
+        let all = with(&[
+            (7, object("chart", &json!({"chart": "web", "sourceRef": apps}))),
+            (9, object("maker", &json!({"sources": [apps], "artifacts": [{"name": "made"}]}))),
+            (2, object("web", &json!({"chartRef": by("HelmChart", "chart")}))),
+            (1, object("made", &json!({"sourceRef": by("ExternalArtifact", "made")}))),
+            (1, object("other", &json!({"sourceRef": by("ExternalArtifact", "other")}))),
+        ]);
+        assert_eq!(named(&all.woken(&landing()).appliers), ["web", "made"]);
     }
 
     #[test]

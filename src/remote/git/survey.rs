@@ -4,11 +4,42 @@
 //! else's costs no more than a small one.
 
 use crate::model::{CanaryId, Holding, Survey};
+use crate::remote::git::{Error, GitRemote};
 use git2::{ObjectType, Oid, Repository, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The biggest file that is looked at: a canary is small.
 const BIGGEST: usize = 1 << 20;
+
+/// Whose canaries a file holds, by its path and content; none for a file that is not looked at.
+type Whose = dyn Fn(&str, &[u8]) -> Option<BTreeSet<String>> + Send + Sync;
+
+// === impl GitRemote ===
+
+impl GitRemote {
+    /// Whose files the tip holds that the cache knows, as `whose` reads them: the instances whose
+    /// canaries a file holds, by its path and content, or none if it does not count.
+    ///
+    /// # Errors
+    /// When a cold cache cannot be filled.
+    pub async fn holding(
+        &self,
+        whose: impl Fn(&str, &[u8]) -> Option<BTreeSet<String>> + Send + Sync + 'static,
+    ) -> Result<Holding, Error> {
+        self.at_tip(move |repository, tip| {
+            holding(repository, &repository.find_commit(tip)?.tree()?, &whose)
+        })
+        .await
+    }
+}
+
+/// The instances whose canaries a text names.
+fn instances_in(text: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(&text[..text.len().min(BIGGEST)]);
+    let ids = CanaryId::find_in(&text).map(|it| it.instance().to_owned());
+    // Bare digits may be anything.
+    ids.filter(|it| !it.is_empty()).collect()
+}
 
 /// Looks at the tree of a commit.
 pub(super) fn of(
@@ -24,12 +55,20 @@ pub(super) fn of(
             files.insert(name.clone(), String::from_utf8_lossy(blob.content()).into_owned());
         }
     }
+    let holding = holding(repository, &tree, &|_, content| Some(instances_in(content)))?;
+    Ok(Survey { commit: commit.to_string(), files, holding, around: None })
+}
+
+fn holding(
+    repository: &Repository,
+    tree: &Tree<'_>,
+    whose: &Whose,
+) -> Result<Holding, git2::Error> {
     let mut instances = BTreeSet::new();
-    let holding = match stranger(repository, &tree, "", &mut instances)? {
+    Ok(match stranger(repository, tree, "", whose, &mut instances)? {
         Some(file) => Holding::Others(file),
         None => Holding::Canaries(instances),
-    };
-    Ok(Survey { commit: commit.to_string(), files, holding })
+    })
 }
 
 /// The first file that is no canary; notes whose the canaries before it are.
@@ -37,6 +76,7 @@ fn stranger(
     repository: &Repository,
     tree: &Tree<'_>,
     folder: &str,
+    whose: &Whose,
     instances: &mut BTreeSet<String>,
 ) -> Result<Option<String>, git2::Error> {
     for entry in tree {
@@ -44,16 +84,13 @@ fn stranger(
         let found = match entry.kind() {
             Some(ObjectType::Tree) => {
                 let inner = repository.find_tree(entry.id())?;
-                stranger(repository, &inner, &format!("{path}/"), instances)?
+                stranger(repository, &inner, &format!("{path}/"), whose, instances)?
             }
             Some(ObjectType::Blob) => {
                 let blob = repository.find_blob(entry.id())?;
-                let text = String::from_utf8_lossy(&blob.content()[..blob.size().min(BIGGEST)]);
-                let ids = CanaryId::find_in(&text).map(|it| it.instance().to_owned());
-                // Bare digits may be anything.
-                let named: BTreeSet<String> = ids.filter(|it| !it.is_empty()).collect();
-                let none = named.is_empty();
-                instances.extend(named);
+                let named = whose(&path, blob.content());
+                let none = named.as_ref().is_some_and(BTreeSet::is_empty);
+                instances.extend(named.into_iter().flatten());
                 none.then_some(path)
             }
             // A submodule, say.

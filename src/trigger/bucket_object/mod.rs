@@ -192,7 +192,7 @@ impl Trigger for BucketObject {
         }
         let version = lane.object.as_ref().and_then(|it| it.version.etag());
         let commit = version.unwrap_or_default().to_owned();
-        Ok(Some(Survey { commit, files: found, holding: holding.clone() }))
+        Ok(Some(Survey { commit, files: found, holding: holding.clone(), around: None }))
     }
 
     /// Gives no revision: what the bucket will be called, nobody can compute (rule P9).

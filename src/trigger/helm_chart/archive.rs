@@ -6,7 +6,7 @@
 use crate::model::CanaryId;
 use crate::remote::registry::archive;
 use flate2::read::GzDecoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// Files by their path, with `/` between folders.
@@ -24,10 +24,18 @@ pub(super) fn compressed(folder: &str, first: &str, files: &Files) -> Vec<u8> {
 
 /// Whether an archive holds a canary of this instance.
 pub(super) fn is_canary_of(archive: &[u8], instance: &str) -> bool {
+    instances_in(archive).contains(instance)
+}
+
+/// The instances whose canaries an archive holds.
+pub(super) fn instances_in(archive: &[u8]) -> BTreeSet<String> {
     let mut unpacked = Vec::new();
     // What is no archive, or only the beginning of one, is read as far as it goes.
     let _ = GzDecoder::new(archive).take(MOST_UNPACKED).read_to_end(&mut unpacked);
-    CanaryId::find_in(&String::from_utf8_lossy(&unpacked)).any(|it| it.instance() == instance)
+    let text = String::from_utf8_lossy(&unpacked);
+    let ids = CanaryId::find_in(&text).map(|it| it.instance().to_owned());
+    // Bare digits may be anything.
+    ids.filter(|it| !it.is_empty()).collect()
 }
 
 #[cfg(test)]

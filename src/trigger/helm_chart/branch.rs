@@ -2,23 +2,23 @@
 //! in one commit.
 //!
 //! The index belongs to all who publish there, so it is changed as it stands on the branch at that
-//! time. When somebody else was faster, our entry is put into what they have written.
+//! time. When somebody else was faster, our entry is put into what they have written. What is beyond
+//! `keep` goes in a commit of its own after the run, so that no measured commit waits for it.
 
 use crate::model::{Ancestry, CanaryId, Clock, Revision, Stays, Survey, Tidied, When};
 use crate::remote::git::{self, Further, GitRemote, Unwritten};
+use crate::trigger::helm_chart::Ours;
 use crate::trigger::helm_chart::chart::Package;
-use crate::trigger::helm_chart::index::{INDEX, Index};
-use crate::trigger::helm_chart::{Aim, Ours, taken};
-use crate::trigger::{Error, Published, Reach, Sweep, Trigger, git_access};
+use crate::trigger::helm_chart::index::Index;
+use crate::trigger::helm_chart::shelf::Shelf;
+use crate::trigger::{Error, Published, Sweep, Trigger, git_access};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// Pushes charts to a branch.
 pub(super) struct ChartOnBranch {
     remote: GitRemote,
-    /// The folder of the index, with a `/` behind it; empty for the root.
-    folder: String,
-    aim: Arc<Aim>,
+    shelf: Arc<Shelf>,
     clock: Arc<dyn Clock>,
     lane: Mutex<Lane>,
 }
@@ -32,80 +32,54 @@ struct Lane {
 // === impl ChartOnBranch ===
 
 impl ChartOnBranch {
-    pub(super) fn new(remote: GitRemote, folder: &str, aim: Aim, clock: Arc<dyn Clock>) -> Self {
-        let folder = folder.trim_matches('/');
-        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        Self { remote, folder, aim: Arc::new(aim), clock, lane: Mutex::default() }
-    }
-
-    fn place(&self) -> String {
-        let (folder, branch) = (&self.folder, self.remote.branch());
-        format!("`{folder}{INDEX}` on branch `{branch}` of `{}`", self.remote.url())
+    pub(super) fn new(remote: GitRemote, shelf: Shelf, clock: Arc<dyn Clock>) -> Self {
+        Self { remote, shelf: Arc::new(shelf), clock, lane: Mutex::default() }
     }
 
     /// The index at the tip that the cache knows.
     async fn index(&self) -> Result<Index, Error> {
-        let text = self.remote.read_file(&format!("{}{INDEX}", self.folder)).await?;
-        Index::read(text.as_deref()).map_err(|why| unreadable(&self.place(), &why))
+        let text = self.remote.read_file(&self.shelf.index_path()).await?;
+        self.shelf.read(text.as_deref())
     }
 
-    fn edit(&self, package: Package, canary: &CanaryId, index: &Index) -> git::Edit {
-        let name = self.aim.chart.name().to_owned();
-        let stale = index.stale(&name, &self.aim.instance, self.aim.keep.saturating_sub(1));
-        // An address elsewhere is none of our files.
-        let stale = stale.into_iter().filter(|it| !it.contains(['/', ':']));
-        let gone = stale.map(|it| Further::removal(format!("{}{it}", self.folder)));
-        let content = package.archive.clone();
-        let path = format!("{}{}", self.folder, package.file());
+    fn edit(&self, package: Package, canary: &CanaryId) -> git::Edit {
+        let aim = &self.shelf.aim;
         let message = format!(
-            "canary {canary}: chart {name} {}\n\nHopclock-Canary: {canary}\n\
-             Hopclock-Instance: {}\n",
-            package.version, self.aim.instance
+            "canary {canary}: chart {} {}\n\nHopclock-Canary: {canary}\nHopclock-Instance: {}\n",
+            aim.chart.name(),
+            package.version,
+            aim.instance
         );
-        let (aim, place, ours) = (Arc::clone(&self.aim), self.place(), canary.clone());
-        let now = self.clock.wall();
-        let index = Further::new(format!("{}{INDEX}", self.folder), move |before| {
+        let (path, content) = (self.shelf.path(&package.file()), package.archive.clone());
+        let (shelf, ours, now) = (Arc::clone(&self.shelf), canary.clone(), self.clock.wall());
+        let index = Further::new(self.shelf.index_path(), move |before| {
             let unwritten = |it: Error| Unwritten { reason: it.reason, message: it.message };
-            let index = Index::read(before).map_err(|it| unwritten(unreadable(&place, &it)))?;
-            check(&aim, &index, &place, &package.version, &ours).map_err(unwritten)?;
-            Ok(Some(index.with(&package, &aim.instance, aim.keep, now).into_bytes()))
+            let index = shelf.read(before).map_err(unwritten)?;
+            shelf.check(&index, &package.version, &ours).map_err(unwritten)?;
+            Ok(Some(index.with(&package, now).into_bytes()))
         });
-        git::Edit {
-            path,
-            content: Some(content),
-            message,
-            author: author(),
-            mode: git::Mode::Append,
-            further: std::iter::once(index).chain(gone).collect(),
-        }
+        commit(path, Some(content), message, vec![index])
     }
 
-    /// Takes canaries beyond `keep`, and these files of theirs, out of the index and the branch.
-    fn removal(&self, keep: usize, files: &[String]) -> git::Edit {
-        let (aim, place, now) = (Arc::clone(&self.aim), self.place(), self.clock.wall());
-        let path = format!("{}{INDEX}", self.folder);
-        let index = Further::new(path.clone(), move |before| {
-            let unreadable = |why: String| unreadable(&place, &why);
-            let index = Index::read(before).map_err(unreadable);
-            let index = index.map_err(|it| Unwritten { reason: it.reason, message: it.message })?;
-            let text = index.without(aim.chart.name(), &aim.instance, keep, now);
-            Ok(Some(text.into_bytes()))
+    /// Takes these files, and what names them, away; from the index as it stands by then.
+    fn removal(&self, files: &[String], how: &Sweep) -> git::Edit {
+        let aim = &self.shelf.aim;
+        let message = format!(
+            "canaries: take {} of chart {} away\n\nHopclock-Instance: {}\n",
+            files.len(),
+            aim.chart.name(),
+            aim.instance
+        );
+        let (shelf, how, now) = (Arc::clone(&self.shelf), how.clone(), self.clock.wall());
+        let index = Further::new(self.shelf.index_path(), move |before| {
+            let unwritten = |it: Error| Unwritten { reason: it.reason, message: it.message };
+            let index = shelf.read(before).map_err(unwritten)?;
+            let cleared = shelf.clear(&index, &how, now);
+            Ok(cleared.map_or_else(|| before.map(<[u8]>::to_vec), |it| Some(it.index.into_bytes())))
         });
-        // An address elsewhere is none of our files.
-        let files = files.iter().filter(|it| !it.contains(['/', ':']));
-        let gone = files.map(|it| Further::removal(format!("{}{it}", self.folder)));
-        git::Edit {
-            path,
-            content: None,
-            message: format!(
-                "take away canaries of the chart {}\n\nHopclock-Instance: {}\n",
-                self.aim.chart.name(),
-                self.aim.instance
-            ),
-            author: author(),
-            mode: git::Mode::Append,
-            further: std::iter::once(index).chain(gone).collect(),
-        }
+        let gone = files.iter().map(|it| Further::removal(self.shelf.path(it)));
+        let further = std::iter::once(index).chain(gone).collect();
+        commit(self.shelf.index_path(), None, message, further)
     }
 }
 
@@ -118,28 +92,27 @@ impl Trigger for ChartOnBranch {
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         // What is cached may be older than what others have pushed.
         self.remote.fetch_tip().await?;
-        let (index, name) = (self.index().await?, self.aim.chart.name());
-        self.aim.check_lane(&self.place(), index.newest(name).as_ref())?;
-        Ok(index.latest(name, &self.aim.instance))
+        self.shelf.latest(&self.index().await?)
     }
 
-    /// Whose versions the chart has; of the branch itself others may well have more.
+    /// Whose versions the chart has, and whose charts and files the branch has around it.
     async fn survey(&self, files: &[String]) -> Result<Option<Survey>, Error> {
         let mut survey = self.remote.survey(files).await?;
-        survey.holding = self.index().await?.holding(self.aim.chart.name());
+        let index = self.index().await?;
+        survey.holding = self.shelf.holding(&index);
+        let (shelf, all) = (Arc::clone(&self.shelf), index.holding_all());
+        let files = self.remote.holding(move |path, it| shelf.whose(&index, path, it)).await?;
+        survey.around = Some(all.and(files));
         Ok(Some(survey))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
-        let index = self.index().await?;
-        let version = self.aim.next(&index.versions(self.aim.chart.name()), canary)?;
-        let package = self.aim.package(&version, canary)?;
-        check(&self.aim, &index, &self.place(), &version, canary)?;
-        let file = format!("{}{}", self.folder, package.file());
+        let package = self.shelf.package(&self.index().await?, canary)?;
+        let (version, file) = (package.version.clone(), self.shelf.path(&package.file()));
         if let Some(archive) = self.remote.read_file(&file).await? {
-            self.aim.check_archive(&self.place(), &file, &archive)?;
+            self.shelf.aim.check_archive(&self.shelf.place(), &file, &archive)?;
         }
-        let prepared = self.remote.prepare(self.edit(package, canary, &index)).await?;
+        let prepared = self.remote.prepare(self.edit(package, canary)).await?;
         let mut lane = self.lane.lock().await;
         lane.prepared = Some(prepared);
         lane.ours = Some(Ours { canary: canary.clone(), version: version.clone() });
@@ -182,15 +155,12 @@ impl Trigger for ChartOnBranch {
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error> {
         self.remote.fetch_tip().await?;
-        let index = self.index().await?;
-        let name = self.aim.chart.name();
-        let is_ours = |it: &&Revision| index.canary(name, it.id()).as_ref() == Some(canary);
-        let found = revisions.iter().find(is_ours).cloned();
-        if let Some(found) = &found {
-            let ours = Ours { canary: canary.clone(), version: found.id().to_owned() };
-            self.lane.lock().await.ours = Some(ours);
-        }
-        Ok(found.map(|it| vec![it]))
+        let Some(ours) = self.shelf.find(&self.index().await?, canary, revisions) else {
+            return Ok(None);
+        };
+        let found = vec![Revision::Version(ours.version.clone())];
+        self.lane.lock().await.ours = Some(ours);
+        Ok(Some(found))
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
@@ -202,71 +172,35 @@ impl Trigger for ChartOnBranch {
         if self.remote.fetch_tip().await.is_err() {
             return Ancestry::Unknown;
         }
-        let Ok(index) = self.index().await else { return Ancestry::Unknown };
-        let canary = index.canary(self.aim.chart.name(), version);
-        self.aim.of_version(&ours, version, canary)
+        let index = self.index().await;
+        index.map_or(Ancestry::Unknown, |it| self.shelf.ancestry(&it, &ours, version))
     }
 
-    /// Each push takes away what is beyond `keep`, so after a run nothing is left.
     async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
-        if how.reach == Reach::AfterRun {
-            return Ok(Tidied::default());
+        self.remote.fetch_tip().await?;
+        let cleared = self.shelf.clear(&self.index().await?, how, self.clock.wall());
+        let Some(files) = cleared.map(|it| it.files) else { return Ok(Tidied::default()) };
+        if how.is_dry {
+            return Ok(Tidied { removed: files, ..Tidied::default() });
         }
-        let keep = how.room(self.aim.keep);
-        let stale = self.index().await?.stale(self.aim.chart.name(), &self.aim.instance, keep);
-        if stale.is_empty() || how.is_dry {
-            return Ok(Tidied { removed: stale, ..Tidied::default() });
-        }
-        let removed = git_access::commit(&self.remote, self.removal(keep, &stale)).await;
+        let removed = git_access::commit(&self.remote, self.removal(&files, how)).await;
         Ok(match removed {
-            Ok(()) => Tidied { removed: stale, ..Tidied::default() },
+            Ok(()) => Tidied { removed: files, ..Tidied::default() },
             Err(why) => {
-                let left = stale.into_iter().map(|it| Stays::new(it, &*why)).collect();
+                let left = files.into_iter().map(|it| Stays::new(it, &*why)).collect();
                 Tidied { left, ..Tidied::default() }
             }
         })
     }
 }
 
-fn author() -> git::Author {
-    git::Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() }
-}
-
-/// Whether our entry may be put into an index.
-pub(super) fn check(
-    aim: &Aim,
-    index: &Index,
-    place: &str,
-    version: &str,
-    canary: &CanaryId,
-) -> Result<(), Error> {
-    let name = aim.chart.name();
-    let latest = index.latest(name, &aim.instance);
-    if let Some(latest) = latest.filter(|it| it.sequence() >= canary.sequence()) {
-        return Err(Error {
-            reason: "second_writer",
-            message: format!(
-                "somebody else pushed canary `{latest}` to {place} during this run: let only one \
-                 scenario push the chart `{name}`"
-            ),
-        });
-    }
-    let versions = index.versions(name);
-    let chosen = aim.choice.chosen(&versions);
-    aim.check_content(place, chosen.map(|it| (it, index.canary(name, it))))?;
-    if versions.iter().any(|it| it == version)
-        || chosen.is_some_and(|it| aim.choice.prefers(it, version))
-    {
-        return Err(taken(version, place));
-    }
-    Ok(())
-}
-
-pub(super) fn unreadable(place: &str, why: &str) -> Error {
-    Error {
-        reason: "bad_chart_index",
-        message: format!(
-            "{place} is no chart index ({why}): mend it, or write a new one with `helm repo index`"
-        ),
-    }
+fn commit(
+    path: String,
+    content: Option<Vec<u8>>,
+    message: String,
+    further: Vec<Further>,
+) -> git::Edit {
+    let author =
+        git::Author { name: "hopclock".to_owned(), email: "hopclock@localhost".to_owned() };
+    git::Edit { path, content, message, author, mode: git::Mode::Append, further }
 }

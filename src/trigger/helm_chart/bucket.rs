@@ -2,27 +2,37 @@
 //!
 //! Only the index makes a chart visible, so its acknowledgement is zero (rule T1). It is written on
 //! the condition that it is still the one that was read: when somebody else was faster, our entry
-//! is put into what they have written.
+//! is put into what they have written. An archive that a run has left which was cut off is taken
+//! away after a later one: nothing names it.
 
-use crate::model::{Ancestry, CanaryId, Clock, Moment, Revision, Stays, Survey, Tidied, When};
+use crate::model::{
+    Ancestry, CanaryId, Clock, Holding, Moment, Revision, Stays, Survey, Tidied, When,
+};
 use crate::remote::bucket::{self, Bucket, Condition, PublishError};
-use crate::trigger::helm_chart::branch::{check, unreadable};
+use crate::trigger::helm_chart::archive::is_canary_of;
 use crate::trigger::helm_chart::chart::Package;
-use crate::trigger::helm_chart::index::{INDEX, Index};
-use crate::trigger::helm_chart::{Aim, Ours, taken};
-use crate::trigger::{Error, Published, Reach, Sweep, Trigger};
+use crate::trigger::helm_chart::index::Index;
+use crate::trigger::helm_chart::lint::LARGEST;
+use crate::trigger::helm_chart::shelf::Shelf;
+use crate::trigger::helm_chart::{Ours, taken};
+use crate::trigger::{Error, Published, Sweep, Trigger};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// How often the index is written when somebody else keeps changing it.
 const ATTEMPTS: u32 = 3;
 
+/// Most objects that are listed.
+const MOST_LISTED: usize = 1000;
+
+/// Most objects that are read, in one run, to see whether they are canaries.
+const MOST_READ: usize = 20;
+
 /// Pushes charts to a bucket.
 pub(super) struct ChartInBucket {
     bucket: Bucket,
-    /// The folder of the index, with a `/` behind it; empty for the root.
-    folder: String,
-    aim: Aim,
+    shelf: Shelf,
     clock: Arc<dyn Clock>,
     lane: Mutex<Lane>,
 }
@@ -33,33 +43,63 @@ struct Lane {
     read: Option<(Index, Condition)>,
     prepared: Option<Package>,
     ours: Option<Ours>,
-    /// Archives that no index names any more.
-    gone: Vec<String>,
 }
 
 // === impl ChartInBucket ===
 
 impl ChartInBucket {
-    pub(super) fn new(bucket: Bucket, folder: &str, aim: Aim, clock: Arc<dyn Clock>) -> Self {
-        let folder = folder.trim_matches('/');
-        let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        Self { bucket, folder, aim, clock, lane: Mutex::default() }
+    pub(super) fn new(bucket: Bucket, shelf: Shelf, clock: Arc<dyn Clock>) -> Self {
+        Self { bucket, shelf, clock, lane: Mutex::default() }
     }
 
     fn place(&self) -> String {
-        format!("`{}{INDEX}` in {}", self.folder, self.bucket.address())
+        self.shelf.place()
     }
 
     async fn index(&self) -> Result<(Index, Condition), Error> {
-        let found = self.bucket.get(&format!("{}{INDEX}", self.folder)).await;
+        let found = self.bucket.get(&self.shelf.index_path()).await;
         let found = found.map_err(|it| failed(&it))?;
         let condition = match &found {
             Some(object) => Condition::Unchanged(object.version.clone()),
             None => Condition::Absent,
         };
-        let index = Index::read(found.as_ref().map(|it| &it.body[..]));
-        let index = index.map_err(|why| unreadable(&self.place(), &why))?;
+        let index = self.shelf.read(found.as_ref().map(|it| &it.body[..]))?;
         Ok((index, condition))
+    }
+
+    /// Whose objects lie around the index that it does not name; none where that cannot be told.
+    async fn around(&self, index: &Index) -> Option<Holding> {
+        let listed = self.bucket.list(&self.shelf.path(""), MOST_LISTED).await.ok()?;
+        let unknown = listed.last().filter(|_| listed.len() >= MOST_LISTED);
+        if let Some(last) = unknown {
+            return Some(Holding::Others(last.key.clone()));
+        }
+        let (mut holding, mut read) = (index.holding_all(), 0);
+        for entry in &listed {
+            // What the index names, or is, counts without being read.
+            if self.shelf.whose(index, &entry.key, &[]).is_none() {
+                continue;
+            }
+            read += 1;
+            let object =
+                if read <= MOST_READ { self.bucket.get(&entry.key).await.ok()? } else { None };
+            // A folder's marker: the `/` at the end of its name is not listed.
+            if object.is_none() && entry.size == 0 && read <= MOST_READ {
+                continue;
+            }
+            let body = object.as_ref().map_or(&[][..], |it| &it.body[..]);
+            let instances = self.shelf.whose(index, &entry.key, body).unwrap_or_default();
+            let found = if instances.is_empty() {
+                Holding::Others(entry.key.clone())
+            } else {
+                Holding::Canaries(instances)
+            };
+            holding = holding.and(found);
+            if let Holding::Others(_) = &holding {
+                break;
+            }
+        }
+        Some(holding)
     }
 
     /// Writes the archive, which nobody sees before the index names it. One that a run has left
@@ -69,20 +109,41 @@ impl ChartInBucket {
         // It may also be there from an attempt that the server said it had not taken.
         if sent.as_ref().is_err_and(PublishError::is_changed) {
             let (index, _) = self.index().await?;
-            if index.versions(self.aim.chart.name()).contains(&package.version) {
+            if index.versions(self.shelf.aim.chart.name()).contains(&package.version) {
                 return Err(taken(&package.version, &self.place()));
             }
             let there = self.bucket.get(key).await.map_err(|it| failed(&it))?;
             let condition = match &there {
                 None => Condition::Absent,
                 Some(there) => {
-                    self.aim.check_archive(&self.place(), key, &there.body)?;
+                    self.shelf.aim.check_archive(&self.place(), key, &there.body)?;
                     Condition::Unchanged(there.version.clone())
                 }
             };
             sent = self.bucket.put(key, package.archive.clone(), condition).await;
         }
         sent.map(|_| ()).map_err(|it| Error { reason: reason(&it), message: it.to_string() })
+    }
+
+    /// Archives of our canaries that the index does not name: runs have left them that were cut off.
+    async fn orphans(&self, index: &Index) -> Vec<String> {
+        // Whoever may not list finds none.
+        let listed =
+            self.bucket.list(&self.shelf.archives(), MOST_LISTED).await.unwrap_or_default();
+        let is_unnamed = |it: &&bucket::Entry| {
+            let file = self.shelf.file(&it.key);
+            file.is_some_and(|it| it.strip_suffix(".tgz").is_some() && !index.names(it))
+        };
+        let small = listed.iter().filter(|it| it.size <= 2 * LARGEST as u64);
+        let mut found = Vec::new();
+        for entry in small.filter(is_unnamed).take(MOST_READ) {
+            if let Ok(Some(there)) = self.bucket.get(&entry.key).await
+                && is_canary_of(&there.body, &self.shelf.aim.instance)
+            {
+                found.extend(self.shelf.file(&entry.key).map(str::to_owned));
+            }
+        }
+        found
     }
 
     /// Reads the index once after a write without an answer (rule T2).
@@ -93,7 +154,7 @@ impl ChartInBucket {
         };
         match self.index().await {
             Ok((index, _)) => {
-                let found = index.canary(self.aim.chart.name(), &ours.version);
+                let found = index.canary(self.shelf.aim.chart.name(), &ours.version);
                 if found.as_ref() == Some(&ours.canary) {
                     return Ok(self.bucket.now());
                 }
@@ -110,14 +171,13 @@ impl ChartInBucket {
 #[async_trait::async_trait]
 impl Trigger for ChartInBucket {
     fn lane(&self) -> String {
-        format!("{}/{}{}", self.bucket.address().normalised(), self.folder, self.aim.chart.name())
+        let name = self.shelf.path(self.shelf.aim.chart.name());
+        format!("{}/{name}", self.bucket.address().normalised())
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         let read = self.index().await?;
-        let name = self.aim.chart.name();
-        self.aim.check_lane(&self.place(), read.0.newest(name).as_ref())?;
-        let latest = read.0.latest(name, &self.aim.instance);
+        let latest = self.shelf.latest(&read.0)?;
         *self.lane.lock().await = Lane { read: Some(read), ..Lane::default() };
         Ok(latest)
     }
@@ -125,23 +185,20 @@ impl Trigger for ChartInBucket {
     async fn survey(&self, _: &[String]) -> Result<Option<Survey>, Error> {
         let lane = self.lane.lock().await;
         let Some((index, _)) = &lane.read else { return Ok(None) };
-        let holding = index.holding(self.aim.chart.name());
-        Ok(Some(Survey { commit: String::new(), files: [].into(), holding }))
+        let (holding, around) = (self.shelf.holding(index), self.around(index).await);
+        Ok(Some(Survey { commit: String::new(), files: [].into(), holding, around }))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
-        if lane.read.is_none() {
-            lane.read = Some(self.index().await?);
-        }
-        let versions = lane.read.iter().flat_map(|it| it.0.versions(self.aim.chart.name()));
-        let version = self.aim.next(&versions.collect::<Vec<_>>(), canary)?;
-        let package = self.aim.package(&version, canary)?;
-        if let Some((index, _)) = &lane.read {
-            check(&self.aim, index, &self.place(), &version, canary)?;
-        }
-        let key = format!("{}{}", self.folder, package.file());
-        self.upload(&key, &package).await?;
+        let read = match lane.read.take() {
+            Some(read) => read,
+            None => self.index().await?,
+        };
+        let package = self.shelf.package(&read.0, canary)?;
+        lane.read = Some(read);
+        self.upload(&self.shelf.path(&package.file()), &package).await?;
+        let version = package.version.clone();
         lane.ours = Some(Ours { canary: canary.clone(), version: version.clone() });
         lane.prepared = Some(package);
         Ok(vec![Revision::Version(version)])
@@ -159,11 +216,11 @@ impl Trigger for ChartInBucket {
         let (package, ours) =
             lane.prepared.take().zip(lane.ours.clone()).ok_or_else(not_prepared)?;
         let (mut index, mut condition) = lane.read.take().ok_or_else(not_prepared)?;
-        let (name, keep) = (self.aim.chart.name(), self.aim.keep);
+        let name = self.shelf.aim.chart.name();
         for attempts in 1..=ATTEMPTS {
-            check(&self.aim, &index, &self.place(), &ours.version, &ours.canary)?;
-            let text = index.with(&package, &self.aim.instance, keep, self.clock.wall());
-            let key = format!("{}{INDEX}", self.folder);
+            self.shelf.check(&index, &ours.version, &ours.canary)?;
+            let text = index.with(&package, self.clock.wall());
+            let key = self.shelf.index_path();
             let published = match self.bucket.put(&key, text, condition).await {
                 Err(error) if error.is_changed() => {
                     let read = self.index().await?;
@@ -194,7 +251,6 @@ impl Trigger for ChartInBucket {
                 }
                 Err(PublishError::Failed(error)) => return Err(failed(&error)),
             };
-            lane.gone = index.stale(name, &self.aim.instance, keep.saturating_sub(1));
             return Ok(published);
         }
         Err(not_prepared())
@@ -206,14 +262,10 @@ impl Trigger for ChartInBucket {
         revisions: &[Revision],
     ) -> Result<Option<Vec<Revision>>, Error> {
         let (index, _) = self.index().await?;
-        let name = self.aim.chart.name();
-        let is_ours = |it: &&Revision| index.canary(name, it.id()).as_ref() == Some(canary);
-        let found = revisions.iter().find(is_ours).cloned();
-        if let Some(found) = &found {
-            let ours = Ours { canary: canary.clone(), version: found.id().to_owned() };
-            self.lane.lock().await.ours = Some(ours);
-        }
-        Ok(found.map(|it| vec![it]))
+        let Some(ours) = self.shelf.find(&index, canary, revisions) else { return Ok(None) };
+        let found = vec![Revision::Version(ours.version.clone())];
+        self.lane.lock().await.ours = Some(ours);
+        Ok(Some(found))
     }
 
     async fn ancestry(&self, revision: &Revision) -> Ancestry {
@@ -222,36 +274,33 @@ impl Trigger for ChartInBucket {
         if ours.is_sent_as(revision) {
             return Ancestry::Carries(Some(ours.canary));
         }
-        let Ok((index, _)) = self.index().await else { return Ancestry::Unknown };
-        let canary = index.canary(self.aim.chart.name(), version);
-        self.aim.of_version(&ours, version, canary)
+        let index = self.index().await;
+        index.map_or(Ancestry::Unknown, |it| self.shelf.ancestry(&it.0, &ours, version))
     }
 
-    /// After a run, the archives that the index has not named since; else also what is beyond those
-    /// that stay, of which the index forgets first.
+    /// Takes away what is beyond those that stay, first from the index, unless somebody has just
+    /// changed that: then the next run does. Then the archives of ours that no index names.
     async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
-        let mut lane = self.lane.lock().await;
-        let mut gone = std::mem::take(&mut lane.gone);
-        if how.reach != Reach::AfterRun {
-            let (index, condition) = self.index().await?;
-            let (name, instance) = (self.aim.chart.name(), &self.aim.instance);
-            let keep = how.room(self.aim.keep);
-            gone = index.stale(name, instance, keep);
-            if gone.is_empty() || how.is_dry {
-                return Ok(Tidied { removed: gone, ..Tidied::default() });
-            }
-            let text = index.without(name, instance, keep, self.clock.wall());
-            let written =
-                self.bucket.put(&format!("{}{INDEX}", self.folder), text, condition).await;
-            if let Err(error) = written {
+        let (mut index, condition) = self.index().await?;
+        let mut gone = BTreeSet::new();
+        if let Some(cleared) = self.shelf.clear(&index, how, self.clock.wall()) {
+            gone.extend(cleared.files);
+            let (key, text) = (self.shelf.index_path(), cleared.index.clone());
+            index = self.shelf.read(Some(cleared.index.as_bytes()))?;
+            if !how.is_dry
+                && let Err(error) = self.bucket.put(&key, text, condition).await
+            {
                 let left = gone.into_iter().map(|it| Stays::new(it, error.to_string())).collect();
                 return Ok(Tidied { left, ..Tidied::default() });
             }
         }
+        gone.extend(self.orphans(&index).await);
+        if how.is_dry {
+            return Ok(Tidied { removed: gone.into_iter().collect(), ..Tidied::default() });
+        }
         let mut tidied = Tidied::default();
-        // An address elsewhere is none of our files.
-        for file in gone.into_iter().filter(|it| !it.contains(['/', ':'])) {
-            match self.bucket.delete(&format!("{}{file}", self.folder)).await {
+        for file in gone {
+            match self.bucket.delete(&self.shelf.path(&file)).await {
                 Ok(()) => tidied.removed.push(file),
                 Err(error) => tidied.left.push(Stays::new(file, error.to_string())),
             }

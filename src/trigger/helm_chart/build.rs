@@ -1,12 +1,18 @@
 //! Builds a `helm_chart`: finds what takes the chart, by which range, and where it is published.
 
-use crate::model::{ChartLanding, GroupKind, ObjectName, ProbeError, RevisionSort, Subject};
+use crate::model::{
+    BucketLanding, ChartFiles, ChartLanding, GroupKind, Landing, ObjectName, ProbeError,
+    RevisionSort, Subject,
+};
 use crate::trigger::helm_chart::branch::ChartOnBranch;
 use crate::trigger::helm_chart::bucket::ChartInBucket;
 use crate::trigger::helm_chart::chart::Chart;
 use crate::trigger::helm_chart::choice::{Choice, pinned};
 use crate::trigger::helm_chart::registry::ChartInRegistry;
-use crate::trigger::helm_chart::{Aim, ChartBranch, HelmChartConfig, access, folder, unlintable};
+use crate::trigger::helm_chart::shelf::Shelf;
+use crate::trigger::helm_chart::{
+    Aim, ChartBranch, ChartBucket, HelmChartConfig, access, folder, unlintable,
+};
 use crate::trigger::registry_access::{Layout, open_at};
 use crate::trigger::{Built, Destination, Error, Kind, Site, Trigger, git_access, unusable};
 use serde_json::Value;
@@ -15,7 +21,7 @@ use std::sync::Arc;
 
 /// What takes the chart, as Flux's objects say.
 struct Target {
-    /// The chart's name.
+    /// The chart, as it is taken: in a registry perhaps with folders before its name.
     chart: String,
     /// Which version is taken.
     choice: Choice,
@@ -25,6 +31,32 @@ struct Target {
     object: Value,
     /// The HelmRelease or HelmChart, and what lies between it and the source.
     takers: Vec<Subject>,
+}
+
+/// What publishes a chart, and where.
+struct Publisher {
+    trigger: Arc<dyn Trigger>,
+    place: String,
+    files: ChartFiles,
+}
+
+// === impl Target ===
+
+impl Target {
+    /// The chart's own name.
+    fn name(&self) -> &str {
+        self.chart.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn url(&self) -> &str {
+        self.object["spec"]["url"].as_str().unwrap_or_default()
+    }
+
+    /// The source, if it has fetched an index already.
+    fn served(&self) -> Option<String> {
+        let artifact = &self.object["status"]["artifact"];
+        artifact.is_object().then(|| self.source.to_string())
+    }
 }
 
 // === impl HelmChartConfig ===
@@ -50,20 +82,22 @@ impl Kind for HelmChartConfig {
         };
         let chart = match &self.chart {
             Some(folder) => of_folder(folder, &target).await?,
-            None => Chart::tiny(&target.chart),
+            None => Chart::tiny(target.name()),
         };
         let keep = usize::try_from(self.keep).unwrap_or(usize::MAX);
         let instance = site.instance().to_owned();
         let aim = Aim { instance, chart, choice: target.choice.clone(), keep };
-        let (trigger, place) = self.publisher(site, &target, aim).await?;
+        let Publisher { trigger, place, files } = self.publisher(site, &target, aim).await?;
         let landing = ChartLanding {
+            url: target.url().to_owned(),
             chart: target.chart,
             source: target.source,
             takers: target.takers,
             place,
+            files,
             shared: self.shared,
         };
-        Ok(Built { trigger, destination: Destination::Chart(landing) })
+        Ok(Built { trigger, destination: Destination::Chart(Box::new(landing)) })
     }
 }
 
@@ -74,9 +108,9 @@ impl HelmChartConfig {
         site: &dyn Site,
         target: &Target,
         aim: Aim,
-    ) -> Result<(Arc<dyn Trigger>, String), ProbeError> {
+    ) -> Result<Publisher, ProbeError> {
         let Target { chart, source, object, .. } = target;
-        let url = object["spec"]["url"].as_str().unwrap_or_default();
+        let url = target.url();
         let is_oci = url.starts_with("oci://");
         match (&self.git, &self.bucket) {
             (Some(_), _) | (_, Some(_)) if is_oci => Err(unusable(format!(
@@ -87,22 +121,12 @@ impl HelmChartConfig {
                 "{source} is fetched over HTTP, and nothing can be pushed to a web server: say with \
                  `git` or `bucket` where its files lie"
             ))),
-            (_, Some(bucket)) => {
-                let opened = access::open_bucket(site, bucket).await?;
-                let place = format!("the chart `{chart}` of {}", opened.address());
-                let trigger = ChartInBucket::new(opened, &bucket.folder, aim, site.clock());
-                Ok((Arc::new(trigger), place))
-            }
-            (Some(branch), None) => {
-                let remote = open_branch(site, branch).await?;
-                let place = format!(
-                    "the chart `{chart}` of branch `{}` of `{}`",
-                    remote.branch(),
-                    remote.url()
-                );
-                let trigger = ChartOnBranch::new(remote, &branch.folder, aim, site.clock());
-                Ok((Arc::new(trigger), place))
-            }
+            _ if !is_oci && chart.contains('/') => Err(unusable(format!(
+                "{source} is fetched over HTTP, and no index has a chart named `{chart}`: folders \
+                 stand before the name of a chart in OCI registries only"
+            ))),
+            (_, Some(bucket)) => self.in_bucket(site, target, bucket, aim).await,
+            (Some(branch), None) => self.on_branch(site, target, branch, aim).await,
             (None, None) => {
                 let is_whole = source.kind == GroupKind::source("OCIRepository");
                 let folder = url.trim_end_matches('/');
@@ -112,9 +136,59 @@ impl HelmChartConfig {
                     open_at(site, (source, object), &address, Layout::PullOrBasic, auth).await?;
                 let place =
                     format!("the chart repository `{}`", registry.repository().normalised());
-                Ok((Arc::new(ChartInRegistry::new(registry, aim, site.clock())), place))
+                let trigger = Arc::new(ChartInRegistry::new(registry, aim, site.clock()));
+                Ok(Publisher { trigger, place, files: ChartFiles::Registry })
             }
         }
+    }
+
+    async fn in_bucket(
+        &self,
+        site: &dyn Site,
+        target: &Target,
+        bucket: &ChartBucket,
+        aim: Aim,
+    ) -> Result<Publisher, ProbeError> {
+        let opened = access::open_bucket(site, bucket).await?;
+        let address = opened.address();
+        let shelf = Shelf::new(aim, &bucket.folder, format!("in {address}"), target.served());
+        let landing = BucketLanding {
+            source: None,
+            place: address.to_string(),
+            host: address.host().to_owned(),
+            bucket: address.name().to_owned(),
+            key: shelf.index_path(),
+            shared: self.shared,
+        };
+        let place = format!("the chart `{}` of {address}", target.chart);
+        let trigger = Arc::new(ChartInBucket::new(opened, shelf, site.clock()));
+        Ok(Publisher { trigger, place, files: ChartFiles::Bucket(Box::new(landing)) })
+    }
+
+    async fn on_branch(
+        &self,
+        site: &dyn Site,
+        target: &Target,
+        branch: &ChartBranch,
+        aim: Aim,
+    ) -> Result<Publisher, ProbeError> {
+        let remote = open_branch(site, branch).await?;
+        let at = format!("branch `{}` of `{}`", remote.branch(), remote.url());
+        let shelf = Shelf::new(aim, &branch.folder, format!("on {at}"), target.served());
+        let pages = branch.source.as_ref();
+        let landing = Landing {
+            source: pages
+                .map(|it| Subject::local(GroupKind::git_repository(), &it.namespace, &it.name)),
+            url: remote.url().to_string(),
+            branch: remote.branch().to_owned(),
+            path: shelf.index_path(),
+            shared: self.shared,
+            replaces: false,
+            signs_with: None,
+        };
+        let place = format!("the chart `{}` of {at}", target.chart);
+        let trigger = Arc::new(ChartOnBranch::new(remote, shelf, site.clock()));
+        Ok(Publisher { trigger, place, files: ChartFiles::Branch(Box::new(landing)) })
     }
 }
 
@@ -209,12 +283,12 @@ async fn of_folder(folder: &Path, target: &Target) -> Result<Chart, ProbeError> 
     })?;
     let chart = Chart::of(files);
     let chart = chart.map_err(|it| unfit(unlintable(&format!("the chart in `{shown}`"), &it)))?;
-    if chart.name() != target.chart {
+    if chart.name() != target.name() {
         return Err(unusable(format!(
             "the chart in `{shown}` is named `{}`, and {} is of `{}`: let both be the same",
             chart.name(),
             target.source,
-            target.chart
+            target.name()
         )));
     }
     Ok(chart)

@@ -103,8 +103,8 @@ impl Chart {
         }
         about = set(&about, &["annotations", CANARY], &id)?;
         files.insert(CHART.to_owned(), about.clone().into_bytes());
-        let archive = archive::compressed(&self.name, CHART, &files);
         let about = lint(&files)?;
+        let archive = archive::compressed(&self.name, CHART, &files);
         Ok(Package { version: version.to_owned(), about, archive })
     }
 }

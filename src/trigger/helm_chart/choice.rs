@@ -73,11 +73,18 @@ pub(super) fn is_version(text: &str) -> bool {
     policy.is_ok_and(|it| it.prefers(text, ""))
 }
 
-/// A published version as it is compared: without its build part, and with all three numbers.
+/// A published version as it is compared: without its build part, and with all three numbers, before
+/// which Helm ignores zeros.
 pub(super) fn comparable(version: &str) -> String {
     let version = version.split(['+', '_']).next().unwrap_or_default();
     let (core, pre) =
         version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));
+    let bare = |it: &str| match it.trim_start_matches('0') {
+        "" if !it.is_empty() => "0".to_owned(),
+        bare if it.bytes().all(|it| it.is_ascii_digit()) => bare.to_owned(),
+        _ => it.to_owned(),
+    };
+    let core = core.split('.').map(bare).collect::<Vec<_>>().join(".");
     let missing = 2_usize.saturating_sub(core.matches('.').count());
     let core = format!("{core}{}", ".0".repeat(missing));
     pre.map_or(core.clone(), |it| format!("{core}-{it}"))
@@ -113,7 +120,8 @@ fn explain(by: &str, range: &str, error: &PolicyError) -> Error {
             "no_next_version",
             format!(
                 "no chart can follow {}: `semverFilter` of {by} is `{pattern}` and lets none through \
-                 that is above it; widen the pattern",
+                 that is above it (a number with zeros before it is none in a version); widen the \
+                 pattern",
                 now.as_ref().map_or("nothing".to_owned(), |it| format!("version `{it}`"))
             ),
         ),
@@ -144,6 +152,19 @@ mod tests {
         assert_eq!(next("~1.2.0", &["1.2", "1.2.0+meta", "1.2.1_meta"]).unwrap(), "1.2.2");
         let pre = next(">=0.1.0-0", &["0.1.0"]).unwrap();
         assert!(comparable(&pre).starts_with("0.1.1"), "{pre}");
+    }
+
+    #[test]
+    fn a_padded_number_counts_as_helm_reads_it_and_a_padded_prerelease_is_no_version() {
+        assert_eq!(next("", &["2024.01.09"]).unwrap(), "2024.1.10");
+        assert_eq!(next("", &["20240101"]).unwrap(), "20240101.0.1");
+        assert_eq!(next("", &["1.0.0+0123"]).unwrap(), "1.0.1");
+        assert!(next(">=1.0.0-0", &["1.0.0-0123"]).unwrap().starts_with("1.0.0-team-a-"));
+        let padded = Choice::new("OCIRepository a/b", ">=1.0.0-0", Some(r"^1\.0\.0-0[0-9]{7}$"));
+        let canary = CanaryId::new("team-a", 0x1a1_fbe6_7da8);
+        let error = padded.unwrap().next(&["1.0.0-00000041".to_owned()], &canary).unwrap_err();
+        assert_eq!(error.reason, "no_next_version");
+        assert!(error.message.contains("zeros"), "{error}");
     }
 
     #[test]

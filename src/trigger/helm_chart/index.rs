@@ -80,60 +80,85 @@ impl Index {
         Holding::Canaries(instances)
     }
 
-    /// The files of canaries of an instance beyond the latest `keep`, as the index names them.
-    pub(super) fn stale(&self, chart: &str, instance: &str, keep: usize) -> Vec<String> {
-        let all = self.entries(chart);
-        let files = self.stale_at(chart, instance, keep).into_iter().flat_map(|at| urls(&all[at]));
-        files.collect()
+    /// Whose versions there are of all charts.
+    pub(super) fn holding_all(&self) -> Holding {
+        let charts = self.root["entries"].as_object().into_iter().flat_map(|it| it.keys());
+        let all = charts.map(|it| self.holding(it));
+        all.fold(Holding::Canaries(BTreeSet::new()), Holding::and)
     }
 
-    /// The text of the index with a further entry, and without canaries beyond `keep`.
-    pub(super) fn with(
+    /// Whether an entry of any chart names this file.
+    pub(super) fn names(&self, file: &str) -> bool {
+        let charts = self.root["entries"].as_object().into_iter().flat_map(|it| it.values());
+        let mut entries = charts.filter_map(Value::as_array).flatten();
+        entries.any(|it| urls(it).iter().any(|it| it.rsplit('/').next() == Some(file)))
+    }
+
+    /// The versions of canaries of an instance beyond the latest `keep`, but for those in use.
+    pub(super) fn stale(
         &self,
-        package: &Package,
+        chart: &str,
         instance: &str,
         keep: usize,
-        now: Timestamp,
-    ) -> String {
-        let chart = package.about["name"].as_str().unwrap_or_default();
-        let stale = self.stale_at(chart, instance, keep.saturating_sub(1));
-        self.changed(chart, Some(entry_of(package, now)), &stale, now)
+        used: &BTreeSet<&str>,
+    ) -> Vec<String> {
+        let ours = self.entries(chart).iter().filter_map(|it| Some((canary(it)?, version(it)?)));
+        let mut ours: Vec<_> = ours.filter(|it| it.0.instance() == instance).collect();
+        ours.sort_by_key(|it| std::cmp::Reverse(it.0.sequence()));
+        let beyond = ours.into_iter().skip(keep).map(|it| it.1);
+        beyond.filter(|it| !used.contains(it)).map(str::to_owned).collect()
     }
 
-    /// The text of the index without canaries of an instance beyond the latest `keep`.
+    /// The text of the index with a further entry.
+    pub(super) fn with(&self, package: &Package, now: Timestamp) -> String {
+        let chart = package.about["name"].as_str().unwrap_or_default();
+        let entry = entry_of(package, now);
+        let mut all = self.entries(chart).to_vec();
+        all.insert(0, entry.clone());
+        let edit = self.changed(chart, Some(&entry), &BTreeSet::new());
+        self.written(chart, all, edit, now)
+    }
+
+    /// The text of the index without these versions, as far as they are canaries of an instance, and
+    /// the files that it named for them.
     pub(super) fn without(
         &self,
         chart: &str,
         instance: &str,
-        keep: usize,
+        versions: &[String],
         now: Timestamp,
-    ) -> String {
-        self.changed(chart, None, &self.stale_at(chart, instance, keep), now)
+    ) -> (String, Vec<String>) {
+        let goes = |it: &Value| {
+            canary(it).is_some_and(|it| it.instance() == instance)
+                && version(it).is_some_and(|it| versions.iter().any(|stale| stale == it))
+        };
+        let entries = self.entries(chart).iter().enumerate();
+        let (gone, stay): (Vec<_>, Vec<_>) = entries.partition(|it| goes(it.1));
+        let files = gone.iter().flat_map(|it| urls(it.1));
+        // An address elsewhere is none of our files.
+        let files = files.filter(|it| !it.contains(['/', ':'])).collect();
+        let edit = self.changed(chart, None, &gone.iter().map(|it| it.0).collect());
+        let stay = stay.into_iter().map(|it| it.1.clone()).collect();
+        (self.written(chart, stay, edit, now), files)
     }
 
-    /// The text of the index with an entry, and without those at `stale`.
-    fn changed(
+    /// The text in which a chart has these entries: `edit` if it says that.
+    fn written(
         &self,
         chart: &str,
-        entry: Option<Value>,
-        stale: &BTreeSet<usize>,
+        entries: Vec<Value>,
+        edit: Option<String>,
         now: Timestamp,
     ) -> String {
-        let mut meant = self.root.clone();
+        let (mut meant, mut edit) = (self.root.clone(), edit);
         if !meant["entries"].is_object() {
             meant["entries"] = json!({});
         }
-        let mut all = self.entries(chart).to_vec();
-        for at in stale.iter().rev() {
-            all.remove(*at);
-        }
-        let mut edit = self.inserted(chart, entry.as_ref(), stale);
-        all.splice(0..0, entry);
-        if all.is_empty() {
+        if entries.is_empty() {
             // A chart without versions is none.
             meant["entries"].as_object_mut().and_then(|it| it.remove(chart));
         } else {
-            meant["entries"][chart] = Value::Array(all);
+            meant["entries"][chart] = Value::Array(entries);
         }
         if meant["generated"].is_string() {
             meant["generated"] = now.to_string().into();
@@ -146,18 +171,9 @@ impl Index {
         self.root["entries"][chart].as_array().map_or(&[], Vec::as_slice)
     }
 
-    /// The places of an instance's canaries beyond the latest `keep`.
-    fn stale_at(&self, chart: &str, instance: &str, keep: usize) -> BTreeSet<usize> {
-        let all = self.entries(chart).iter().enumerate();
-        let ours = all.filter_map(|(at, it)| Some((canary(it)?, at)));
-        let mut ours: Vec<_> = ours.filter(|it| it.0.instance() == instance).collect();
-        ours.sort_by_key(|it| std::cmp::Reverse(it.0.sequence()));
-        ours.into_iter().skip(keep).map(|it| it.1).collect()
-    }
-
-    /// The lines with an item more, and without those at `stale`; none where they are not in
+    /// The lines with one item more, and without those at `stale`; none where they are not in
     /// block style.
-    fn inserted(
+    fn changed(
         &self,
         chart: &str,
         entry: Option<&Value>,
@@ -177,11 +193,11 @@ impl Index {
             key.is_some_and(|it| it.trim_matches(['"', '\'']) == chart)
         };
         let at = lines.iter().position(is_key).filter(|_| head == "entries:");
-        let item = |indent| entry.map_or_else(String::new, |it| yaml::write(&json!([it]), indent));
+        let item = |indent| entry.map(|it| yaml::write(&json!([it]), indent)).unwrap_or_default();
         let Some(at) = at else {
             let key = format!("entries:\n{margin}{name}:\n{}", item(margin.len()));
             let known = matches!(head, "entries:" | "entries: {}");
-            return known.then(|| format!("{before}{key}{after}"));
+            return (known && entry.is_some()).then(|| format!("{before}{key}{after}"));
         };
         let dashes =
             lines[at + 1..].iter().find(|it| !it.trim().is_empty()).map(|it| indent(it))?;
@@ -265,9 +281,17 @@ generated: 2016-10-06T16:23:20.499029981-06:00
         Chart::tiny(name).package(&format!("0.1.{sequence}"), &canary).unwrap()
     }
 
+    fn read(text: &str) -> Index {
+        Index::read(Some(text.as_bytes())).unwrap()
+    }
+
+    /// Publishes, and tidies up after that.
     fn push(text: &str, package: &Package, keep: usize) -> String {
-        let index = Index::read(Some(text.as_bytes())).unwrap();
-        index.with(package, "team-a", keep, Timestamp::UNIX_EPOCH)
+        let now = Timestamp::UNIX_EPOCH;
+        let index = read(&read(text).with(package, now));
+        let name = package.about["name"].as_str().unwrap();
+        let stale = index.stale(name, "team-a", keep, &BTreeSet::new());
+        if stale.is_empty() { index.text } else { index.without(name, "team-a", &stale, now).0 }
     }
 
     fn lines_but(text: &str, but: &str) -> Vec<String> {
@@ -293,6 +317,9 @@ generated: 2016-10-06T16:23:20.499029981-06:00
         assert_eq!(index.holding("canary"), Holding::Canaries(["team-a".to_owned()].into()));
         assert_eq!(index.holding("nginx"), Holding::Others("nginx-1.1.0".to_owned()));
         assert_eq!(index.holding("none"), Holding::Canaries(BTreeSet::new()));
+        assert!(matches!(index.holding_all(), Holding::Others(_)), "of others there are two");
+        let ours = read(&push(EMPTY, &package("canary", 1), 1)).holding_all();
+        assert_eq!(ours, Holding::Canaries(["team-a".to_owned()].into()));
     }
 
     #[test]
@@ -331,18 +358,21 @@ generated: 2016-10-06T16:23:20.499029981-06:00
         let mut text = push(OTHERS, &package("canary", 1), 5);
         let foreign = CanaryId::new("team-b", 0x1a1_0000_0000);
         let foreign = Chart::tiny("canary").package("0.0.9", &foreign).unwrap();
-        text = Index::read(Some(text.as_bytes())).unwrap().with(
-            &foreign,
-            "team-b",
-            5,
-            Timestamp::UNIX_EPOCH,
-        );
+        text = read(&text).with(&foreign, Timestamp::UNIX_EPOCH);
         for sequence in 2..=4 {
             text = push(&text, &package("canary", sequence), 2);
         }
         let index = Index::read(Some(text.as_bytes())).unwrap();
         assert_eq!(index.versions("canary"), ["0.1.4", "0.1.3", "0.0.9"]);
-        assert_eq!(index.stale("canary", "team-a", 1), ["canary-0.1.3.tgz"]);
+        let stale =
+            |used: &[&str]| index.stale("canary", "team-a", 1, &used.iter().copied().collect());
+        assert_eq!(stale(&[]), ["0.1.3"]);
+        assert_eq!(stale(&["0.1.3"]), Vec::<String>::new(), "it is in use");
+        let all = ["0.1.3".to_owned(), "0.0.9".to_owned(), "0.2.0".to_owned()];
+        let (text, files) = index.without("canary", "team-a", &all, Timestamp::UNIX_EPOCH);
+        assert_eq!(files, ["canary-0.1.3.tgz"]);
+        assert_eq!(read(&text).versions("canary"), ["0.1.4", "0.0.9"]);
+        assert!(read(&text).names("canary-0.0.9.tgz") && !read(&text).names("canary-0.1.3.tgz"));
         assert_eq!(index.latest("canary", "team-a").unwrap().sequence(), 0x1a1_0000_0004);
         assert_eq!(index.canary("canary", "0.0.9+x").unwrap().instance(), "team-b");
     }

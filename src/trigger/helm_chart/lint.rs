@@ -47,7 +47,8 @@ pub(super) fn lint(files: &Files) -> Result<Value, LintError> {
     let about = yaml::read(text_of(files, CHART)?).map_err(LintError::of(CHART))?;
     check(&about, "apiVersion", "`v2` or `v1`", |it| matches!(it, "v1" | "v2"))?;
     check(&about, "name", "a name of letters, digits, `-`, `_` and `.`", is_name)?;
-    check(&about, "version", "a version such as `1.2.3`", is_version)?;
+    let version = "a version such as `1.2.3` or `1.2.3-rc.1`, without zeros before its numbers";
+    check(&about, "version", version, is_version)?;
     if !about["type"].is_null() {
         check(&about, "type", "`application`, or nothing is installed", |it| it == "application")?;
     }
@@ -131,6 +132,10 @@ mod tests {
             ("name: web\nversion: 1.0.0\n", "`Chart.yaml` says `apiVersion: null`"),
             ("apiVersion: v2\nname: a/b\nversion: 1.0.0\n", "`Chart.yaml` says `name: a/b`"),
             ("apiVersion: v2\nname: web\nversion: 1.0\n", "`Chart.yaml` says `version: 1.0`"),
+            (
+                "apiVersion: v2\nname: web\nversion: 1.0.0-020240101\n",
+                "`Chart.yaml` says `version: 1.0.0-020240101`, and it should be a version such as",
+            ),
             (
                 "apiVersion: v2\nname: web\nversion: 1.0.0\ntype: library\n",
                 "`Chart.yaml` says `type: library`",

@@ -17,6 +17,7 @@ mod folder;
 mod index;
 mod lint;
 mod registry;
+mod shelf;
 mod yaml;
 
 use crate::model::{Ancestry, CanaryId, Revision};

@@ -1,7 +1,7 @@
 //! A chart in an OCI registry: the version is a tag, and its digest is known before it is sent.
 //!
-//! The chart that is chosen says whose it is, and which versions were canaries before it, as canary
-//! images do.
+//! Each canary says whose it is, and which versions were canaries before it, as canary images do. If
+//! the version that is chosen is none, the next below it are asked.
 
 use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied};
 use crate::remote::registry::{self, Artifact, Manifest, Registry};
@@ -19,6 +19,9 @@ use tokio::sync::Mutex;
 /// Where a manifest names the version that it is.
 const VERSION: &str = "org.opencontainers.image.version";
 
+/// Most versions that are looked at to find the latest canary.
+const MOST_LOOKED_AT: usize = 10;
+
 /// What a tag is called after a push without an answer, and what a second writer of it should do.
 const CALLED: (&str, &str) = ("version", "let only one scenario push the chart");
 
@@ -34,7 +37,9 @@ pub(super) struct ChartInRegistry {
 #[derive(Default)]
 struct Lane {
     tags: Vec<String>,
-    /// What the chart that is chosen says of itself.
+    /// The tag that is chosen, and the canary that it is.
+    chosen: Option<(String, Option<CanaryId>)>,
+    /// What the latest canary says of itself.
     label: Option<Label>,
     prepared: Option<(String, Manifest)>,
     ours: Option<(Ours, String)>,
@@ -66,14 +71,24 @@ impl ChartInRegistry {
         tags.iter().find(|it| comparable(it) == chosen)
     }
 
-    /// What the chart that is chosen says of itself, its own tag included.
-    async fn label(&self, tags: &[String]) -> Result<Option<Label>, Error> {
-        let Some(tag) = self.chosen(tags) else { return Ok(None) };
-        let Some(mut label) = Label::of(&self.registry.manifest(tag).await?) else {
-            return Ok(None);
-        };
-        label.tags.push(tag.clone());
-        Ok(Some(label))
+    /// Looks at the version that is chosen and, as long as they are no canaries, at those below it.
+    async fn look(&self, tags: Vec<String>) -> Result<Lane, Error> {
+        let mut lane = Lane { tags, ..Lane::default() };
+        let mut left = lane.tags.clone();
+        for _ in 0..MOST_LOOKED_AT {
+            let Some(tag) = self.chosen(&left).cloned() else { break };
+            let label = Label::of(&self.registry.manifest(&tag).await?);
+            let canary = label.as_ref().map(|it| it.canary.clone());
+            lane.chosen.get_or_insert((tag.clone(), canary));
+            if let Some(mut label) = label {
+                // Its own tag is one of them, too.
+                label.tags.push(tag);
+                lane.label = Some(label);
+                break;
+            }
+            left.retain(|it| comparable(it) != comparable(&tag));
+        }
+        Ok(lane)
     }
 
     /// The whole artifact, as `helm push` would make it.
@@ -119,11 +134,10 @@ impl Trigger for ChartInRegistry {
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
-        let tags = self.tags().await?;
-        let label = self.label(&tags).await?;
-        let latest = label.as_ref().map(|it| it.canary.clone());
+        let lane = self.look(self.tags().await?).await?;
+        let latest = lane.label.as_ref().map(|it| it.canary.clone());
         self.aim.check_lane(&self.place(), latest.as_ref())?;
-        *self.lane.lock().await = Lane { tags, label, ..Lane::default() };
+        *self.lane.lock().await = lane;
         Ok(latest)
     }
 
@@ -136,13 +150,12 @@ impl Trigger for ChartInRegistry {
                 lane.label.iter().map(|it| it.canary.instance().to_owned()).collect(),
             ),
         };
-        Ok(Some(Survey { commit: String::new(), files: [].into(), holding }))
+        Ok(Some(Survey { commit: String::new(), files: [].into(), holding, around: None }))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
-        let label = lane.label.as_ref().map(|it| it.canary.clone());
-        let chosen = self.chosen(&lane.tags).map(|it| (it.as_str(), label));
+        let chosen = lane.chosen.as_ref().map(|it| (it.0.as_str(), it.1.clone()));
         self.aim.check_content(&self.place(), chosen)?;
         let versions: Vec<_> = lane.tags.iter().map(|it| comparable(it)).collect();
         let version = self.aim.next(&versions, canary)?;

@@ -293,7 +293,7 @@ impl Trigger for ImageTag {
             Some(tag) => Holding::Others(tag.clone()),
             None => Holding::Canaries([self.aim.instance.clone()].into()),
         };
-        Ok(Some(Survey { commit, files, holding }))
+        Ok(Some(Survey { commit, files, holding, around: None }))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {

@@ -246,7 +246,7 @@ impl Trigger for OciArtifact {
             None => Holding::Canaries([self.aim.instance.clone()].into()),
         };
         let commit = lane.now.as_ref().map(|it| it.digest.clone()).unwrap_or_default();
-        Ok(Some(Survey { commit, files: BTreeMap::new(), holding }))
+        Ok(Some(Survey { commit, files: BTreeMap::new(), holding, around: None }))
     }
 
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
