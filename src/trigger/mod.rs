@@ -106,6 +106,12 @@ pub trait Trigger: Send + Sync {
         Ok(None)
     }
 
+    /// The tag under which a canary would be pushed, and all that are there, as
+    /// [`Trigger::latest`] has listed them; none where no policy chooses among them.
+    async fn offer(&self, _canary: &CanaryId) -> Result<Option<(String, Vec<String>)>, Error> {
+        Ok(None)
+    }
+
     /// Makes the change locally, and says which revisions will carry it. What nobody sees before it
     /// is named, such as blobs and archives, may be sent already; nothing becomes visible.
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error>;

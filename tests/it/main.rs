@@ -33,6 +33,7 @@ mod e2e_helm_kit;
 mod e2e_image;
 mod e2e_image_failures;
 mod e2e_image_kit;
+mod e2e_image_others;
 mod e2e_kit;
 mod e2e_oci;
 mod e2e_oci_failures;

@@ -12,8 +12,9 @@ use crate::model::{
     Landing, ProbeError, ReceiverLanding, Subject,
 };
 use crate::path;
-use crate::path::delivery::{Consent, Neighbours, Pipeline, Refusal, Woken, subjects};
-use crate::trigger::{Built, Destination, Trigger};
+use crate::path::delivery::{Consent, Neighbours, Pipeline, Refusal, Rivals, Woken, subjects};
+use crate::remote::registry::Repository;
+use crate::trigger::{Built, Destination, Trigger, TriggerConfig};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -42,8 +43,9 @@ impl Workshop {
             }
             Destination::Image(landing) => {
                 path.insert(landing.policy.clone(), reader.get(&landing.policy).await?);
-                let proven = Proofs::prove_image(self, scenario, &landing, &path, built.trigger)?;
-                return Ok(Arc::new(proven));
+                let proofs = &self.proofs;
+                let proven = proofs.prove_image(self, scenario, &landing, &path, built.trigger);
+                return Ok(Arc::new(proven.await?));
             }
             Destination::Bucket(landing) => {
                 if let Some(source) = &landing.source {
@@ -128,7 +130,8 @@ impl Proofs {
 
     /// Proves by the policy that an image tag may be pushed; the trigger that it gives proves the
     /// rest.
-    fn prove_image(
+    async fn prove_image(
+        &self,
         workshop: &Workshop,
         scenario: &Scenario,
         landing: &ImageLanding,
@@ -138,12 +141,17 @@ impl Proofs {
         let pipeline = pipeline_of(scenario, objects);
         let ImageLanding { policy, repository, is_empty } = landing;
         if *is_empty && let Some(workload) = workload_of(scenario) {
+            let retag = match scenario.trigger {
+                TriggerConfig::ImageTag(_) => {
+                    "say with `retag: TAG` which tag's image is given the new name, or "
+                }
+                _ => "",
+            };
             let refusal = Refusal::new(
                 "replaces_content",
                 format_args!(
-                    "{workload} would be given a new image in which there is nothing to run: say \
-                     with `retag: TAG` which tag's image is given the new name, or wait for \
-                     something else to become live, such as a ConfigMap"
+                    "{workload} would be given a new image in which there is nothing to run: \
+                     {retag}wait for something else to become live, such as a ConfigMap"
                 ),
             );
             return Err(refusal.into());
@@ -156,10 +164,17 @@ impl Proofs {
         let releases = appliers.filter_map(Kind::subject);
         let releases = releases.filter(|it| it.kind == GroupKind::helm_release());
         let own = pipeline.live.into_iter().chain(releases).collect();
+        let mut rivals = Rivals::new(repository, &workshop.instance);
+        for (_, neighbours) in self.everybody(workshop, objects, &policy.namespace).await? {
+            rivals.add(&neighbours, landing, |image, insecure| {
+                Some(Repository::parse(image, insecure).ok()?.normalised())
+            });
+        }
         let marked = Marked {
             scenario: scenario.name.clone(),
             policy: Some(policy.clone()),
             own,
+            rivals,
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };
@@ -196,6 +211,7 @@ impl Proofs {
             scenario: scenario.name.clone(),
             policy: None,
             own: sources,
+            rivals: Rivals::default(),
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };
@@ -234,6 +250,7 @@ impl Proofs {
             scenario: scenario.name.clone(),
             policy: Some(landing.source.clone()),
             own: having.into_iter().collect(),
+            rivals: Rivals::default(),
             clusters: workshop.clusters.clone(),
             proofs: workshop.proofs.clone(),
         };

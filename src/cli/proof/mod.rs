@@ -18,7 +18,7 @@ use crate::model::{
     Survey, Tidied,
 };
 use crate::path::delivery::{
-    Consent, KINDS, MOST_ROUNDS, Neighbours, Refusal, Tree, Woken, check_markers,
+    Consent, KINDS, MOST_ROUNDS, Neighbours, Refusal, Rivals, Tree, Woken, check_markers,
 };
 use crate::trigger::{self, Published, Reach, Sweep, Trigger};
 use serde_json::Value;
@@ -70,6 +70,8 @@ struct Marked {
     /// The image policy, if the change goes through one.
     policy: Option<Subject>,
     own: Vec<Subject>,
+    /// The other policies of the same image.
+    rivals: Rivals,
     clusters: Clusters,
     proofs: Arc<Proofs>,
 }
@@ -213,7 +215,19 @@ impl Trigger for Proven {
         self.inner.survey(files).await
     }
 
+    async fn offer(
+        &self,
+        canary: &CanaryId,
+    ) -> Result<Option<(String, Vec<String>)>, trigger::Error> {
+        let offer = self.inner.offer(canary).await?;
+        if let (Tip::MarksOnly(marked), Some((tag, tags))) = (&self.tip, &offer) {
+            marked.rivals.check(tags, tag).map_err(refused)?;
+        }
+        Ok(offer)
+    }
+
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, trigger::Error> {
+        self.offer(canary).await?;
         self.inner.prepare(canary).await
     }
 
@@ -288,7 +302,7 @@ impl Marked {
         let runs = reach != Reach::Everything || self.policy.as_ref().is_some_and(is_image);
         let own = self.own.iter().filter(|_| runs);
         let mut sights = Vec::new();
-        for subject in own.chain(chooser) {
+        for subject in own.chain(chooser).chain(self.rivals.subjects()) {
             match self.clusters.object(subject).await {
                 Ok(mut object) => {
                     // In the annotations of an artifact the canary itself names those before it.

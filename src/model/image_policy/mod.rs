@@ -122,6 +122,12 @@ impl ImagePolicy {
         }
     }
 
+    /// Whether the policy could choose a tag, were it the only one.
+    #[must_use]
+    pub fn admits(&self, tag: &str) -> bool {
+        self.candidate(tag).is_some_and(|it| self.order.takes(&it.value))
+    }
+
     /// A tag that is not there, and that the policy will choose once it is: with the canary's id
     /// in it if the policy leaves room for that.
     ///

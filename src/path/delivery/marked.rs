@@ -6,8 +6,18 @@ use crate::path::delivery::Refusal;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// A manifest with a marker that may be of one of our objects.
+struct Mark<'f> {
+    file: &'f str,
+    line: usize,
+    /// The line after which the manifest begins.
+    begins: usize,
+    object: Value,
+}
+
 /// Refuses a policy whose choice is written to something else than the scenario's `own` objects.
-/// `files` are those with markers, by their paths.
+/// `files` are those with markers, by their paths. Of manifests without a namespace one is ours at
+/// most: a folder for another namespace may hold one of the same name.
 ///
 /// # Errors
 /// With the first line that is not the scenario's own.
@@ -17,10 +27,12 @@ pub fn check_markers(
     files: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
     let key = format!("{}:{}", policy.namespace, policy.name);
+    let mut all: Vec<Mark<'_>> = Vec::new();
     for (file, text) in files {
         for marker in Marker::find_in(file, text).iter().filter(|it| it.policy == key) {
-            let object = object_at(text, marker.line);
-            if object.as_ref().is_some_and(|it| own.iter().any(|own| is(it, own))) {
+            let (begins, object) = object_at(text, marker.line);
+            if let Some(object) = object.clone().filter(|it| own.iter().any(|own| is(it, own))) {
+                all.push(Mark { file, line: marker.line, begins, object });
                 continue;
             }
             let what = object.as_ref().map_or("no single object".to_owned(), named);
@@ -35,18 +47,51 @@ pub fn check_markers(
             ));
         }
     }
+    own.iter().try_for_each(|it| check_places(policy, it, &all))
+}
+
+/// Refuses a manifest without a namespace that may be of another object than ours.
+fn check_places(policy: &ObjectName, own: &Subject, all: &[Mark<'_>]) -> Result<(), Refusal> {
+    let mut ours: Option<&Mark<'_>> = None;
+    let is_placed = |it: &&Mark<'_>| it.object["metadata"]["namespace"].is_string();
+    let mut all: Vec<_> = all.iter().filter(|it| is(&it.object, own)).collect();
+    all.sort_by_key(|it| !is_placed(it));
+    for mark in all {
+        match ours {
+            Some(first)
+                if is_placed(&mark) || (mark.file, mark.begins) == (first.file, first.begins) => {}
+            None => ours = Some(mark),
+            Some(first) => {
+                return Err(Refusal::new(
+                    "policy_used_elsewhere",
+                    format_args!(
+                        "line {} of `{}` writes the choice of ImagePolicy {policy} to {}, and so \
+                         does line {} of `{}`, which is enough for what the scenario waits to become \
+                         live, so this may be another one: write its `metadata.namespace`",
+                        mark.line,
+                        mark.file,
+                        named(&mark.object),
+                        first.line,
+                        first.file
+                    ),
+                ));
+            }
+        }
+    }
     Ok(())
 }
 
-/// The object that the line, counted from 1, stands in; none if that cannot be told.
-fn object_at(text: &str, line: usize) -> Option<Value> {
+/// The object that the line, counted from 1, stands in, and the line after which it begins; none if
+/// that cannot be told.
+fn object_at(text: &str, line: usize) -> (usize, Option<Value>) {
     let lines: Vec<_> = text.lines().collect();
     let is_end = |it: &str| it.trim_end() == "---" || it.starts_with("--- ");
-    let before = lines.get(..line - 1)?.iter().rposition(|it| is_end(it)).map_or(0, |it| it + 1);
-    let after = lines[line - 1..].iter().position(|it| is_end(it));
-    let after = after.map_or(lines.len(), |it| it + line - 1);
-    let object: Value = serde_saphyr::from_str(&lines[before..after].join("\n")).ok()?;
-    object["kind"].is_string().then_some(object)
+    let at = (line - 1).min(lines.len());
+    let before = lines[..at].iter().rposition(|it| is_end(it)).map_or(0, |it| it + 1);
+    let after = lines[at..].iter().position(|it| is_end(it));
+    let after = after.map_or(lines.len(), |it| it + at);
+    let object: Option<Value> = serde_saphyr::from_str(&lines[before..after].join("\n")).ok();
+    (before, object.filter(|it| it["kind"].is_string()))
 }
 
 /// Whether a manifest is of that object. Its namespace may be given by whoever applies it.
@@ -77,11 +122,15 @@ mod tests {
     const MARK: &str = r#"# {"$imagepolicy": "flux-system:app"}"#;
 
     fn check(text: &str) -> Result<(), Refusal> {
+        check_all(&[("a.yaml", text)])
+    }
+
+    fn check_all(files: &[(&str, &str)]) -> Result<(), Refusal> {
         let own = [
             Subject::local(GroupKind::new("", "ConfigMap"), "hopclock", "app"),
             Subject::local(GroupKind::new("apps", "Deployment"), "hopclock", "app"),
         ];
-        let files = BTreeMap::from([("a.yaml".to_owned(), text.to_owned())]);
+        let files = files.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect();
         check_markers(&ObjectName::new("flux-system", "app"), &own, &files)
     }
 
@@ -115,5 +164,27 @@ mod tests {
             assert_eq!(refusal.reason, "policy_used_elsewhere");
             assert!(refusal.message.contains(says), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn s3_of_manifests_without_a_namespace_one_is_the_canarys_own_at_most() {
+        let deployment = "apiVersion: apps/v1\nkind: Deployment";
+        let config_map = "apiVersion: v1\nkind: ConfigMap";
+        let bare = manifest(deployment, "name: app");
+        let placed = manifest(deployment, "name: app, namespace: hopclock");
+        let twice = format!("{bare}  again: a:1 {MARK}\n");
+        assert_eq!(check(&twice), Ok(()), "two markers of one manifest");
+        let other = manifest(config_map, "name: app");
+        assert_eq!(check_all(&[("a.yaml", &bare), ("b.yaml", &other)]), Ok(()), "another kind");
+        assert_eq!(check_all(&[("a.yaml", &placed), ("b.yaml", &placed)]), Ok(()));
+        for first in [&bare, &placed] {
+            let refusal = check_all(&[("app.yaml", first), ("prod/web.yaml", &bare)]).unwrap_err();
+            assert_eq!(refusal.reason, "policy_used_elsewhere");
+            let says = "line 5 of `prod/web.yaml` writes the choice of ImagePolicy flux-system/app to \
+                        Deployment app, and so does line 5 of `app.yaml`";
+            assert!(refusal.message.starts_with(says), "{}", refusal.message);
+        }
+        let both = format!("{bare}---\n{bare}");
+        assert!(check(&both).is_err(), "two manifests of one file");
     }
 }

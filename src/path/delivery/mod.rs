@@ -15,6 +15,7 @@ mod marked;
 pub(in crate::path) mod place;
 mod proof;
 mod reference;
+mod rivals;
 mod shared;
 mod sparse;
 mod told;
@@ -29,6 +30,7 @@ pub use kustomization::MOST_ROUNDS;
 pub use marked::check_markers;
 pub use proof::{Pipeline, Tree};
 pub use reference::branch_of;
+pub use rivals::Rivals;
 pub use shared::{KINDS, Neighbours, Woken};
 pub use told::{Feeds, check_told};
 pub use verify::trusted_keys;
@@ -74,11 +76,13 @@ pub const REASONS: [(&str, &str); 25] = [
     ("automation_pushes", "`replace` on a branch that an ImageUpdateAutomation pushes to"),
     (
         "policy_used_elsewhere",
-        "the image policy's choice is written to something else than what the scenario waits for",
+        "the image policy's choice is written to something else than what the scenario waits for, or another \
+         policy would choose the tag too",
     ),
     (
         "replaces_content",
-        "`image_tag` without `retag` where a Deployment, StatefulSet or DaemonSet would run its image",
+        "`image_tag` without `retag`, or `image_digest`, where a Deployment, StatefulSet or DaemonSet would \
+         run its image",
     ),
     ("verify_unsatisfied", "the source takes only what is signed, and the trigger's would not do"),
 ];

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// The kinds whose objects have to be listed, where they are served: group and kind.
-pub const KINDS: [(&str, &str); 10] = [
+pub const KINDS: [(&str, &str); 12] = [
     ("source.toolkit.fluxcd.io", "GitRepository"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
@@ -19,6 +19,8 @@ pub const KINDS: [(&str, &str); 10] = [
     ("source.toolkit.fluxcd.io", "HelmChart"),
     ("source.toolkit.fluxcd.io", "Bucket"),
     ("source.extensions.fluxcd.io", "ArtifactGenerator"),
+    ("image.toolkit.fluxcd.io", "ImagePolicy"),
+    ("image.toolkit.fluxcd.io", "ImageRepository"),
 ];
 
 /// Parts of a `spec` that may be long, and say nothing of who uses what.

@@ -8,7 +8,7 @@ use crate::remote::registry::{self, Artifact, Manifest, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
 use crate::trigger::image_tag::image::Label;
-use crate::trigger::image_tag::retention::{is_ours, sweep, words};
+use crate::trigger::image_tag::retention::{Own, is_ours, sweep, words};
 use crate::trigger::registry_access::Move;
 use crate::trigger::{Error, Published, Sweep, Trigger};
 use serde_json::Value;
@@ -229,10 +229,15 @@ impl Trigger for ChartInRegistry {
     }
 
     async fn tidy(&self, how: &Sweep) -> Result<Tidied, Error> {
-        let stale = self.stale(&*self.lane.lock().await, how);
+        let lane = self.lane.lock().await;
+        let stale = self.stale(&lane, how);
+        let mut own: Vec<_> = lane.label.iter().flat_map(|it| it.tags.clone()).collect();
+        own.extend(lane.ours.iter().map(|it| it.0.version.replace('+', "_")));
+        drop(lane);
         let used = words(&how.sights);
         let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, &used);
-        Ok(sweep(&self.registry, stale, &used, how, may_go).await)
+        let tag = |it: &str| own.iter().any(|own| own == it);
+        Ok(sweep(&self.registry, stale, &used, how, &Own { may_go: &may_go, tag: &tag }).await)
     }
 }
 

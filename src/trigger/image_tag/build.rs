@@ -71,7 +71,7 @@ async fn build(
     let landing = ImageLanding {
         policy: subject,
         repository: registry.repository().normalised(),
-        is_empty: making == Making::Image,
+        is_empty: !matches!(making, Making::Retag(_)),
     };
     let instance = site.instance().to_owned();
     let aim = Aim { instance, policy, name: name.clone(), making, keep };

@@ -4,7 +4,7 @@
 //! the sequence stands nor which of them are canaries, so each image hands that on to the next.
 
 use crate::model::CanaryId;
-use crate::model::image_policy::canary_in;
+use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::remote::registry::Manifest;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,18 +49,20 @@ impl Label {
 }
 
 /// The tags of an instance's canaries but for the `room` latest, the oldest first: those that a label
-/// has handed on, and those that bear an id.
+/// has handed on, and those that bear an id. The canaries of another policy are none of ours.
 pub(in crate::trigger) fn stale(
     tags: &[String],
     label: Option<&Label>,
     instance: &str,
+    policy: &ImagePolicy,
     room: usize,
 ) -> Vec<String> {
     let id = |it: &String| canary_in(it, instance);
     let handed_on = label.into_iter().flat_map(|it| &it.tags);
     let mut all: Vec<&String> =
         handed_on.filter(|it| tags.contains(it) && id(it).is_none()).collect();
-    let mut named: Vec<_> = tags.iter().filter_map(|it| Some((id(it)?, it))).collect();
+    let admitted = tags.iter().filter(|it| policy.admits(it));
+    let mut named: Vec<_> = admitted.filter_map(|it| Some((id(it)?, it))).collect();
     named.sort_by_key(|it| CanaryId::sequence(&it.0));
     all.extend(named.into_iter().map(|it| it.1));
     all.truncate(all.len().saturating_sub(room));
@@ -71,6 +73,7 @@ pub(in crate::trigger) fn stale(
 mod tests {
     use super::*;
     use crate::remote::registry::Artifact;
+    use serde_json::json;
 
     #[test]
     fn a_label_is_read_back_from_the_image_that_bears_it() {
@@ -82,5 +85,16 @@ mod tests {
         assert_eq!(read.tags, label.tags[6..]);
         let other = Artifact::tiny_image(&BTreeMap::new(), jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(Label::of(&other.manifest()), None);
+    }
+
+    #[test]
+    fn s3_the_canaries_of_another_policy_are_none_of_ours() {
+        let spec = json!({"policy": {"alphabetical": {}}, "filterTags": {"pattern": "^a-"}});
+        let policy = ImagePolicy::read(&spec, &json!({})).unwrap();
+        let tag = |letter: &str, number| format!("{letter}-{}", CanaryId::new("team-a", number));
+        let tags: Vec<_> =
+            [("b", 1), ("a", 2), ("b", 3), ("a", 4)].map(|it| tag(it.0, it.1)).into();
+        assert_eq!(stale(&tags, None, "team-a", &policy, 1), [tag("a", 2)]);
+        assert_eq!(stale(&tags, None, "team-a", &policy, 0), [tag("a", 2), tag("a", 4)]);
     }
 }

@@ -233,6 +233,26 @@ impl ImageTag {
         Ok(next.tag)
     }
 
+    /// Refuses to take the tag from an image of people (rule S0). Where it is the only one, and the
+    /// policy consents, the repository is the canary's.
+    fn check_replaced(&self, tag: &str, lane: &Lane) -> Result<(), Error> {
+        let is_other = |it: &&String| *it != tag && canary_in(it, &self.aim.instance).is_none();
+        let other = lane.tags.iter().find(is_other);
+        let Some(other) = other.filter(|_| lane.label.is_none()) else { return Ok(()) };
+        if self.aim.making != Making::SameTag {
+            return Ok(());
+        }
+        Err(Error {
+            reason: "replaces_content",
+            message: format!(
+                "the tag `{tag}` of `{}` stands for an image that is no canary, and `{other}` is \
+                 there too, so people use that repository: give canaries an image repository of \
+                 their own",
+                self.registry.repository().normalised()
+            ),
+        })
+    }
+
     /// Why a tag that is no longer what it was when we looked is not pushed.
     fn not_free(&self, tag: &str) -> Error {
         let place = self.registry.repository().normalised();
@@ -305,9 +325,15 @@ impl Trigger for ImageTag {
         Ok(Some(Survey { commit, files, holding, around: None }))
     }
 
+    async fn offer(&self, canary: &CanaryId) -> Result<Option<(String, Vec<String>)>, Error> {
+        let lane = self.lane.lock().await;
+        Ok(Some((self.next_tag(canary, &lane)?, lane.tags.clone())))
+    }
+
     async fn prepare(&self, canary: &CanaryId) -> Result<Vec<Revision>, Error> {
         let mut lane = self.lane.lock().await;
         let tag = self.next_tag(canary, &lane)?;
+        self.check_replaced(&tag, &lane)?;
         let (manifest, older) = self.image(canary, &lane).await?;
         let prepared = Prepared { tag, manifest, older };
         let revisions = self.revisions(&prepared);

@@ -2,8 +2,10 @@
 //!
 //! A tag that anybody names stays: the policy, a workload in sight, or git. Some registries delete
 //! only manifests, with every tag that stands for them; those of people are never touched, so that
-//! way is taken only for an image that says of itself that it is a canary of ours.
+//! way is taken only for an image that says of itself that it is a canary of ours, and for which none
+//! of their tags stands.
 
+use crate::model::image_policy::canary_in;
 use crate::model::{Marker, Stays, Tidied, tokens};
 use crate::remote::registry::{self, Manifest, Registry, Removal};
 use crate::trigger::image_tag::image::{Label, stale};
@@ -18,6 +20,9 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Most tags that go after one run: registries limit requests.
 const MOST: usize = 2;
 
+/// Most tags of others that are looked at before a manifest goes.
+const MOST_OTHERS: usize = 20;
+
 /// Why a tag stays that somebody names.
 const NAMED: &str = "an object in the cluster, or a file in git, names it: it goes when none does";
 
@@ -27,6 +32,21 @@ enum Removed {
     Alone,
     /// With its manifest, and so with all tags of that.
     WithManifest,
+    /// Not at all, for this tag of somebody else would have gone too.
+    With(String),
+    /// Not at all, for there are so many tags of others that one may stand for it as well.
+    AmongMany(usize),
+}
+
+/// The tags of others, and what they stand for; the number of those that are too many.
+type Others = Result<Vec<(String, Option<String>)>, usize>;
+
+/// What of a repository is ours.
+pub(in crate::trigger) struct Own<'o> {
+    /// Whether a manifest may go, with all tags that stand for it.
+    pub(in crate::trigger) may_go: &'o (dyn Fn(&Manifest) -> bool + Send + Sync),
+    /// Whether a tag is one that hopclock has pushed.
+    pub(in crate::trigger) tag: &'o (dyn Fn(&str) -> bool + Send + Sync),
 }
 
 // === impl ImageTag ===
@@ -50,6 +70,8 @@ impl ImageTag {
             return Ok(tidied);
         }
         let stale = self.stale(&lane, how);
+        let mut own: Vec<_> = lane.label.iter().flat_map(|it| it.tags.clone()).collect();
+        own.extend(lane.ours.iter().map(|it| it.tag.clone()));
         drop(lane);
         if stale.is_empty() {
             return Ok(Tidied::default());
@@ -58,14 +80,16 @@ impl ImageTag {
         let by_manifest = self.aim.making == Making::Image;
         let instance = &self.aim.instance;
         let may_go = |manifest: &Manifest| by_manifest && is_ours(manifest, instance, &used);
-        Ok(sweep(&self.registry, stale, &used, how, may_go).await)
+        let tag = |it: &str| own.iter().any(|own| own == it) || canary_in(it, instance).is_some();
+        let own = Own { may_go: &may_go, tag: &tag };
+        Ok(sweep(&self.registry, stale, &used, how, &own).await)
     }
 
     /// The tags of canaries beyond those that stay, the oldest first.
     fn stale(&self, lane: &Lane, how: &Sweep) -> Vec<String> {
         // Ours is the latest, and was not there when the tags were listed.
         let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
-        stale(&lane.tags, lane.label.as_ref(), &self.aim.instance, room)
+        stale(&lane.tags, lane.label.as_ref(), &self.aim.instance, &self.aim.policy, room)
     }
 
     /// Every word that workloads and git say now, and the policy where that is among the sights:
@@ -143,12 +167,13 @@ pub(in crate::trigger) async fn sweep(
     tags: Vec<String>,
     used: &BTreeSet<String>,
     how: &Sweep,
-    may_go: impl Fn(&Manifest) -> bool + Send + Sync,
+    own: &Own<'_>,
 ) -> Tidied {
     let mut tidied = Tidied::default();
     let mut room = if how.reach == Reach::AfterRun { MOST } else { usize::MAX };
     // What keeps all the others from being removed as well.
     let mut hindrance: Option<String> = None;
+    let mut others: Option<Others> = None;
     for tag in tags {
         if used.contains(&tag) {
             tidied.used.push(Stays::new(tag, NAMED));
@@ -159,7 +184,24 @@ pub(in crate::trigger) async fn sweep(
         } else if how.is_dry {
             tidied.removed.push(tag);
         } else {
-            match remove(registry, &tag, &may_go).await {
+            match remove(registry, &tag, own, &mut others).await {
+                Ok(Removed::With(other)) => {
+                    let why = format!(
+                        "the tag `{other}` of somebody else stands for its image, and the registry \
+                         deletes only both: it goes when they do"
+                    );
+                    tidied.used.push(Stays::new(tag, why));
+                    continue;
+                }
+                Ok(Removed::AmongMany(many)) => {
+                    hindrance = Some(format!(
+                        "the registry deletes images only with all their tags, and among {many} tags \
+                         of others one may stand for it as well: give canaries an image repository \
+                         of their own"
+                    ));
+                    tidied.left.extend(hindrance.iter().map(|why| Stays::new(&*tag, why)));
+                    continue;
+                }
                 Ok(Removed::WithManifest) if how.reach == Reach::AfterRun => room = 0,
                 Ok(_) => room -= 1,
                 Err(error) => {
@@ -181,7 +223,8 @@ pub(in crate::trigger) async fn sweep(
 async fn remove(
     registry: &Registry,
     tag: &str,
-    may_go: &(impl Fn(&Manifest) -> bool + Send + Sync),
+    own: &Own<'_>,
+    others: &mut Option<Others>,
 ) -> Result<Removed, registry::Error> {
     let refused = match registry.delete_tag(tag).await {
         Ok(_) => return Ok(Removed::Alone),
@@ -194,9 +237,37 @@ async fn remove(
         Err(registry::Error::NoManifest { .. }) => return Ok(Removed::Alone),
         Err(error) => return Err(error),
     };
-    if !may_go(&manifest) {
+    if !(own.may_go)(&manifest) {
         return Err(refused);
     }
-    registry.delete_manifest(&manifest.digest()).await?;
+    let digest = manifest.digest();
+    let all = match others {
+        Some(all) => all,
+        None => others.insert(others_in(registry, own).await?),
+    };
+    match all {
+        Err(many) => return Ok(Removed::AmongMany(*many)),
+        Ok(all) => {
+            if let Some(other) = all.iter().find(|it| it.1.as_ref() == Some(&digest)) {
+                return Ok(Removed::With(other.0.clone()));
+            }
+        }
+    }
+    registry.delete_manifest(&digest).await?;
     Ok(Removed::WithManifest)
+}
+
+/// The tags of others at this moment, unless there are too many to ask for each.
+async fn others_in(registry: &Registry, own: &Own<'_>) -> Result<Others, registry::Error> {
+    let mut all = registry.tags().await?;
+    all.retain(|it| !(own.tag)(it));
+    if all.len() > MOST_OTHERS {
+        return Ok(Err(all.len()));
+    }
+    let mut others = Vec::new();
+    for tag in all {
+        let digest = registry.digest(&tag).await?;
+        others.push((tag, digest));
+    }
+    Ok(Ok(others))
 }

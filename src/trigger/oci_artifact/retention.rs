@@ -4,9 +4,10 @@
 //! ours has replaced bears no tag any more; it goes, unless somebody else's tag may stand for it.
 
 use crate::model::Tidied;
+use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::remote::registry::Manifest;
 use crate::trigger::image_tag::image::stale;
-use crate::trigger::image_tag::retention::{is_ours, remove_replaced, sweep, words};
+use crate::trigger::image_tag::retention::{Own, is_ours, remove_replaced, sweep, words};
 use crate::trigger::oci_artifact::{Lane, OciArtifact, Tags};
 use crate::trigger::{Error, Reach, Sweep};
 use std::collections::BTreeSet;
@@ -30,11 +31,17 @@ impl OciArtifact {
                 self.remove_only(&lane, tag, &used, how).await
             }
             Tags::One(_) => Tidied::default(),
-            Tags::Versions { .. } => self.remove_versions(&lane, &used, how).await,
+            Tags::Versions { policy, .. } => self.remove_versions(&lane, policy, &used, how).await,
         })
     }
 
-    async fn remove_versions(&self, lane: &Lane, used: &BTreeSet<String>, how: &Sweep) -> Tidied {
+    async fn remove_versions(
+        &self,
+        lane: &Lane,
+        policy: &ImagePolicy,
+        used: &BTreeSet<String>,
+        how: &Sweep,
+    ) -> Tidied {
         let instance = &self.aim.instance;
         let mut label = lane.now.as_ref().and_then(|it| it.label.clone());
         if let (Some(label), Some(now)) = (&mut label, &lane.now) {
@@ -42,9 +49,12 @@ impl OciArtifact {
         }
         // Ours is the latest, and was not there when the tags were listed.
         let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
-        let tags = stale(&lane.tags, label.as_ref(), instance, room);
+        let tags = stale(&lane.tags, label.as_ref(), instance, policy, room);
         let may_go = |manifest: &Manifest| is_ours(manifest, instance, used);
-        sweep(&self.registry, tags, used, how, may_go).await
+        let mut own = label.map(|it| it.tags).unwrap_or_default();
+        own.extend(lane.prepared.iter().map(|it| it.tag.clone()));
+        let tag = |it: &str| own.iter().any(|own| own == it) || canary_in(it, instance).is_some();
+        sweep(&self.registry, tags, used, how, &Own { may_go: &may_go, tag: &tag }).await
     }
 
     /// The one tag of a lane that is given up, if a canary of ours stands behind it.
@@ -60,6 +70,7 @@ impl OciArtifact {
             return Tidied::default();
         }
         let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, used);
-        sweep(&self.registry, vec![tag.to_owned()], used, how, may_go).await
+        let own = Own { may_go: &may_go, tag: &|it| it == tag };
+        sweep(&self.registry, vec![tag.to_owned()], used, how, &own).await
     }
 }
