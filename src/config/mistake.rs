@@ -308,6 +308,8 @@ pub(crate) enum Mistake {
     PolicyElsewhere,
     #[error("`keep` must be at least 1: the tag that is live has to stay")]
     KeepsNothing,
+    #[error("`keep` must be at most {most}: no more tags of canaries are remembered")]
+    KeepsTooMuch { most: u32 },
     #[error(
         "`retag` names a tag of the policy's own repository: up to 128 letters, digits, `_`, `.` and \
          `-`, without the image's name"

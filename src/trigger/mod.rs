@@ -89,6 +89,9 @@ pub enum Destination {
     Nowhere,
 }
 
+/// Most canaries that can stay on a lane: no image hands on the tags of more.
+pub const MOST_KEPT: u32 = 64;
+
 /// Makes one change per run, in two steps (rule T1).
 #[async_trait::async_trait]
 pub trait Trigger: Send + Sync {

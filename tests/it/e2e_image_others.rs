@@ -146,3 +146,41 @@ async fn s3_a_tag_that_somebody_gave_a_canary_does_not_go_with_it() {
     assert!(why.contains("among 23 tags of others"), "{why}");
     assert!(registry.digest(repository, "stable").is_some());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_canaries_of_the_older_type_are_told_by_their_configuration() {
+    let mut course = ImageCourse::new(&ImageLane::new("app")).await;
+    course.trigger = ", keep: 1".to_owned();
+    let (registry, repository) = (course.bench.sandbox.registry(), &course.places.repository);
+    let refused_media_types = vec!["application/vnd.oci.image.manifest.v1+json".to_owned()];
+    registry.set_rules(repository, Rules { refused_media_types, ..Rules::default() });
+    for _ in 0..3 {
+        assert_eq!(course.tell().await.code, Some(0));
+    }
+    assert_eq!(registry.tags(repository), ["0.1.0", "0.1.2", "0.1.3"]);
+    course.annotate(Some("team-b"));
+    course.instance = "team-b";
+    let error = course.refused("foreign canary").await;
+    assert!(error.contains("is a canary of instance `hopclock`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_new_names_of_an_image_that_tell_no_canary_are_counted() {
+    let mut course = ImageCourse::new(&ImageLane::new("app")).await;
+    course.trigger = ", retag: 0.1.0, keep: 1".to_owned();
+    let (registry, repository) = (course.bench.sandbox.registry(), &course.places.repository);
+    let _ = registry.push_image(repository, "0.1.1", "theirs");
+    let mut told = None;
+    for _ in 0..3 {
+        let this = course.tell().await;
+        assert_eq!(this.code, Some(0), "{this:?}");
+        told = Some(this);
+    }
+    assert_eq!(registry.tags(repository), ["0.1.0", "0.1.1", "0.1.2", "0.1.3", "0.1.4"]);
+    let said = told.unwrap().err;
+    assert!(said.contains("tags of canaries stay behind (1): it is another name"), "{said}");
+    let folder = course.bench.caches.path();
+    let (code, swept) = gc(folder, course.bench.sandbox.kubeconfig(), &[]).await;
+    let left: Vec<_> = swept["left"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert_eq!((code, left), (Some(3), vec![&json!("0.1.2"), &json!("0.1.3")]), "{swept}");
+}

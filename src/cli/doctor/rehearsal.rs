@@ -5,7 +5,7 @@ use crate::cli::assemble::Workshop;
 use crate::cli::discover;
 use crate::cli::doctor::calls;
 use crate::config::Scenario;
-use crate::model::{ProbeError, Subject};
+use crate::model::{CanaryId, ProbeError, Subject};
 use crate::path::checkup::{Finding, table};
 use crate::trigger::{Trigger, TriggerConfig};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) async fn rehearse(workshop: &Workshop, scenarios: &[Scenario]) -> Vec
         };
         let (watched, tried) = match job {
             Ok(job) => {
-                let tried = try_remote(&scenario, &*job.trigger).await;
+                let tried = try_remote(&scenario, &workshop.instance, &*job.trigger).await;
                 (Some(job.plan.subjects()), tried)
             }
             Err(error) => (None, Err(error)),
@@ -58,12 +58,21 @@ pub(super) async fn rehearse(workshop: &Workshop, scenarios: &[Scenario]) -> Vec
 }
 
 /// Asks the remote what a run asks first; a call that has no effect is made.
-async fn try_remote(scenario: &Scenario, trigger: &dyn Trigger) -> Result<(), ProbeError> {
+async fn try_remote(
+    scenario: &Scenario,
+    instance: &str,
+    trigger: &dyn Trigger,
+) -> Result<(), ProbeError> {
     if matches!(scenario.trigger, TriggerConfig::ReceiverGet(_)) {
         return calls::harmless(trigger).await;
     }
-    let latest = trigger.latest().await;
-    latest
+    let tried = async {
+        let latest = trigger.latest().await?;
+        let next = latest.map_or(1, |it| it.sequence() + 1);
+        trigger.offer(&CanaryId::new(instance, next)).await
+    };
+    tried
+        .await
         .map(|_| ())
         .map_err(|it| ProbeError { reason: it.reason.to_owned(), message: it.message })
 }

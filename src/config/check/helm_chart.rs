@@ -15,9 +15,7 @@ pub(super) fn check(trigger: &HelmChartConfig, findings: &mut Findings<'_>) {
         (Some(_), Some(_)) => findings.key(&below(KIND), Mistake::TwoTakers),
         _ => {}
     }
-    if trigger.keep == 0 {
-        findings.value(&below("keep"), Mistake::KeepsNothing);
-    }
+    image_tag::keep(trigger.keep, &below("keep"), findings);
     if trigger.chart.as_ref().is_some_and(|it| it.as_os_str().is_empty()) {
         findings.value(&below("chart"), Mistake::NoFolder);
     }

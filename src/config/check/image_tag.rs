@@ -6,16 +6,14 @@ use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
 use crate::hop::{HopConfig, PolicyUpdatedConfig};
 use crate::model::{ImageRef, ObjectName};
-use crate::trigger::{ImageDigestConfig, ImageTagConfig, RegistryAuth, SecretSource};
+use crate::trigger::{ImageDigestConfig, ImageTagConfig, MOST_KEPT, RegistryAuth, SecretSource};
 
 const TAG: &str = "image_tag";
 const DIGEST: &str = "image_digest";
 
 /// Looks at the whole trigger, and at the policies that the hops name.
 pub(super) fn check(trigger: &ImageTagConfig, hops: &[HopFile], findings: &mut Findings<'_>) {
-    if trigger.keep == 0 {
-        findings.value(&below(TAG, "keep"), Mistake::KeepsNothing);
-    }
+    keep(trigger.keep, &below(TAG, "keep"), findings);
     if trigger.retag.as_deref().is_some_and(|it| !is_tag(it)) {
         findings.value(&below(TAG, "retag"), Mistake::NoTag);
     }
@@ -31,6 +29,15 @@ pub(super) fn check_digest(
 ) {
     auth(DIGEST, trigger.push_auth.as_ref(), findings);
     policies(&trigger.policy, hops, findings);
+}
+
+/// Looks whether so many canaries can stay.
+pub(super) fn keep(keep: u32, place: &[Step<'_>], findings: &mut Findings<'_>) {
+    if keep == 0 {
+        findings.value(place, Mistake::KeepsNothing);
+    } else if keep > MOST_KEPT {
+        findings.value(place, Mistake::KeepsTooMuch { most: MOST_KEPT });
+    }
 }
 
 /// Looks whether every secret of credentials is somewhere.

@@ -24,9 +24,7 @@ pub(super) fn check(
     if trigger.tag.as_deref().is_some_and(|it| !image_tag::is_tag(it)) {
         findings.value(&below("tag"), Mistake::NoArtifactTag);
     }
-    if trigger.keep == 0 {
-        findings.value(&below("keep"), Mistake::KeepsNothing);
-    }
+    image_tag::keep(trigger.keep, &below("keep"), findings);
     image_tag::check_auth(KIND, "auth", trigger.auth.as_ref(), findings);
     image_tag::check_auth(KIND, "push_auth", trigger.push_auth.as_ref(), findings);
     if let Some(why) = git_commit::why_not_a_path(&trigger.path) {

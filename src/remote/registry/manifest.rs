@@ -4,6 +4,7 @@
 
 use crate::remote::registry::artifact::DOCKER_MANIFEST;
 use aws_lc_rs::digest::{SHA256, digest};
+use serde_json::Value;
 use std::fmt::Write;
 
 /// A manifest: of an image, of an index of images, or of another artifact.
@@ -38,6 +39,15 @@ impl Manifest {
     #[must_use]
     pub fn is_older(&self) -> bool {
         self.media_type == DOCKER_MANIFEST
+    }
+
+    /// The digest of the configuration that it names, as an image does.
+    #[must_use]
+    pub fn configuration(&self) -> Option<String> {
+        let manifest: Value = serde_json::from_slice(&self.bytes).ok()?;
+        let digest = manifest["config"]["digest"].as_str()?;
+        let hex = digest.strip_prefix("sha256:")?;
+        (hex.len() == 64 && hex.bytes().all(|it| it.is_ascii_hexdigit())).then(|| digest.to_owned())
     }
 
     /// `sha256:` and the digest of its bytes: what a tag that carries it resolves to.

@@ -230,6 +230,22 @@ impl Registry {
         Ok(Manifest::new(answer.body.to_vec(), media_type))
     }
 
+    /// The configuration that the manifest of an image names, as it lies there; none where it names
+    /// none.
+    ///
+    /// # Errors
+    /// When it is not there, or the registry cannot be asked.
+    pub async fn configuration(&self, manifest: &Manifest) -> Result<Option<Vec<u8>>, Error> {
+        let Some(digest) = manifest.configuration() else { return Ok(None) };
+        let url = self.session.repository.url(&format!("blobs/{digest}"));
+        let answer = self.session.ask(&Ask::new(Method::GET, url)).await.map_err(|it| it.why)?;
+        if answer.status != StatusCode::OK {
+            let said = body_of(&answer.body);
+            return Err(self.session.refusal(Deed::Pull, answer.status, &said, None));
+        }
+        Ok(Some(answer.body.to_vec()))
+    }
+
     /// Puts a manifest under a tag: what makes a change visible. Its blobs have to be there. With
     /// the manifest of another tag, that is a retag.
     ///

@@ -2,7 +2,7 @@
 
 use crate::model::ObjectName;
 use crate::remote::bucket::Provider;
-use crate::trigger::{GitAuth, RegistryAuth};
+use crate::trigger::{GitAuth, MOST_KEPT, RegistryAuth};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub struct HelmChartConfig {
 
     /// How many canary versions stay; older ones are taken away.
     #[serde(default = "keep")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_KEPT))]
     pub keep: u32,
 
     /// The chart is also used by others, and each run wakes them too.

@@ -235,7 +235,8 @@ impl Trigger for ChartInRegistry {
         own.extend(lane.ours.iter().map(|it| it.0.version.replace('+', "_")));
         drop(lane);
         let used = words(&how.sights);
-        let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, &used);
+        let may_go =
+            |digest: &str, label: Option<&Label>| is_ours(digest, label, &self.aim.instance, &used);
         let tag = |it: &str| own.iter().any(|own| own == it);
         Ok(sweep(&self.registry, stale, &used, how, &Own { may_go: &may_go, tag: &tag }).await)
     }

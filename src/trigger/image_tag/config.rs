@@ -1,7 +1,7 @@
 //! What a scenario says of an `image_tag`, or of an `image_digest`.
 
 use crate::model::ObjectName;
-use crate::trigger::RegistryAuth;
+use crate::trigger::{MOST_KEPT, RegistryAuth};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ pub struct ImageTagConfig {
 
     /// How many tags of canaries stay in the repository; older ones are deleted after a run.
     #[serde(default = "keep")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_KEPT))]
     pub keep: u32,
 }
 

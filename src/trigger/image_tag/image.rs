@@ -5,7 +5,8 @@
 
 use crate::model::CanaryId;
 use crate::model::image_policy::{ImagePolicy, canary_in};
-use crate::remote::registry::Manifest;
+use crate::remote::registry::{self, Manifest, Registry};
+use crate::trigger::MOST_KEPT;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ const CANARY: &str = "hopclock.dev/canary";
 const TAGS: &str = "hopclock.dev/earlier-tags";
 
 /// Most tags that are handed on.
-const MOST_TAGS: usize = 64;
+const MOST_TAGS: usize = MOST_KEPT as usize;
 
 /// What a canary image says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,33 @@ impl Label {
     /// What a manifest says; none if it is no canary's.
     pub(in crate::trigger) fn of(manifest: &Manifest) -> Option<Self> {
         let manifest: Value = serde_json::from_slice(manifest.bytes()).ok()?;
-        let annotations = &manifest["annotations"];
-        let canary = annotations[CANARY].as_str()?.parse().ok()?;
-        let tags = annotations[TAGS].as_str().unwrap_or_default();
+        Self::read(&manifest["annotations"])
+    }
+
+    /// What an image says, in its manifest or, where that is of the older type and has no room for
+    /// it, in its configuration.
+    ///
+    /// # Errors
+    /// When the registry does not give the configuration.
+    pub(in crate::trigger) async fn of_image(
+        manifest: &Manifest,
+        registry: &Registry,
+    ) -> Result<Option<Self>, registry::Error> {
+        if !manifest.is_older() {
+            return Ok(Self::of(manifest));
+        }
+        let configuration = registry.configuration(manifest).await?;
+        Ok(configuration.and_then(|it| Self::in_configuration(&it)))
+    }
+
+    fn in_configuration(bytes: &[u8]) -> Option<Self> {
+        let configuration: Value = serde_json::from_slice(bytes).ok()?;
+        Self::read(&configuration["config"]["Labels"])
+    }
+
+    fn read(labels: &Value) -> Option<Self> {
+        let canary = labels[CANARY].as_str()?.parse().ok()?;
+        let tags = labels[TAGS].as_str().unwrap_or_default();
         Some(Self { canary, tags: tags.split_whitespace().map(str::to_owned).collect() })
     }
 

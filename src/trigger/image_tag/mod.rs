@@ -148,7 +148,9 @@ impl ImageTag {
         }
         let manifest = self.registry.manifest(chosen).await?;
         let digest = (self.aim.making == Making::SameTag).then(|| manifest.digest());
-        let Some(mut label) = Label::of(&manifest) else { return Ok((None, digest)) };
+        // Some registries keep configurations elsewhere; then nothing is known of the image.
+        let label = Label::of_image(&manifest, &self.registry).await.unwrap_or_default();
+        let Some(mut label) = label else { return Ok((None, digest)) };
         if label.canary.instance() != self.aim.instance {
             return Err(Error {
                 reason: "foreign_canary",
@@ -385,10 +387,10 @@ impl Trigger for ImageTag {
         let Some(now) = self.registry.digest(&reference).await? else { return Ok(None) };
         if self.aim.making == Making::Image && digest.as_ref() != Some(&now) {
             // Somebody may have pushed the tag while nobody looked. Of ours, only one in the older
-            // type bears a digest that nobody has written down, and that says nothing of itself.
+            // type bears a digest that nobody has written down.
             let there = self.registry.manifest(&now).await?;
-            let label = Label::of(&there).map(|it| it.canary);
-            if label.as_ref() != Some(canary) && !there.is_older() {
+            let label = Label::of_image(&there, &self.registry).await?;
+            if label.is_none_or(|it| it.canary != *canary) {
                 return Ok(None);
             }
         }

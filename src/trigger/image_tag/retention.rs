@@ -7,9 +7,9 @@
 
 use crate::model::image_policy::canary_in;
 use crate::model::{Marker, Stays, Tidied, tokens};
-use crate::remote::registry::{self, Manifest, Registry, Removal};
+use crate::remote::registry::{self, Registry, Removal};
 use crate::trigger::image_tag::image::{Label, stale};
-use crate::trigger::image_tag::{ImageTag, Lane, Making};
+use crate::trigger::image_tag::{Aim, ImageTag, Lane, Making};
 use crate::trigger::{Error, Reach, Sweep};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,6 +25,11 @@ const MOST_OTHERS: usize = 20;
 
 /// Why a tag stays that somebody names.
 const NAMED: &str = "an object in the cluster, or a file in git, names it: it goes when none does";
+
+/// Why a tag stays of which nobody can say who gave it to the image.
+const UNTOLD: &str = "it is another name of the tag that is given new names, and leaves no room to tell \
+                      who gave it: delete it if nobody needs it, or have the policy admit tags with \
+                      a suffix";
 
 /// How a tag was removed.
 enum Removed {
@@ -43,8 +48,8 @@ type Others = Result<Vec<(String, Option<String>)>, usize>;
 
 /// What of a repository is ours.
 pub(in crate::trigger) struct Own<'o> {
-    /// Whether a manifest may go, with all tags that stand for it.
-    pub(in crate::trigger) may_go: &'o (dyn Fn(&Manifest) -> bool + Send + Sync),
+    /// Whether a manifest of this digest, which says this of itself, may go with all its tags.
+    pub(in crate::trigger) may_go: &'o (dyn Fn(&str, Option<&Label>) -> bool + Send + Sync),
     /// Whether a tag is one that hopclock has pushed.
     pub(in crate::trigger) tag: &'o (dyn Fn(&str) -> bool + Send + Sync),
 }
@@ -69,27 +74,63 @@ impl ImageTag {
             }
             return Ok(tidied);
         }
+        let untold = match &self.aim.making {
+            Making::Retag(tag) => self.untold(&lane, tag, how).await?,
+            _ => Vec::new(),
+        };
         let stale = self.stale(&lane, how);
         let mut own: Vec<_> = lane.label.iter().flat_map(|it| it.tags.clone()).collect();
         own.extend(lane.ours.iter().map(|it| it.tag.clone()));
         drop(lane);
         if stale.is_empty() {
-            return Ok(Tidied::default());
+            return Ok(Tidied { left: untold, ..Tidied::default() });
         }
         let used = self.used(how).await?;
         let by_manifest = self.aim.making == Making::Image;
         let instance = &self.aim.instance;
-        let may_go = |manifest: &Manifest| by_manifest && is_ours(manifest, instance, &used);
+        let may_go = |digest: &str, label: Option<&Label>| {
+            by_manifest && is_ours(digest, label, instance, &used)
+        };
         let tag = |it: &str| own.iter().any(|own| own == it) || canary_in(it, instance).is_some();
         let own = Own { may_go: &may_go, tag: &tag };
-        Ok(sweep(&self.registry, stale, &used, how, &own).await)
+        let mut tidied = sweep(&self.registry, stale, &used, how, &own).await;
+        tidied.left.extend(untold);
+        Ok(tidied)
+    }
+
+    /// The tags beyond those that stay that bear no canary, and stand for the image of `source` as
+    /// those do that a canary gave it. Only the oldest are asked for.
+    async fn untold(&self, lane: &Lane, source: &str, how: &Sweep) -> Result<Vec<Stays>, Error> {
+        let Aim { policy, instance, .. } = &self.aim;
+        let is_above = |it: &&String| {
+            policy.prefers(it, source) && canary_in(it, instance).is_none() && *it != source
+        };
+        let mut all: Vec<_> = lane.tags.iter().filter(is_above).collect();
+        all.sort_by(|one, other| policy.prefers(one, other).cmp(&policy.prefers(other, one)));
+        all.truncate(all.len().saturating_sub(self.room(lane, how)));
+        all.truncate(if how.reach == Reach::AfterRun { MOST } else { MOST_OTHERS });
+        if all.is_empty() {
+            return Ok(Vec::new());
+        }
+        let image = self.registry.digest(source).await?;
+        let mut left = Vec::new();
+        for tag in all {
+            if image.is_some() && self.registry.digest(tag).await? == image {
+                left.push(Stays::new(tag, UNTOLD));
+            }
+        }
+        Ok(left)
     }
 
     /// The tags of canaries beyond those that stay, the oldest first.
     fn stale(&self, lane: &Lane, how: &Sweep) -> Vec<String> {
-        // Ours is the latest, and was not there when the tags were listed.
-        let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
-        stale(&lane.tags, lane.label.as_ref(), &self.aim.instance, &self.aim.policy, room)
+        let Aim { instance, policy, .. } = &self.aim;
+        stale(&lane.tags, lane.label.as_ref(), instance, policy, self.room(lane, how))
+    }
+
+    /// How many of the tags that were listed stay: ours is the latest, and was not there then.
+    fn room(&self, lane: &Lane, how: &Sweep) -> usize {
+        how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()))
     }
 
     /// Every word that workloads and git say now, and the policy where that is among the sights:
@@ -115,12 +156,13 @@ pub(in crate::trigger) fn words(texts: &[String]) -> BTreeSet<String> {
 
 /// Whether a manifest is a canary of ours whose digest nobody names.
 pub(in crate::trigger) fn is_ours(
-    manifest: &Manifest,
+    digest: &str,
+    label: Option<&Label>,
     instance: &str,
     used: &BTreeSet<String>,
 ) -> bool {
-    let ours = Label::of(manifest).is_some_and(|it| it.canary.instance() == instance);
-    ours && !used.contains(manifest.digest().trim_start_matches("sha256:"))
+    let ours = label.is_some_and(|it| it.canary.instance() == instance);
+    ours && !used.contains(digest.trim_start_matches("sha256:"))
 }
 
 /// Removes the manifest of the canary before that `tag` has stood for until ours took the tag, unless
@@ -237,10 +279,10 @@ async fn remove(
         Err(registry::Error::NoManifest { .. }) => return Ok(Removed::Alone),
         Err(error) => return Err(error),
     };
-    if !(own.may_go)(&manifest) {
+    let (digest, label) = (manifest.digest(), Label::of_image(&manifest, registry).await?);
+    if !(own.may_go)(&digest, label.as_ref()) {
         return Err(refused);
     }
-    let digest = manifest.digest();
     let all = match others {
         Some(all) => all,
         None => others.insert(others_in(registry, own).await?),

@@ -1,7 +1,7 @@
 //! An `oci_artifact` as a scenario asks for it.
 
 use crate::model::ObjectName;
-use crate::trigger::RegistryAuth;
+use crate::trigger::{MOST_KEPT, RegistryAuth};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ pub struct OciArtifactConfig {
     /// Where each artifact has a version of its own: how many of them stay in the repository; older
     /// ones are deleted after a run.
     #[serde(default = "keep")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MOST_KEPT))]
     pub keep: u32,
 
     /// The source is also used by others, and each run wakes them too.

@@ -5,8 +5,7 @@
 
 use crate::model::Tidied;
 use crate::model::image_policy::{ImagePolicy, canary_in};
-use crate::remote::registry::Manifest;
-use crate::trigger::image_tag::image::stale;
+use crate::trigger::image_tag::image::{Label, stale};
 use crate::trigger::image_tag::retention::{Own, is_ours, remove_replaced, sweep, words};
 use crate::trigger::oci_artifact::{Lane, OciArtifact, Tags};
 use crate::trigger::{Error, Reach, Sweep};
@@ -50,7 +49,7 @@ impl OciArtifact {
         // Ours is the latest, and was not there when the tags were listed.
         let room = how.room(self.aim.keep).saturating_sub(usize::from(lane.ours.is_some()));
         let tags = stale(&lane.tags, label.as_ref(), instance, policy, room);
-        let may_go = |manifest: &Manifest| is_ours(manifest, instance, used);
+        let may_go = |digest: &str, label: Option<&Label>| is_ours(digest, label, instance, used);
         let mut own = label.map(|it| it.tags).unwrap_or_default();
         own.extend(lane.prepared.iter().map(|it| it.tag.clone()));
         let tag = |it: &str| own.iter().any(|own| own == it) || canary_in(it, instance).is_some();
@@ -69,7 +68,8 @@ impl OciArtifact {
         if label.is_none_or(|it| it.canary.instance() != self.aim.instance) {
             return Tidied::default();
         }
-        let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, used);
+        let may_go =
+            |digest: &str, label: Option<&Label>| is_ours(digest, label, &self.aim.instance, used);
         let own = Own { may_go: &may_go, tag: &|it| it == tag };
         sweep(&self.registry, vec![tag.to_owned()], used, how, &own).await
     }
