@@ -21,15 +21,14 @@ mod ssh;
 mod survey;
 mod transport;
 mod url;
+mod way;
 
 use crate::model::{Clock, Moment, Survey};
 use crate::remote::Clients;
 use crate::remote::git::session::Session;
 use crate::remote::git::signing::Signer;
-use crate::remote::git::url::Place;
+use crate::remote::git::way::Way;
 use git2::{ErrorClass, Oid, Repository};
-use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -103,12 +102,6 @@ struct Inner {
     cache: Mutex<cache::Cache>,
     /// When the branch was followed last.
     asked: Mutex<Option<Moment>>,
-}
-
-/// How the remote is reached.
-enum Way {
-    Http { client: Client, address: Url, authorization: Option<HeaderValue> },
-    Ssh(Arc<ssh::Access>),
 }
 
 // === impl GitRemote ===
@@ -454,36 +447,6 @@ impl Inner {
 
     fn unknown_branch(&self, known: Vec<String>) -> Error {
         Error::UnknownBranch { url: self.remote.to_string(), branch: self.branch.clone(), known }
-    }
-}
-
-// === impl Way ===
-
-impl Way {
-    fn of(
-        remote: &RemoteUrl,
-        options: &GitRemoteOptions,
-        found: Option<Credentials>,
-    ) -> Result<Self, Error> {
-        match remote.place() {
-            Place::Http(address) => {
-                let authorization = match (&options.credentials, found) {
-                    (Credentials::None, Some(found)) => found.header()?,
-                    (given, _) => given.header()?,
-                };
-                let clients = &options.clients;
-                let client = clients
-                    .get(USER_AGENT, options.ca.as_deref(), options.timeout)
-                    .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
-                Ok(Self::Http { client, address: address.clone(), authorization })
-            }
-            Place::Ssh(address) => {
-                let access = ssh::Access::new(address.clone(), &options.credentials);
-                let of_this =
-                    |trouble| Error::Ssh { url: remote.to_string(), trouble: Box::new(trouble) };
-                Ok(Self::Ssh(Arc::new(access.map_err(of_this)?)))
-            }
-        }
     }
 }
 
