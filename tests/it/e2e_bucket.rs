@@ -306,7 +306,10 @@ async fn every_refusal_of_a_server_is_one_sentence_that_says_what_to_do() {
         FaultRule::once(Route::Object, Fault::Refuse(503, "SlowDown", Some(1)))
             .for_method(Method::PUT),
     );
-    course.delivered().await;
+    let record = course.delivered().await;
+    assert_eq!(record["usage"]["throttled"], 1, "{record:#}");
+    let record = course.delivered().await;
+    assert_eq!(record["usage"]["throttled"], 0, "{record:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

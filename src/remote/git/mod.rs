@@ -23,11 +23,12 @@ mod transport;
 mod url;
 mod way;
 
-use crate::model::{Clock, Moment, Survey};
+use crate::model::{Clock, Moment, Survey, Usage};
 use crate::remote::Clients;
 use crate::remote::git::session::Session;
 use crate::remote::git::signing::Signer;
 use crate::remote::git::way::Way;
+use crate::remote::meter::Meter;
 use git2::{ErrorClass, Oid, Repository};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -99,6 +100,7 @@ struct Inner {
     way: Way,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    meter: Meter,
     cache: Mutex<cache::Cache>,
     /// When the branch was followed last.
     asked: Mutex<Option<Moment>>,
@@ -133,6 +135,12 @@ impl GitRemote {
     #[must_use]
     pub fn branch(&self) -> &str {
         &self.inner.branch
+    }
+
+    /// What was asked of the remote so far, by all clones.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.inner.meter.usage()
     }
 
     /// Makes the commit here. Warm, it asks nothing of the remote: the tip may prove out of date
@@ -358,7 +366,8 @@ impl Inner {
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
-        Ok(Self { remote, branch, way, timeout, clock, cache, asked: Mutex::default() })
+        let (meter, asked) = (Meter::default(), Mutex::default());
+        Ok(Self { remote, branch, way, timeout, clock, meter, cache, asked })
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.
@@ -398,7 +407,7 @@ impl Inner {
 
     fn session(&self) -> Session {
         let (runtime, clock, timeout) = (Handle::current(), self.clock.clone(), self.timeout);
-        let (remote, trace) = (self.remote.clone(), Mutex::default());
+        let (remote, meter, trace) = (self.remote.clone(), self.meter.clone(), Mutex::default());
         match &self.way {
             Way::Http { client, address, authorization } => {
                 let (client, address) = (client.clone(), address.clone());
@@ -411,6 +420,7 @@ impl Inner {
                     address,
                     authorization,
                     timeout,
+                    meter,
                     trace,
                 }))
             }
@@ -424,6 +434,7 @@ impl Inner {
                     remote,
                     reference,
                     timeout,
+                    meter,
                     trace,
                 }))
             }
