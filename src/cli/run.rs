@@ -56,8 +56,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
     };
     let RunArguments { cluster, instance, namespace, .. } = arguments;
-    let lanes =
-        Whereabouts::of(cluster, instance, namespace.as_deref()).lanes(workshop.clusters.home());
+    let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
+    let lanes = whereabouts.beside_a_service("run").lanes(workshop.clusters.home());
     let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
     // Nobody has set it before.
     let _ = workshop.metrics.set(metrics.clone());

@@ -66,6 +66,12 @@ impl Whereabouts {
         }
     }
 
+    /// The same place for a command that works beside a service: a Lease lets in all who bear its
+    /// holder's name, and a service in the same pod is somebody else.
+    pub(super) fn beside_a_service(self, command: &str) -> Self {
+        Self { name: format!("{}/{command}", self.name), ..self }
+    }
+
     /// Who may use which lane: a Lease says so in the cluster, a lock file elsewhere (rule S5).
     /// Outside a pod it takes both, for processes of one machine have one name.
     pub(super) fn lanes(&self, cluster: &Cluster) -> Arc<dyn Lanes> {

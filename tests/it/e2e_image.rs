@@ -218,14 +218,20 @@ async fn a_new_image_under_the_same_tag_is_followed_by_its_digest() {
     let registry = course.bench.sandbox.registry();
     let digest = || registry.digest(&course.places.repository, "latest").unwrap();
     let mut before = digest();
-    for _ in 0..2 {
+    let mut digests = vec![before.clone()];
+    for _ in 0..4 {
         let told = course.tell().await;
         assert_eq!(told.code, Some(0), "{told:?}");
         assert_ne!(digest(), before);
         before = digest();
+        digests.push(before.clone());
         assert_eq!(read(&told.out)["push"]["revisions"], json!([{"digest": before}]));
     }
     assert_eq!(registry.tags(&course.places.repository), ["latest"]);
+    let is_there = |digest: &str| registry.manifest(&course.places.repository, digest).is_some();
+    // What people pushed stays, and the one that the policy remembers; canaries before that go.
+    let there: Vec<_> = digests.iter().map(|it| is_there(it)).collect();
+    assert_eq!(there, [true, false, false, true, true]);
     course.change("ImagePolicy", &json!({"spec": {"digestReflectionPolicy": "IfNotPresent"}}));
     let error = course.refused("never looked at again").await;
     assert!(error.contains("set its `spec.digestReflectionPolicy` to `Always`"), "{error}");

@@ -95,6 +95,26 @@ async fn a_tag_that_somebody_else_pushes_first_is_never_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t2_a_tag_of_somebody_else_is_not_taken_for_ours_after_a_crash() {
+    let course = course().await;
+    let (sandbox, repository) = (course.bench.sandbox.clone(), &course.places.repository);
+    let trigger = course.job().await.unwrap().trigger;
+    let (first, second) = (CanaryId::new("hopclock", 1), CanaryId::new("hopclock", 2));
+    trigger.latest().await.unwrap();
+    let revisions = trigger.prepare(&first).await.unwrap();
+    assert_eq!(trigger.recover(&first, &revisions).await.unwrap(), None);
+    trigger.publish(&|_| ()).await.unwrap();
+    let again = course.job().await.unwrap().trigger;
+    assert_eq!(again.recover(&first, &revisions).await.unwrap(), Some(revisions));
+
+    trigger.latest().await.unwrap();
+    let revisions = trigger.prepare(&second).await.unwrap();
+    let theirs = sandbox.registry().push_image(repository, revisions[0].id(), "theirs");
+    assert_ne!(theirs, revisions[1].id());
+    assert_eq!(again.recover(&second, &revisions).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t2_a_lost_image_under_the_same_tag_is_lost_and_somebodys_is_not_replaced() {
     let lane = ImageLane {
         policy: json!({"alphabetical": {"order": "asc"}}),

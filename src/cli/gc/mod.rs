@@ -52,9 +52,8 @@ pub(super) async fn gc(arguments: &GcArguments) -> anyhow::Result<Exit> {
         }
     };
     let GcArguments { cluster, instance, namespace, .. } = arguments;
-    let mut whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
-    // A Lease lets in all who bear its holder's name, and a service in the same pod is somebody else.
-    whereabouts.name += "/gc";
+    let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
+    let whereabouts = whereabouts.beside_a_service("gc");
     let lanes = whereabouts.lanes(workshop.clusters.home());
     let reach = if arguments.all { Reach::Everything } else { Reach::Surplus };
     let sweep = Sweep { reach, is_dry: arguments.dry_run, sights: Vec::new() };

@@ -2,6 +2,7 @@
 //!
 //! The bytes are never parsed and written again: a digest holds for these bytes only.
 
+use crate::remote::registry::artifact::DOCKER_MANIFEST;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt::Write;
 
@@ -31,6 +32,12 @@ impl Manifest {
     #[must_use]
     pub fn media_type(&self) -> &str {
         &self.media_type
+    }
+
+    /// Whether it is of the type that was there before the OCI had one.
+    #[must_use]
+    pub fn is_older(&self) -> bool {
+        self.media_type == DOCKER_MANIFEST
     }
 
     /// `sha256:` and the digest of its bytes: what a tag that carries it resolves to.

@@ -23,7 +23,7 @@ const MOST_TAGS: usize = 64;
 pub(in crate::trigger) struct Label {
     /// Which canary it is.
     pub(in crate::trigger) canary: CanaryId,
-    /// The tags of earlier ones, the latest last.
+    /// The tags of earlier ones, the latest last; their digests, where all have one tag.
     pub(in crate::trigger) tags: Vec<String>,
 }
 

@@ -20,6 +20,7 @@ use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
 use crate::trigger::registry_access::{Move, TAG};
 use crate::trigger::{Error, Published, Sweep, Trigger};
 use image::Label;
+use retention::is_digest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,6 +100,9 @@ struct Prepared {
     older: Option<Manifest>,
 }
 
+/// How many digests of earlier canaries one hands on that has their tag: the policy remembers the last.
+const DIGESTS: usize = 2;
+
 // === impl ImageTag ===
 
 impl ImageTag {
@@ -117,7 +121,11 @@ impl ImageTag {
             return Ok((self.registry.manifest(tag).await?, None));
         }
         let mut tags = lane.label.as_ref().map(|it| it.tags.clone()).unwrap_or_default();
-        tags.retain(|it| lane.tags.contains(it));
+        tags.retain(|it| lane.tags.contains(it) || is_digest(it));
+        if self.aim.making == Making::SameTag {
+            tags.retain(|it| is_digest(it));
+            tags.drain(..tags.len().saturating_sub(DIGESTS));
+        }
         let label = Label { canary: canary.clone(), tags };
         let image = Artifact::tiny_image(&label.to_labels(), self.clock.wall());
         self.registry.upload(&image).await?;
@@ -152,6 +160,7 @@ impl ImageTag {
                 ),
             });
         }
+        label.tags.extend(digest.clone());
         label.tags.push(chosen.to_owned());
         Ok((Some(label), digest))
     }
@@ -352,9 +361,17 @@ impl Trigger for ImageTag {
         let (tag, digest) = (of(RevisionSort::Tag), of(RevisionSort::Digest));
         let Some(reference) = tag.clone().or_else(|| digest.clone()) else { return Ok(None) };
         let Some(now) = self.registry.digest(&reference).await? else { return Ok(None) };
+        if self.aim.making == Making::Image && digest.as_ref() != Some(&now) {
+            // Somebody may have pushed the tag while nobody looked. Of ours, only one in the older
+            // type bears a digest that nobody has written down, and that says nothing of itself.
+            let there = self.registry.manifest(&now).await?;
+            let label = Label::of(&there).map(|it| it.canary);
+            if label.as_ref() != Some(canary) && !there.is_older() {
+                return Ok(None);
+            }
+        }
         let mut found = revisions.to_vec();
         for it in &mut found {
-            // An attempt that was made again bears a digest that nobody has written down.
             if matches!(it, Revision::Digest(_)) {
                 *it = Revision::Digest(now.clone());
             }

@@ -5,7 +5,7 @@
 //! way is taken only for an image that says of itself that it is a canary of ours.
 
 use crate::model::{Marker, Stays, Tidied, tokens};
-use crate::remote::registry::{self, Manifest, Registry};
+use crate::remote::registry::{self, Manifest, Registry, Removal};
 use crate::trigger::image_tag::image::{Label, stale};
 use crate::trigger::image_tag::{ImageTag, Lane, Making};
 use crate::trigger::{Error, Reach, Sweep};
@@ -34,7 +34,23 @@ enum Removed {
 impl ImageTag {
     /// Takes away what is beyond `keep` and used by nobody.
     pub(super) async fn retain(&self, how: &Sweep) -> Result<Tidied, Error> {
-        let stale = self.stale(&*self.lane.lock().await, how);
+        let lane = self.lane.lock().await;
+        if let (Making::SameTag, Some(ours), Some(label)) =
+            (&self.aim.making, &lane.ours, &lane.label)
+        {
+            // They had the tag before. The last one, the policy still remembers.
+            let used = self.used(how).await?;
+            let mut tidied = Tidied::default();
+            for digest in label.tags.iter().filter(|it| is_digest(it)) {
+                let replaced = (digest.as_str(), ours.tag.as_str());
+                let more = remove_replaced(&self.registry, replaced, &lane.tags, &used).await;
+                tidied.removed.extend(more.removed);
+                tidied.left.extend(more.left);
+            }
+            return Ok(tidied);
+        }
+        let stale = self.stale(&lane, how);
+        drop(lane);
         if stale.is_empty() {
             return Ok(Tidied::default());
         }
@@ -63,6 +79,11 @@ impl ImageTag {
     }
 }
 
+/// Whether an earlier canary was told by its digest, because all have one tag.
+pub(super) fn is_digest(earlier: &str) -> bool {
+    earlier.starts_with("sha256:")
+}
+
 /// Every word of some texts that may be a tag or a digest.
 pub(in crate::trigger) fn words(texts: &[String]) -> BTreeSet<String> {
     texts.iter().flat_map(|it| tokens(it)).map(str::to_owned).collect()
@@ -76,6 +97,43 @@ pub(in crate::trigger) fn is_ours(
 ) -> bool {
     let ours = Label::of(manifest).is_some_and(|it| it.canary.instance() == instance);
     ours && !used.contains(manifest.digest().trim_start_matches("sha256:"))
+}
+
+/// Removes the manifest of the canary before that `tag` has stood for until ours took the tag, unless
+/// somebody uses it, or another tag may stand for it: that would go as well.
+pub(in crate::trigger) async fn remove_replaced(
+    registry: &Registry,
+    (digest, tag): (&str, &str),
+    tags: &[String],
+    used: &BTreeSet<String>,
+) -> Tidied {
+    let mut tidied = Tidied::default();
+    let alone = tags.iter().all(|it| it == tag);
+    if !alone || used.contains(digest.trim_start_matches("sha256:")) {
+        return tidied;
+    }
+    let removal = match is_left(registry, digest, tag).await {
+        Ok(true) => registry.delete_manifest(digest).await,
+        Ok(false) => Ok(Removal::WasNotThere),
+        Err(error) => Err(error),
+    };
+    match removal {
+        Ok(Removal::Removed) => tidied.removed.push(digest.to_owned()),
+        Ok(Removal::WasNotThere) => {}
+        Err(error) => tidied.left.push(Stays::new(digest, error.to_string())),
+    }
+    tidied
+}
+
+/// Whether a manifest that `tag` has stood for is still there, and no tag stands for it by now.
+async fn is_left(registry: &Registry, digest: &str, tag: &str) -> Result<bool, registry::Error> {
+    if registry.digest(digest).await?.is_none() {
+        return Ok(false);
+    }
+    if registry.digest(tag).await?.as_deref() == Some(digest) {
+        return Ok(false);
+    }
+    Ok(registry.tags().await?.iter().all(|it| it == tag))
 }
 
 /// Removes tags that nobody uses, a few at a time after a run; those that cannot be removed alone

@@ -3,10 +3,10 @@
 //! Where each has a version of its own, a few of them stay. Where all had one tag, the manifest that
 //! ours has replaced bears no tag any more; it goes, unless somebody else's tag may stand for it.
 
-use crate::model::{Stays, Tidied};
-use crate::remote::registry::{self, Manifest, Removal};
+use crate::model::Tidied;
+use crate::remote::registry::Manifest;
 use crate::trigger::image_tag::image::stale;
-use crate::trigger::image_tag::retention::{is_ours, sweep, words};
+use crate::trigger::image_tag::retention::{is_ours, remove_replaced, sweep, words};
 use crate::trigger::oci_artifact::{Lane, OciArtifact, Tags};
 use crate::trigger::{Error, Reach, Sweep};
 use std::collections::BTreeSet;
@@ -20,7 +20,12 @@ impl OciArtifact {
         let used = words(&how.sights);
         Ok(match &self.aim.tags {
             // Which manifest was replaced, only a run knows.
-            Tags::One(tag) if lane.ours.is_some() => self.remove_replaced(&lane, tag, &used).await,
+            Tags::One(tag) if lane.ours.is_some() => {
+                let Some(now) = lane.now.as_ref().filter(|it| it.label.is_some()) else {
+                    return Ok(Tidied::default());
+                };
+                remove_replaced(&self.registry, (&now.digest, tag), &lane.tags, &used).await
+            }
             Tags::One(tag) if how.reach == Reach::Everything => {
                 self.remove_only(&lane, tag, &used, how).await
             }
@@ -56,37 +61,5 @@ impl OciArtifact {
         }
         let may_go = |manifest: &Manifest| is_ours(manifest, &self.aim.instance, used);
         sweep(&self.registry, vec![tag.to_owned()], used, how, may_go).await
-    }
-
-    async fn remove_replaced(&self, lane: &Lane, tag: &str, used: &BTreeSet<String>) -> Tidied {
-        let mut tidied = Tidied::default();
-        let Some(now) = lane.now.as_ref().filter(|it| it.label.is_some()) else { return tidied };
-        let alone = lane.tags.iter().all(|it| it == tag);
-        if !alone || used.contains(now.digest.trim_start_matches("sha256:")) {
-            return tidied;
-        }
-        let removal = match self.is_left(&now.digest, tag).await {
-            Ok(true) => self.registry.delete_manifest(&now.digest).await,
-            Ok(false) => Ok(Removal::WasNotThere),
-            Err(error) => Err(error),
-        };
-        match removal {
-            Ok(Removal::Removed) => tidied.removed.push(now.digest.clone()),
-            Ok(Removal::WasNotThere) => {}
-            Err(error) => tidied.left.push(Stays::new(now.digest.clone(), error.to_string())),
-        }
-        tidied
-    }
-
-    /// Whether a manifest that `tag` has stood for is still there, and no tag stands for it by now.
-    /// Removing it would take away every tag that does, also one that somebody has given it since.
-    async fn is_left(&self, digest: &str, tag: &str) -> Result<bool, registry::Error> {
-        if self.registry.digest(digest).await?.is_none() {
-            return Ok(false);
-        }
-        if self.registry.digest(tag).await?.as_deref() == Some(digest) {
-            return Ok(false);
-        }
-        Ok(self.registry.tags().await?.iter().all(|it| it == tag))
     }
 }

@@ -1,6 +1,6 @@
 //! Two services on one lane: one runs, the other's ticks are missed, and nothing is counted twice.
 
-use crate::cli::kit::{SOURCE, Stage, scenario};
+use crate::cli::kit::{SOURCE, Stage, scenario, told};
 use crate::cli::serve_kit::{QUIET, Running, Scene, canary, patient, silent, trigger, write};
 use hopclock::model::Outcome;
 use serde_json::json;
@@ -144,6 +144,25 @@ async fn s5_a_run_by_hand_on_the_lane_of_a_service_is_refused_with_the_holders_n
         assert_eq!(told.code, Some(3), "{told:?}");
         let named = "is in use by scenario `canary` of process ";
         assert!(told.sentence("a lane in use").contains(named), "{told:?}");
+        scene.fetch();
+    });
+    assert_eq!(record.await.outcome, Outcome::Ok);
+    assert_eq!(scene.service.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn s5_a_run_by_hand_in_the_pod_of_a_service_is_not_its_holder() {
+    let stage = Stage::quick(&silent()).await;
+    write(&stage, "canary.yaml", &patient(QUIET));
+    let scene = Scene::on(stage, &["--state", "none", "--namespace", "flux-system"]).await;
+    let record = scene.ask_and(async || {
+        // No file is shared, as in a pod, but the name of the machine is.
+        let arguments = ["run", "scenarios/canary.yaml", "--namespace", "flux-system"];
+        let mut call = scene.stage.call(&arguments);
+        call.env("HOPCLOCK_CACHE_DIR", scene.stage.folder.path().join("elsewhere"));
+        let told = told(call).await;
+        assert_eq!(told.code, Some(3), "{told:?}");
+        assert!(told.sentence("a lane in use").contains("is in use by `hopclock@"), "{told:?}");
         scene.fetch();
     });
     assert_eq!(record.await.outcome, Outcome::Ok);

@@ -1,7 +1,7 @@
 //! Commits: recordings in which a git push is the change.
 
 use crate::replay::{
-    Push, Recording, Scene, assert_near, compare_failure, exact, hop, key, passage, plan,
+    Push, Recording, Scene, assert_near, compare_failure, exact, hop, key, notified, passage, plan,
 };
 use hopclock::engine::{Ancestry, Plan};
 use hopclock::hop::{
@@ -102,12 +102,16 @@ fn run(recording: &Recording, history: &History<'_>, expected: &Value, plan: Pla
 fn compare(what: &str, record: &RunRecord, expected: &Value) {
     assert_eq!(record.outcome.as_str(), expected["outcome"], "{what}: outcome");
     let key = |hop: &str| expected["hops"][hop].as_f64();
-    for hop in ["webhook_received", "source_fetched", "applied", "live"] {
+    for hop in ["webhook_received", "source_fetched", "applied", "live", "notified"] {
         let passage = passage(record, hop);
         let at = passage.at().map(exact);
         assert_near(&format!("{what}: {hop}"), at, key(hop));
         let Passage::Reached { stage, early, uncertain, reordered, .. } = passage else { continue };
-        let start = if matches!(hop, "applied" | "live") { key("source_fetched") } else { None };
+        let start = if matches!(hop, "applied" | "live" | "notified") {
+            key("source_fetched")
+        } else {
+            None
+        };
         let length = key(hop).map(|it| it - start.unwrap_or(0.0));
         assert_near(&format!("{what}: stage of {hop}"), stage.map(exact), length);
         assert_eq!(*early, key(hop) == Some(0.0), "{what}: {hop} is early");
@@ -183,11 +187,13 @@ fn scenario(names: &Names, deadline: f64) -> Plan {
     let git = Annotated::Source(SourceKind::Git);
     let webhook = Arc::new(WebhookReceived::new(Upstream::Shared, git));
     let fetched = Arc::new(SourceFetched(SourceKind::Git));
+    let told = notified(&applier, vec![1]);
     let hops = vec![
         hop("webhook_received", &source, Place::Request, vec![], webhook),
         hop("source_fetched", &source, Place::Fetch, vec![], fetched),
         hop("applied", &applier, Place::Apply, vec![1], Arc::new(Applied)),
         hop("live", &live, Place::Live, vec![1], Arc::new(Live::new(&LiveConfig::default()))),
+        told,
     ];
     plan(hops, deadline)
 }

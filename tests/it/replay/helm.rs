@@ -2,14 +2,12 @@
 //! brings it.
 
 use crate::replay::{
-    Push, Recording, Scene, assert_near, compare_failure, exact, hop, key, passage, plan,
+    Push, Recording, Scene, assert_near, compare_failure, exact, hop, key, notified, passage, plan,
 };
 use hopclock::engine::{Ancestry, PlannedHop};
-use hopclock::hop::{
-    Applied, Detector, Live, LiveConfig, Notified, Place, Released, SourceFetched,
-};
+use hopclock::hop::{Applied, Detector, Live, LiveConfig, Place, Released, SourceFetched};
 use hopclock::model::{
-    CanaryId, GroupKind, Passage, Requirement, Revision, RunRecord, SourceKind, Subject, Via,
+    CanaryId, GroupKind, Passage, Revision, RunRecord, SourceKind, Subject, Via,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -141,13 +139,6 @@ fn helm_chart_oci() -> Hops {
 
 fn live(object: &str) -> PlannedHop {
     hop("live", &config_map(object), Place::Live, vec![1], canary())
-}
-
-fn notified(applier: &Subject, after: Vec<usize>) -> PlannedHop {
-    let listener = Subject::local(GroupKind::notification(), "", "flux");
-    let detector = Arc::new(Notified::new(applier.clone()));
-    let told = hop("notified", &listener, Place::Notify, after, detector);
-    PlannedHop { need: Requirement::Optional, ..told }
 }
 
 fn canary() -> Arc<dyn Detector> {

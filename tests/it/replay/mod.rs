@@ -10,7 +10,7 @@ mod helm;
 mod image;
 
 use hopclock::engine::{Ancestry, Effect, Plan, PlannedHop, Run, Start};
-use hopclock::hop::{Detector, Place};
+use hopclock::hop::{Detector, Notified, Place};
 use hopclock::model::{
     Arrival, CanaryId, GroupKind, Moment, Passage, Requirement, Revision, RunRecord, Seen, Span,
     State, Subject, When,
@@ -203,6 +203,14 @@ impl Line {
         let state = State { when: When::at(at), arrival: Arrival::Next, value };
         Some(Self::Event { subject: Arc::new(subject), state })
     }
+}
+
+/// The hop at which the listener is told of an applier; a run ends well without it.
+pub(crate) fn notified(applier: &Subject, after: Vec<usize>) -> PlannedHop {
+    let listener = Subject::local(GroupKind::notification(), "", "flux");
+    let detector = Arc::new(Notified::new(applier.clone()));
+    let told = hop("notified", &listener, Place::Notify, after, detector);
+    PlannedHop { need: Requirement::Optional, ..told }
 }
 
 /// The runs of a recording, as the key has them.
