@@ -138,10 +138,15 @@ impl Sort {
                 headers.push(("authorization", format!("Bearer {WRONG}")));
             }
             Self::Nexus => headers.push(("x-nexus-webhook-signature", wrong[..40].to_owned())),
-            // They check no secret, but want a payload.
-            Self::DockerHub | Self::Quay | Self::Acr | Self::CdEvents => {}
+            // They check no secret, but want a payload; any JSON may be one.
+            Self::DockerHub | Self::Quay | Self::Acr | Self::CdEvents => {
+                let (path, body) = (path.to_owned(), WRONG.as_bytes().to_vec());
+                return Call { method: Method::POST, path, headers, body };
+            }
         }
-        let (path, body) = (path.to_owned(), WRONG.as_bytes().to_vec());
+        // What is no JSON is refused with 400 by the event server, too. Of JSON it makes an event of
+        // no object, which no alert wants, and says 202 or 429, as no Receiver does.
+        let (path, body) = (path.to_owned(), json!({"hopclock": WRONG}).to_string().into_bytes());
         Call { method: Method::POST, path, headers, body }
     }
 
