@@ -33,8 +33,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let port = arguments.notify.notify_listen.filter(|_| scenarios.iter().any(notify::is_awaited));
-    let port = match metrics::take_port(port).await {
+    let wanted = scenarios.iter().any(notify::is_awaited);
+    let port = match notify::take_port(&arguments.notify, wanted).await {
         Ok(port) => port,
         Err(error) => {
             complain(&error);

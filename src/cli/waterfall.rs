@@ -217,7 +217,8 @@ fn draw_silence(text: &mut String, record: &RunRecord) {
         let _ = writeln!(
             text,
             "  no notification came: see that notification-controller runs, that an Alert selects \
-             the applier, and that its Provider's address ends in `/notify/{listener}`"
+             the applier, and that its Provider's address ends in `/notify/{listener}`; one that \
+             was refused is counted in `hopclock_notifications_total`, and the log says why"
         );
     }
 }

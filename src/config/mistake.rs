@@ -259,6 +259,12 @@ pub(crate) enum Mistake {
          `helm_release` here"
     )]
     NoApplier,
+    #[error(
+        "a notification does not say which cluster it comes from, and hop `{other}` waits at listener \
+         `{listener}` for an applier of the same name in another one: give each cluster a listener \
+         of its own"
+    )]
+    SharedListener { other: String, listener: String },
     #[error("an `object` needs an `expression`: add the condition that ends the hop")]
     NoExpression,
     #[error("`{key}` brings its own condition: leave `expression` out, or use `object`")]

@@ -25,8 +25,8 @@ const FLAGGER: &str = "object.status.phase == 'Succeeded' \
      && object.status.conditions.exists(it, it.type == 'Promoted' && it.status == 'True')";
 
 /// Written as Flux's sources write their revisions, by older versions as `<branch>/<commit>`.
-const TERRAFORM: &str =
-    "change.revisions.exists(it, object.status.lastAppliedRevision.endsWith(it))";
+const TERRAFORM: &str = "change.revisions.exists(it, object.status.lastAppliedRevision == it \
+     || ['/', ':', '@'].exists(mark, object.status.lastAppliedRevision.endsWith(mark + it)))";
 
 /// `currentIdentifier` is the package of the revision that was installed last.
 const CROSSPLANE: &str = "change.present \
@@ -43,7 +43,8 @@ const READY: &str = "change.present \
 const FLUX_INSTANCE: &str = "object.status.conditions.exists(it, it.type == 'Ready' \
      && it.status == 'True' && it.observedGeneration == object.metadata.generation) \
      && (change.present \
-     || change.revisions.exists(it, object.status.lastArtifactRevision.endsWith(it)))";
+     || change.revisions.exists(it, object.status.lastArtifactRevision == it \
+     || ['/', ':', '@'].exists(mark, object.status.lastArtifactRevision.endsWith(mark + it))))";
 
 /// Only a checksum of all sources' revisions is shown.
 const ARTIFACT_GENERATOR: &str = "object.status.observedSourcesDigest \

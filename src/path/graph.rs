@@ -228,6 +228,23 @@ impl Graph {
         levels
     }
 
+    /// Whether an object waits for itself in the end: neither it nor anything on the circle is ever
+    /// applied.
+    #[must_use]
+    pub fn waits_for_itself(&self, subject: &Subject) -> bool {
+        let mut open: Vec<&Subject> = self.waited_for(subject).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(it) = open.pop() {
+            if it == subject {
+                return true;
+            }
+            if seen.insert(it) {
+                open.extend(self.waited_for(it));
+            }
+        }
+        false
+    }
+
     /// Puts an object into `order` behind all that it waits for.
     fn settle(&self, subject: &Subject, seen: &mut BTreeSet<Subject>, order: &mut Vec<Subject>) {
         // Without recursion: a chain may be as long as a cluster is big.

@@ -210,7 +210,8 @@ impl Listener {
     /// that was sent again (rule T6).
     fn when(&self, name: &str, at: Moment) -> When {
         let put_off = self.put_off();
-        match [name, ANY].into_iter().filter_map(|it| put_off.get(it)).min() {
+        let may_come = |it: &&Moment| at.since(**it) < AGAIN;
+        match [name, ANY].into_iter().filter_map(|it| put_off.get(it)).filter(may_come).min() {
             Some(since) => When::between(*since, at),
             None => When::at(at),
         }

@@ -3,8 +3,11 @@
 use crate::e2e_image_kit::{HOPS, ImageCourse};
 use hopclock::model::{Passage, Via};
 use hopclock_sandbox::git::{NewCommit, UpdatedBy};
-use hopclock_sandbox::pipeline::{CANARY_PATH, Digests, Door, Hook, ImageLane, PushTo, ScanHook};
+use hopclock_sandbox::pipeline::{
+    CANARY_PATH, Digests, Door, FLUX_NAMESPACE, Hook, ImageLane, PushTo, ScanHook,
+};
 use hopclock_sandbox::registry::{Deletion, Rules};
+use hopclock_sandbox::store::Key;
 use serde_json::{Value, json};
 
 fn read(text: &str) -> Value {
@@ -235,4 +238,20 @@ async fn a_new_image_under_the_same_tag_is_followed_by_its_digest() {
     course.change("ImagePolicy", &json!({"spec": {"digestReflectionPolicy": "IfNotPresent"}}));
     let error = course.refused("never looked at again").await;
     assert!(error.contains("set its `spec.digestReflectionPolicy` to `Always`"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_nobody_commits_is_the_end_of_its_scenario() {
+    let mut course = ImageCourse::new(&ImageLane::new("app")).await;
+    let store = course.bench.sandbox.store();
+    store.delete(&Key::new("ImageUpdateAutomation", FLUX_NAMESPACE, "app"), "test").unwrap();
+    let seen = |it: &&str| it.contains("image_scanned") || it.contains("policy_updated");
+    let hops: Vec<_> = HOPS.lines().filter(seen).collect();
+    course.hops = format!("\n{}\nslo: {{ within: 20s, until: policy_updated }}\n", hops.join("\n"));
+    let told = course.tell().await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let record = read(&told.out);
+    let hops: Vec<_> = record["hops"].as_array().unwrap().iter().map(|it| &it["passage"]).collect();
+    assert_eq!(hops, ["reached", "reached"]);
+    assert_eq!(record["slo"][0]["verdict"], "good", "{record}");
 }

@@ -289,7 +289,8 @@ async fn whoever_does_not_post_there_is_told_how() {
 
 #[tokio::test]
 async fn t6_what_comes_after_one_was_put_off_may_be_that_one_again() {
-    let scene = Scene::new(Delivered::Heard).await;
+    let clock = Arc::new(Hand::default());
+    let scene = Scene::with(Delivered::Heard, clock.clone(), Limits::default()).await;
     let certain = || -> Vec<bool> {
         let whens = scene.board.2.lock().unwrap();
         whens.iter().map(|it| it.is_certain()).collect()
@@ -297,7 +298,15 @@ async fn t6_what_comes_after_one_was_put_off_may_be_that_one_again() {
     assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
     *scene.board.0.lock().unwrap() = Delivered::Busy;
     assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 503);
+    clock.0.fetch_add(1, Ordering::Relaxed);
     *scene.board.0.lock().unwrap() = Delivered::Heard;
     assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
     assert_eq!(certain(), [true, true, false]);
+    // By then Flux has given up.
+    *scene.board.0.lock().unwrap() = Delivered::Busy;
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 503);
+    clock.0.fetch_add(120, Ordering::Relaxed);
+    *scene.board.0.lock().unwrap() = Delivered::Heard;
+    assert_eq!(scene.post("open", None, BODY.as_bytes()).await.0, 200);
+    assert_eq!(certain(), [true, true, false, false, true]);
 }

@@ -1,20 +1,15 @@
 //! Reading keys of Secrets, the way the API stores them and the way people write them.
 
-use std::collections::BTreeSet;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::store::Key;
 use crate::store::Store;
 
-/// One key of a Secret: from `data` (base64), else from `stringData`.
+/// One key of a Secret.
 pub(crate) fn read(store: &Store, namespace: &str, name: &str, key: &str) -> Option<Vec<u8>> {
     let secret = store.get(&Key::new("Secret", namespace, name))?;
-    if let Some(encoded) = secret["data"][key].as_str() {
-        return STANDARD.decode(encoded).ok();
-    }
-    secret["stringData"][key].as_str().map(|text| text.as_bytes().to_vec())
+    STANDARD.decode(secret["data"][key].as_str()?).ok()
 }
 
 /// The same as text, without the line end that files put behind a token.
@@ -31,12 +26,8 @@ pub(crate) fn read_token(store: &Store, namespace: &str, name: &str) -> Option<S
 /// All values of a Secret, by name; none if there is no such Secret.
 pub(crate) fn values(store: &Store, namespace: &str, name: &str) -> Option<Vec<Vec<u8>>> {
     let secret = store.get(&Key::new("Secret", namespace, name))?;
-    let names: BTreeSet<String> = ["data", "stringData"]
-        .iter()
-        .filter_map(|it| secret[*it].as_object())
-        .flat_map(|it| it.keys().cloned())
-        .collect();
-    Some(names.iter().filter_map(|it| read(store, namespace, name, it)).collect())
+    let keys = secret["data"].as_object().into_iter().flatten().map(|it| it.0);
+    Some(keys.filter_map(|it| read(store, namespace, name, it)).collect())
 }
 
 #[cfg(test)]
@@ -46,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_found_in_data_and_in_string_data() {
+    fn what_people_write_as_strings_is_kept_as_data() {
         let store = Store::new();
         let secret = json!({"kind": "Secret", "metadata": {"namespace": "a", "name": "b"},
             "data": {"one": "bGFiCg=="}, "stringData": {"two": "lab"}});
@@ -55,5 +46,7 @@ mod tests {
             assert_eq!(read_text(&store, "a", "b", key).as_deref(), Some("lab"));
         }
         assert_eq!(read(&store, "a", "b", "three"), None);
+        let stored = store.get(&Key::new("Secret", "a", "b")).unwrap();
+        assert_eq!((&stored["data"]["two"], stored.get("stringData")), (&json!("bGFi"), None));
     }
 }

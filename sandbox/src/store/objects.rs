@@ -387,6 +387,7 @@ impl Store {
         writer: &str,
     ) -> Result<Arc<Value>, StoreError> {
         rules::name_it(&mut object);
+        rules::encode_strings(&mut object);
         let key = Key::of(&object);
         rules::check_address(&key, resource)?;
         if state.objects.contains_key(&key) {
@@ -427,6 +428,7 @@ impl Store {
             return Err(StoreError::Conflict(key.clone()));
         }
         rules::keep_other_parts(old, &mut new, resource, subresource.is_some());
+        rules::encode_strings(&mut new);
         if **old == new {
             return Ok(old.clone());
         }

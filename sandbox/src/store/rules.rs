@@ -1,5 +1,7 @@
 //! The rules that every write obeys: whose field is whose, and what counts as a changed wish.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::{Key, Resource, StoreError, meta};
@@ -83,6 +85,21 @@ pub(super) fn name_it(object: &mut Value) {
         && let Some(prefix) = metadata["generateName"].as_str()
     {
         metadata["name"] = format!("{prefix}{}", meta::suffix()).into();
+    }
+}
+
+/// Writes `stringData` of a Secret into `data`, as the API server does: nobody ever reads it back.
+pub(super) fn encode_strings(object: &mut Value) {
+    if object["kind"] != "Secret" {
+        return;
+    }
+    let strings = object.as_object_mut().and_then(|it| it.remove("stringData"));
+    let Some(Value::Object(strings)) = strings else { return };
+    if !object["data"].is_object() {
+        object["data"] = json!({});
+    }
+    for (key, text) in strings {
+        object["data"][key] = STANDARD.encode(text.as_str().unwrap_or_default()).into();
     }
 }
 

@@ -189,6 +189,7 @@ fn directions(
         "  kubectl get gitrepositories,kustomizations,receivers -n flux-system -o name"
     )?;
     writeln!(text, "  kubectl get configmaps -n hopclock -o yaml --watch")?;
+    writeln!(text, "  kubectl apply --validate=false -f FILE")?;
     for (_, act) in acts {
         writeln!(text, "  git clone {}/{}.git", sandbox.git().base_url(), act.lane.name())?;
     }

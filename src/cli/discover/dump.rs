@@ -77,7 +77,9 @@ fn documents(file: &Path) -> Result<Vec<Value>, String> {
 
 /// Takes in a document, or each item of a list. Secrets are left where they are.
 fn take(snapshot: &mut Snapshot, mut document: Value, namespace: Option<&str>) {
-    if let Value::Array(items) = document["items"].take() {
+    // A file of something else has no items, nor keys.
+    let items = document.get_mut("items").map(Value::take);
+    if let Some(Value::Array(items)) = items {
         for it in items {
             take(snapshot, it, namespace);
         }

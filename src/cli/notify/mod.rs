@@ -4,7 +4,7 @@ mod keys;
 mod token;
 
 use crate::cli::args::NotifyArguments;
-use crate::cli::metrics::Page;
+use crate::cli::metrics::{self, Page};
 use crate::cli::notify::keys::KeyRing;
 use crate::cluster::Clusters;
 use crate::config::{Hop, Scenario};
@@ -39,6 +39,24 @@ pub(super) struct Ears {
 
 /// Hands on what was let in.
 struct Post(Board);
+
+/// Takes the port for notifications, if there is a use for one.
+pub(super) async fn take_port(
+    arguments: &NotifyArguments,
+    wanted: bool,
+) -> Result<Option<TcpListener>, String> {
+    let mut known = BTreeSet::new();
+    for NotifyToken { listener, .. } in &arguments.notify_token {
+        if !known.insert(listener) {
+            return Err(format!(
+                "`--notify-token` is given twice for listener `{listener}`: keep one, or name another \
+                 listener"
+            ));
+        }
+    }
+    let address = arguments.notify_listen.filter(|_| wanted);
+    metrics::take_port(address).await.map_err(|it| it.to_string())
+}
 
 /// Opens the port that was taken, for the listeners of the arguments.
 pub(super) fn open(

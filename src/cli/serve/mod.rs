@@ -22,6 +22,7 @@ use crate::cli::serve::place::Place;
 use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
+use crate::cli::state::StatePlace;
 use crate::cli::stop::Stop;
 use crate::cli::{Exit, complain, metrics, notify, say, stop};
 use crate::cluster::Clusters;
@@ -49,7 +50,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let port = match metrics::take_port(arguments.notify.notify_listen).await {
+    let port = match notify::take_port(&arguments.notify, true).await {
         Ok(port) => port,
         Err(error) => {
             complain(&error);
@@ -72,7 +73,11 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     let runs = gate.map(|gate| -> (Arc<dyn Runs>, _) { (requests.clone(), gate) });
     let pages = Pages { metrics: metrics.clone(), ready: standing.clone(), runs };
     let page = Page::serve(listener, pages, Limits::default())?;
-    say(&format!("hopclock is at http://{}, state is kept in {}", page.address(), place.state));
+    let state = match &place.state {
+        StatePlace::Nowhere => "no state is kept".to_owned(),
+        place => format!("state is kept in {place}"),
+    };
+    say(&format!("hopclock is at http://{}, {state}", page.address()));
     if let Some(loss) = place.state.loss() {
         say(loss);
     }

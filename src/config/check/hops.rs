@@ -6,8 +6,8 @@ use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Item, Key};
 use crate::config::scenario::{annotated, last_applier, policies};
 use crate::hop::{
-    AutomationCommittedConfig, Condition, ConditionConfig, HopConfig, LiveConfig, NotifiedConfig,
-    ObjectConfig, Place, WebhookReceivedConfig,
+    AutomationCommittedConfig, Condition, ConditionConfig, HopConfig, Kind, LiveConfig,
+    NotifiedConfig, ObjectConfig, Place, WebhookReceivedConfig,
 };
 use crate::model::RevisionSort;
 
@@ -168,6 +168,18 @@ fn notified(index: usize, config: &NotifiedConfig, hops: &[HopFile], findings: &
     }
     if !is_label(&config.listener, &['-']) {
         findings.value(&way("listener"), Mistake::BadListener);
+    }
+    let told_of =
+        |it: &NotifiedConfig| it.applier().or_else(|| last_applier(hops).and_then(Kind::subject));
+    let same = hops[..index].iter().find(|it| {
+        let HopConfig::Notified(other) = &it.config else { return false };
+        let elsewhere = it.shared.cluster != hops[index].shared.cluster;
+        elsewhere && other.listener == config.listener && told_of(other) == told_of(config)
+    });
+    if let Some(other) = same {
+        let other = other.shared.name.clone().unwrap_or_else(|| other.kind.clone());
+        let listener = config.listener.clone();
+        findings.key(&way("")[..3], Mistake::SharedListener { other, listener });
     }
 }
 

@@ -169,6 +169,12 @@ fn terraform_is_applied_when_its_last_applied_revision_carries_the_change() {
         let new = object(&format!("{form}{}", commit('c').id()));
         passes("terraform", "flux-system/canary", vec![old(), old(), new], &change());
     }
+    // A short tag is no end of somebody's commit.
+    let mut tagged = change();
+    tagged.announce(vec![Revision::Tag("9".to_owned()), commit('c')]);
+    let foreign = object(&format!("main@sha1:{}9", "a".repeat(39)));
+    let new = object(&format!("main@sha1:{}", commit('c').id()));
+    passes("terraform", "flux-system/canary", vec![old(), foreign, new], &tagged);
 }
 
 #[test]

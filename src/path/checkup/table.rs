@@ -92,6 +92,8 @@ checks! {
         "what polls on a scenario's path takes longer than its objective allows";
     OBJECTIVE_NEEDS_WEBHOOK Note "objective_needs_webhook"
         "a scenario holds its objective only while no webhook is lost";
+    DEPENDS_ON_LOOP Error "depends_on_loop"
+        "an applier depends on itself in the end, so nothing of it is ever applied";
     DEPENDS_ON_CHAIN Warning "depends_on_chain"
         "an applier depends on others, and asks for them again after a fixed time at each level";
     VALUES_UNWATCHED Warning "values_unwatched"

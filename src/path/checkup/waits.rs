@@ -33,6 +33,18 @@ pub(super) fn findings(room: &Room<'_>) -> Vec<Finding> {
 /// Of a chain only its end is told of.
 fn chain(room: &Room<'_>, subject: &Subject) -> Option<Finding> {
     let levels = room.graph.levels(subject);
+    if room.graph.waits_for_itself(subject) {
+        let named: Vec<_> = levels.iter().flatten().map(|it| it.name.as_str()).collect();
+        return Some(Finding::of(
+            table::DEPENDS_ON_LOOP,
+            subject,
+            format!(
+                "its `dependsOn` leads back to itself (by {}): it waits for ever",
+                named.join(", ")
+            ),
+            "take one of them out of the other's `spec.dependsOn`".to_owned(),
+        ));
+    }
     let requeue = room.controllers.requeue(&subject.kind);
     let is_end = !room.graph.out_of(subject).any(|it| it.link == Link::Precedes);
     if levels.is_empty() || !is_end || requeue <= FAST {
@@ -108,6 +120,14 @@ mod tests {
         let quick = controller("kustomize-controller", &["--requeue-dependency=5s"]);
         let chain = [&chain[..], &[quick]].concat();
         assert_eq!(ids(&chain), [""; 0]);
+    }
+
+    #[test]
+    fn who_waits_for_itself_is_found() {
+        let circle = [behind("apps", "infra"), behind("infra", "apps")];
+        assert_eq!(ids(&circle), ["depends_on_loop", "depends_on_loop"]);
+        let finding = found(&circle).remove(0);
+        assert!(finding.problem.contains("leads back to itself (by infra)"), "{}", finding.problem);
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub struct Step {
     pub config: Value,
     /// The hops before it, where that is not what their kinds say.
     pub after: Option<Vec<String>>,
-    /// Its own objective.
+    /// Its own objective, from the push.
     pub within: Option<Duration>,
     /// Whether a run needs it, where that is not what its kind says.
     pub required: Option<bool>,
@@ -145,6 +145,7 @@ impl<'g> Drafter<'g> {
             ))),
         }?;
         name_hops(&mut draft.hops);
+        add_up(&mut draft.hops);
         let ends = |it: &Step| matches!(it.kind, "applied" | "live");
         if !draft.hops.iter().any(ends) {
             draft.until = draft.hops.last().map(|it| it.name.clone());
@@ -252,6 +253,18 @@ fn label(parts: &[&str], longest: usize) -> String {
     let hash = format!("{:016x}", fnv1a(whole.bytes()));
     let text: String = text.chars().take(longest.saturating_sub(7)).collect();
     format!("{}-{}", text.trim_end_matches('-'), &hash[10..])
+}
+
+/// Objectives of hops count from the push: each allows for the waits before it, too. Behind somebody
+/// who has to merge, nothing can be promised.
+fn add_up(hops: &mut [Step]) {
+    let mut since_push = Some(Duration::ZERO);
+    for hop in hops {
+        let own = hop.within.unwrap_or_default();
+        let more = if hop.kind == "automation_committed" { times::WOKEN } else { own };
+        since_push = since_push.map(|it| it + more).filter(|_| hop.kind != "merged");
+        hop.within = hop.within.and(since_push);
+    }
 }
 
 /// Hops of which there is only one are called by their kind, others by the kinds of their subjects, or

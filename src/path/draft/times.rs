@@ -42,7 +42,7 @@ pub(super) struct Behind {
 /// Most that a run waits for a poller that a webhook makes superfluous.
 const MOST_FALLBACK: Duration = Duration::from_secs(15 * 60);
 /// What a woken object takes to look.
-const WOKEN: Duration = Duration::from_secs(30);
+pub(super) const WOKEN: Duration = Duration::from_secs(30);
 /// What applying takes.
 const APPLY: Duration = Duration::from_secs(60);
 /// What waiting for health takes.

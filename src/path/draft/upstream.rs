@@ -3,7 +3,7 @@
 
 use crate::model::{GroupKind, Subject};
 use crate::path::delivery::branch_of;
-use crate::path::draft::times::Poll;
+use crate::path::draft::times::{Poll, WOKEN};
 use crate::path::draft::{Drafter, Field, NotDrafted, Step, key_of, named};
 use crate::path::graph::{Link, Request};
 use serde_json::{Value, json};
@@ -127,7 +127,9 @@ impl Drafter<'_> {
                  in `Chart.yaml`; with `reconcileStrategy: Revision` it need not"
             ));
         }
-        it.steps.extend(steps);
+        // What it is packaged from wakes it.
+        let woken = |step: Step| Step { within: step.within.and(Some(WOKEN)), ..step };
+        it.steps.extend(steps.into_iter().map(woken));
         it.notes.extend(notes);
         Ok(it)
     }

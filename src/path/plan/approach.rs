@@ -240,6 +240,9 @@ impl Approach<'_> {
     /// The levels of `dependsOn` that take the change from the same source: nothing wakes who
     /// depends on another, so each level costs a requeue.
     fn depends(&self, applier: &Subject) -> Option<Stage> {
+        if self.graph.waits_for_itself(applier) {
+            return Some(Stage::unplanned(applier, "its `dependsOn` leads back to itself"));
+        }
         let levels = self.graph.levels(applier);
         let before: BTreeSet<_> = levels.iter().flatten().collect();
         let reached = before.iter().filter(|it| self.known.contains(**it));

@@ -373,3 +373,17 @@ fn an_objective_with_room_says_how_long_the_work_may_take() {
                     20% of the changes would miss it";
     assert_eq!((often.met, often.sentence.as_str()), (Met::OftenEnough, expected));
 }
+
+#[test]
+fn what_waits_for_itself_cannot_be_planned() {
+    let source = json!({"kind": "GitRepository", "name": "fleet"});
+    let behind =
+        |it: &str| json!({"interval": "10m", "sourceRef": source, "dependsOn": [{"name": it}]});
+    let all = [
+        object("GitRepository", "fleet", &json!({"interval": "1m"})),
+        object("Kustomization", "infra", &behind("apps")),
+        object("Kustomization", "apps", &behind("infra")),
+    ];
+    let plan = Plan::of(&graph(all), &commit(&["apps"], "ConfigMap"));
+    assert_eq!(plan.verdicts[0].cases[0].met, Met::Unknown);
+}

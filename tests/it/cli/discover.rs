@@ -168,6 +168,84 @@ async fn a_dump_of_a_cluster_does_as_well() {
 }
 
 #[tokio::test]
+async fn a_file_of_something_else_is_no_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, text) in
+        ["hello\n", "- 1\n", "kind: List\nitems: [5, [6]]\n", ""].iter().enumerate()
+    {
+        let file = format!("{number}.yaml");
+        std::fs::write(folder.path().join(&file), text).unwrap();
+        for command in ["discover", "doctor"] {
+            let told = crate::cli::told(hopclock(folder.path(), &[command, "--from", &file])).await;
+            assert!(matches!(told.code, Some(0 | 2)), "{text}: {told:?}");
+            assert!(!told.err.contains("panicked"), "{text}: {told:?}");
+        }
+    }
+}
+
+/// Lanes that are polled slowly, charts among them.
+const SLOW: &str = "kind: List
+items:
+- apiVersion: source.toolkit.fluxcd.io/v1
+  kind: GitRepository
+  metadata: { name: lib, namespace: flux-system }
+  spec: { url: 'https://example.com/lib.git', interval: 10m, ref: { branch: main } }
+- apiVersion: source.toolkit.fluxcd.io/v1
+  kind: HelmRepository
+  metadata: { name: http, namespace: flux-system }
+  spec: { url: 'https://example.com/charts', interval: 10m }
+- apiVersion: source.toolkit.fluxcd.io/v1
+  kind: HelmChart
+  metadata: { name: web-web, namespace: flux-system }
+  spec: { chart: ./charts/web, interval: 1m, sourceRef: { kind: GitRepository, name: lib } }
+- apiVersion: helm.toolkit.fluxcd.io/v2
+  kind: HelmRelease
+  metadata: { name: web, namespace: web }
+  spec: { interval: 30m, chart: { spec: { chart: ./charts/web, interval: 1m, sourceRef: { kind: GitRepository, name: lib, namespace: flux-system } } } }
+  status: { helmChart: flux-system/web-web }
+- apiVersion: source.toolkit.fluxcd.io/v1
+  kind: HelmChart
+  metadata: { name: web-other, namespace: flux-system }
+  spec: { chart: web, version: '*', interval: 1m, sourceRef: { kind: HelmRepository, name: http } }
+- apiVersion: helm.toolkit.fluxcd.io/v2
+  kind: HelmRelease
+  metadata: { name: other, namespace: web }
+  spec: { interval: 30m, chart: { spec: { chart: web, version: '*', interval: 1m, sourceRef: { kind: HelmRepository, name: http, namespace: flux-system } } } }
+  status: { helmChart: flux-system/web-other }
+- apiVersion: image.toolkit.fluxcd.io/v1
+  kind: ImageRepository
+  metadata: { name: app, namespace: flux-system }
+  spec: { image: registry.example.com/app, interval: 5m }
+- apiVersion: image.toolkit.fluxcd.io/v1
+  kind: ImagePolicy
+  metadata: { name: app, namespace: flux-system }
+  spec: { imageRepositoryRef: { name: app }, policy: { semver: { range: 1.x } } }
+  status: { latestRef: { name: registry.example.com/app, tag: 1.0.0 } }
+- apiVersion: image.toolkit.fluxcd.io/v1
+  kind: ImageUpdateAutomation
+  metadata: { name: app, namespace: flux-system }
+  spec: { interval: 30m, sourceRef: { kind: GitRepository, name: lib }, git: { push: { branch: main } }, update: { path: ./apps, strategy: Setters } }
+- apiVersion: kustomize.toolkit.fluxcd.io/v1
+  kind: Kustomization
+  metadata: { name: apps, namespace: flux-system }
+  spec: { interval: 10m, path: ./apps, prune: true, sourceRef: { kind: GitRepository, name: lib } }
+";
+
+#[tokio::test]
+async fn what_discover_writes_can_be_met_by_its_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("dump.yaml"), SLOW).unwrap();
+    let call = ["discover", "--all", "--from", "dump.yaml", "--output", "found"];
+    let told = crate::cli::told(hopclock(folder.path(), &call)).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let found = folder.path().join("found").read_dir().unwrap().count();
+    assert_eq!(found, 4, "{told:?}");
+    let call = ["plan", "found", "--from", "dump.yaml"];
+    let told = crate::cli::told(hopclock(folder.path(), &call)).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_there_is_overwritten_only_by_force() {
     let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
     let call = ["discover", "--all", "--output", "."];

@@ -136,6 +136,10 @@ async fn a_hop_that_nobody_could_reach_is_refused_before_anything_is_pushed() {
         (&flags[..2], "--notify-token"),
         (&flags[2..], "--notify-listen"),
         (&["--notify-listen", "127.0.0.1:0", "--notify-token", "flux=x"][..], "LISTENER=unsigned"),
+        (
+            &["--notify-listen", "127.0.0.1:0", "--notify-token", "a=unsigned,a=env:B"][..],
+            "given twice",
+        ),
     ] {
         let told = told(stage.call(&[&["run", file], flags].concat())).await;
         assert_eq!(told.code, Some(2), "{told:?}");
