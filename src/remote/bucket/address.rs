@@ -141,9 +141,13 @@ impl fmt::Display for BucketAddress {
 
 /// An endpoint without what may be a secret: what stands before `@`, and from `?` or `#` on.
 fn shown(endpoint: &str) -> String {
-    // A password may hold any of these, so it goes first.
-    let endpoint = endpoint.rsplit_once('@').map_or(endpoint, |it| it.1);
-    endpoint.split(['?', '#']).next().unwrap_or_default().to_owned()
+    let host = match endpoint.rsplit_once('@') {
+        // Nobody knows whether a password or a query begins there.
+        Some((before, _)) if before.contains(['?', '#']) => "***",
+        Some((_, host)) => host,
+        None => endpoint,
+    };
+    host.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
