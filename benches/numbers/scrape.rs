@@ -3,7 +3,9 @@
 use crate::Spread;
 use hopclock::engine::{Stamped, SystemClock, Totals};
 use hopclock::export::{Format, HopSeries, Metrics, ScenarioSeries};
-use hopclock::model::{CanaryId, Clock, Event, HopRecord, Outcome, Passage, Push, RunRecord, Span};
+use hopclock::model::{
+    CanaryId, Clock, Event, HopRecord, Outcome, Passage, Push, RunRecord, Span, Usage,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -149,6 +151,7 @@ fn finished(scenario: &str, number: u32) -> RunRecord {
         tolerance: Duration::from_secs(1),
         failing_since: None,
         slo: vec![],
+        usage: Usage::default(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
 use crate::model::{
     CanaryId, Clock, Event, HopRecord, Observer, Origin, Outcome, Passage, ProbeError, RunRecord,
-    Span,
+    Span, Usage,
 };
 use crate::remote::Clients;
 use std::io::IsTerminal;
@@ -259,6 +259,7 @@ pub(super) fn unassembled(
         tolerance: Duration::ZERO,
         failing_since: None,
         slo: Vec::new(),
+        usage: Usage::default(),
     }
 }
 

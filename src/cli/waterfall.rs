@@ -41,6 +41,7 @@ pub(super) fn draw(record: &RunRecord, paint: Paint) -> String {
     draw_failure(&mut text, record);
     draw_silence(&mut text, record);
     draw_objectives(&mut text, record);
+    draw_usage(&mut text, record);
     text
 }
 
@@ -232,6 +233,15 @@ fn draw_objectives(text: &mut String, record: &RunRecord) {
         };
         let _ = writeln!(text, "  objective `{}` {verdict}", slo.slo);
     }
+}
+
+/// Says it if the remote asked for patience: then some of the time before the push was its own.
+fn draw_usage(text: &mut String, record: &RunRecord) {
+    let _ = match record.usage.throttled {
+        0 => Ok(()),
+        1 => writeln!(text, "  the remote asked for patience once"),
+        n => writeln!(text, "  the remote asked for patience {n} times"),
+    };
 }
 
 /// A length as people read it, with its bounds where it is uncertain.

@@ -46,7 +46,8 @@ impl ScenarioSeries {
     pub(super) fn series(&self) -> Series {
         let mut series = Series::default();
         let of_runs = [Metric::ScheduledRuns, Metric::RunsInFlight, Metric::RunInFlight];
-        for metric in of_runs.into_iter().chain([Metric::Leftovers]) {
+        let of_remotes = [Metric::Leftovers, Metric::RemoteRequests, Metric::RemoteThrottled];
+        for metric in of_runs.into_iter().chain(of_remotes) {
             series.declare(metric, &[]);
         }
         for reason in Missed::ALL {

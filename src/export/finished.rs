@@ -8,7 +8,7 @@
 
 use crate::export::reference::{Metric, PUSH, TOTAL};
 use crate::export::tally::Tally;
-use crate::model::{Exemplar, HopRecord, Outcome, Passage, RunRecord, Span};
+use crate::model::{Exemplar, HopRecord, Outcome, Passage, RunRecord, Span, Usage};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,6 +40,7 @@ pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
         clusters.insert("");
     }
     tally.count(Metric::Runs, &[outcome]);
+    add_usage(tally, record.usage);
     for cluster in &clusters {
         tally.count(Metric::ClusterRuns, &[cluster, outcome]);
         let seconds = wall.as_duration().as_secs_f64();
@@ -63,6 +64,12 @@ pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
     for hop in &record.hops {
         add_hop(tally, record, hop);
     }
+}
+
+/// Counts what was asked of a remote, by a run or behind it.
+pub(super) fn add_usage(tally: &mut Tally, usage: Usage) {
+    tally.add(Metric::RemoteRequests, &[], f64::from(usage.requests));
+    tally.add(Metric::RemoteThrottled, &[], f64::from(usage.throttled));
 }
 
 /// Whether a run that ended so says something of the stages that its change took.

@@ -133,6 +133,13 @@ metrics! {
     /// could look; hopclock gc says which and takes them away.
     Leftovers: Gauge "hopclock_leftovers" [scenario];
 
+    /// Requests that finished runs have sent to the remote that they push to, those for tokens and for
+    /// tidying up included; over ssh, conversations.
+    RemoteRequests: Counter "hopclock_remote_requests_total" [scenario];
+
+    /// Answers to those requests that asked for patience (429, or the like of a bucket).
+    RemoteThrottled: Counter "hopclock_remote_throttled_total" [scenario];
+
     /// When the last run finished, in seconds since 1970; absent until one has.
     LastRun: Gauge "hopclock_last_run_timestamp_seconds" [scenario, target_cluster];
 

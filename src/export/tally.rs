@@ -120,9 +120,12 @@ impl Tally {
             | Event::Failing { .. }
             | Event::Positioned { .. }
             | Event::Witnessed { .. } => (),
-            Event::Tidied { leftovers, .. } => {
-                #[expect(clippy::cast_precision_loss, reason = "nobody leaves 2^52 of them")]
-                self.set(Metric::Leftovers, &[], *leftovers as f64);
+            Event::Tidied { leftovers, usage, .. } => {
+                if let Some(leftovers) = leftovers {
+                    #[expect(clippy::cast_precision_loss, reason = "nobody leaves 2^52 of them")]
+                    self.set(Metric::Leftovers, &[], *leftovers as f64);
+                }
+                finished::add_usage(self, *usage);
             }
             Event::Reached { hop, .. } => self.set(Metric::HopWaiting, &[hop], 0.0),
             Event::Decided { slo, verdict, .. } => self.decide(slo, *verdict),

@@ -1,7 +1,7 @@
 //! What happens while hopclock works, for whoever records it: metrics, progress, history.
 
 use crate::model::{
-    CanaryId, Evidence, Moment, Outcome, Passage, Revision, RunRecord, SloVerdict, When,
+    CanaryId, Evidence, Moment, Outcome, Passage, Revision, RunRecord, SloVerdict, Usage, When,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -119,8 +119,11 @@ pub enum Event {
     Tidied {
         /// The scenario.
         scenario: String,
-        /// How much is there that should not be (rule S6).
-        leftovers: usize,
+        /// How much is there that should not be (rule S6); none if nobody could look, and it is as
+        /// it was.
+        leftovers: Option<usize>,
+        /// What that has asked of the remote.
+        usage: Usage,
     },
 }
 

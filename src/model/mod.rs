@@ -30,6 +30,7 @@ mod survey;
 mod tidied;
 mod timetable;
 mod underway;
+mod usage;
 
 pub use ancestry::{Ancestry, Findings, conclude};
 pub use canary::{CanaryId, NotACanaryId, tokens};
@@ -63,3 +64,4 @@ pub use timetable::{
     Calendar, Due, NotACalendar, Pause, Position, Stretch, Ticks, Timetable, zone, zones,
 };
 pub use underway::{Account, Acknowledged, Publishing, Underway};
+pub use usage::Usage;

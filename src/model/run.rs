@@ -2,7 +2,7 @@
 //!
 //! All times are lengths since zero, the acknowledgement of the push (rule T1).
 
-use crate::model::{CanaryId, Outcome, Revision, SloVerdict, Via, Webhook};
+use crate::model::{CanaryId, Outcome, Revision, SloVerdict, Usage, Via, Webhook};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -52,6 +52,11 @@ pub struct RunRecord {
     pub failing_since: Option<FailureRecord>,
     /// What it says of each objective.
     pub slo: Vec<SloRecord>,
+    /// What it has asked of the remote that it pushes to, without what tidying up behind it does;
+    /// nothing in records of versions that did not count. Of a run that was taken up again, what the
+    /// last process asked.
+    #[serde(default)]
+    pub usage: Usage,
 }
 
 /// The push of a run.
@@ -233,5 +238,19 @@ mod tests {
             assert_eq!(serde_json::to_string(&span).unwrap(), text);
             assert_eq!(serde_json::from_str::<Span>(text).unwrap(), span);
         }
+    }
+
+    #[test]
+    fn a_record_of_a_version_that_did_not_count_reads_as_nothing_asked() {
+        let written = serde_json::json!({
+            "scenario": "fleet", "canary": "hopclock-1a1fbe67000", "started": "2026-11-20T12:00:00Z",
+            "push": null, "hops": [], "outcome": "timeout", "push_to_apply": null, "tolerance": 1.0,
+            "failing_since": null, "slo": [],
+        });
+        let read: RunRecord = serde_json::from_value(written).unwrap();
+        assert_eq!(read.usage, Usage::default());
+        let usage = Usage { requests: 9, throttled: 1 };
+        let kept = serde_json::to_string(&RunRecord { usage, ..read }).unwrap();
+        assert_eq!(serde_json::from_str::<RunRecord>(&kept).unwrap().usage, usage);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::model::{
     CanaryId, HopRecord, Ledger, LogLine, Outcome, Passage, ProbeError, Push, Revision, RunRecord,
-    SloRecord, Span,
+    SloRecord, Span, Usage,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,7 @@ impl Underway {
             tolerance: Duration::ZERO,
             failing_since: None,
             slo: Vec::new(),
+            usage: Usage::default(),
         })
     }
 }

@@ -3,6 +3,7 @@
 pub mod bucket;
 mod client;
 pub mod git;
+mod meter;
 pub mod registry;
 pub mod server;
 pub mod webhook;

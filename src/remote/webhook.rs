@@ -3,10 +3,11 @@
 //! A Receiver's own answers have no body. So the body tells whether it was the Receiver that
 //! answered, Go's router beside it, or something in front of both.
 
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Moment, Usage};
 use crate::remote::client::{Cause, Clients, cause};
+use crate::remote::meter::Meter;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct Webhook {
     base: Url,
     client: Client,
     clock: Arc<dyn Clock>,
+    meter: Meter,
 }
 
 /// One call. Not for printing: its headers may be secrets.
@@ -192,7 +194,7 @@ impl Webhook {
         let host = base.host_str().ok_or_else(|| bad("it names no host"))?.to_owned();
         let client = clients.get(USER_AGENT, ca, TIMEOUT);
         let client = client.map_err(|_| Error::BadAuthority { host })?;
-        Ok(Self { base, client, clock })
+        Ok(Self { base, client, clock, meter: Meter::default() })
     }
 
     /// The address without path and port's default, for messages.
@@ -200,6 +202,12 @@ impl Webhook {
     pub fn host(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
         self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// What was asked of the address so far, by all clones.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.meter.usage()
     }
 
     /// Sends one call, once.
@@ -216,10 +224,14 @@ impl Webhook {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), call.path));
         let request = self.client.request(call.method, url).headers(headers).body(call.body);
+        self.meter.asked();
         let sent = self.clock.now();
         let mut answer = request.send().await.map_err(|it| self.classify(&it))?;
         let answered = self.clock.now();
         let status = answer.status().as_u16();
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            self.meter.throttled();
+        }
         let body = beginning(&mut answer).await;
         let text = String::from_utf8_lossy(&body);
         let voice = match text.trim() {

@@ -17,7 +17,8 @@ mod site;
 
 use crate::model::{
     Ancestry, ArtifactLanding, BucketLanding, CanaryId, ChartLanding, ImageLanding, Landing,
-    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, Tidied, When,
+    Moment, ProbeError, ReceiverLanding, Revision, RevisionSort, Subject, Survey, Tidied, Usage,
+    When,
 };
 use crate::remote::git::signing::Signer;
 use schemars::JsonSchema;
@@ -144,6 +145,12 @@ pub trait Trigger: Send + Sync {
     /// If it cannot be known what is there, or whether it is used: then nothing was taken away.
     async fn tidy(&self, _sweep: &Sweep) -> Result<Tidied, Error> {
         Ok(Tidied::default())
+    }
+
+    /// What was asked so far of the remote that it pushes to. A trigger is built for one run, so
+    /// that is what the run has cost; nothing where nobody counts.
+    fn usage(&self) -> Usage {
+        Usage::default()
     }
 }
 

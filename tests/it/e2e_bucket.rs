@@ -82,6 +82,17 @@ impl Course {
 
     /// A run that must not write; gives the one error. Nobody tells the secret key.
     async fn refused(&self, title: &str) -> String {
+        self.told_no(title).await.1
+    }
+
+    /// The same; its reason is the title.
+    async fn refused_for(&self, reason: &str) -> String {
+        let (told, error) = self.told_no(reason).await;
+        told.assert_refused_for(reason);
+        error
+    }
+
+    async fn told_no(&self, title: &str) -> (Told, String) {
         let host = self.bench.sandbox.bucket();
         let before = host.updates().len();
         let told = self.tell().await;
@@ -92,7 +103,8 @@ impl Course {
         let secret = &self.places.keys.as_ref().unwrap().1;
         let all = format!("{}{}", told.out, told.err);
         assert!(!all.contains(secret.as_str()) && !all.contains("planted"), "{title}: {all}");
-        errors[0].replace(host.host(), "SERVER")
+        let error = errors[0].replace(host.host(), "SERVER");
+        (told, error)
     }
 
     fn text(&self) -> String {
@@ -168,10 +180,9 @@ async fn s0_a_bucket_has_to_consent_unless_there_are_only_canaries() {
     let first = course.text();
     let theirs = first.replace("hopclock-00000000000", "none");
     course.bench.sandbox.bucket().put("app", CANARY_KEY, &theirs);
-    // "no_consent"
     course.annotate(None);
     assert_eq!(
-        course.refused("no consent").await,
+        course.refused_for("no_consent").await,
         "error: scenario `app`: bucket `app` at `SERVER` holds `canary/configmap.yaml`, which is no \
          canary, and Bucket flux-system/app does not consent: if canaries may be pushed there, say \
          so with `kubectl annotate bucket -n flux-system app hopclock.dev/canary=hopclock`"
@@ -201,11 +212,12 @@ async fn s0_a_bucket_has_to_consent_unless_there_are_only_canaries() {
 async fn p7_an_object_that_would_not_arrive_is_not_written() {
     let mut course = Course::new(Hook::Right, "1h").await;
     let right = course.trigger.clone();
-    // "outside_prefix"
     course.spec("Bucket", &json!({"prefix": "apps/"}));
-    assert!(course.refused("prefix").await.contains("its `spec.prefix`, `apps/`"));
+    assert!(course.refused_for("outside_prefix").await.contains("its `spec.prefix`, `apps/`"));
     course.spec("Bucket", &json!({"prefix": null, "ignore": "*.yaml"}));
-    assert!(course.refused("ignore").await.contains("the pattern `*.yaml` of its `spec.ignore`"));
+    assert!(
+        course.refused_for("ignored").await.contains("the pattern `*.yaml` of its `spec.ignore`")
+    );
     course.spec("Bucket", &json!({"ignore": null}));
     course.bench.sandbox.bucket().put("app", ".sourceignore", "canary/\n");
     assert!(course.refused("root").await.contains("the pattern `canary/` of `.sourceignore`"));
@@ -213,15 +225,19 @@ async fn p7_an_object_that_would_not_arrive_is_not_written() {
     course.trigger = right.replace("canary/", "other/");
     // What an inventory holds already may lie anywhere.
     course.hops = HOPS.replace("hopclock/app", "hopclock/other");
-    assert!(course.refused("applier").await.contains("nothing applies `other/configmap.yaml`"));
-    // "another_bucket"
+    assert!(
+        course
+            .refused_for("outside_applier")
+            .await
+            .contains("nothing applies `other/configmap.yaml`")
+    );
     let host = course.bench.sandbox.bucket().host().to_owned();
     course.bench.sandbox.bucket().create_bucket("else");
     course.trigger = format!(
         "bucket: else, endpoint: \"http://{host}\", path: {CANARY_KEY}, \
          auth: {{ keys: {{ access_key: app, secret_key: {{ env: SECRET_KEY }} }} }}"
     );
-    let error = course.refused("another").await;
+    let error = course.refused_for("another_bucket").await;
     assert!(error.contains("fetches from another bucket than bucket `else`"), "{error}");
 }
 
@@ -313,7 +329,10 @@ async fn every_refusal_of_a_server_is_one_sentence_that_says_what_to_do() {
         FaultRule::once(Route::Object, Fault::Refuse(503, "SlowDown", Some(1)))
             .for_method(Method::PUT),
     );
-    course.delivered().await;
+    let record = course.delivered().await;
+    assert_eq!(record["usage"]["throttled"], 1, "{record:#}");
+    let record = course.delivered().await;
+    assert_eq!(record["usage"]["throttled"], 0, "{record:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

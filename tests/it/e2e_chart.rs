@@ -102,13 +102,11 @@ impl ChartCourse {
         self.sandbox.store().create(object, "somebody").unwrap();
     }
 
-    /// The reason for which nothing is pushed, and the sentence.
-    async fn refused_for(&self, trigger: &str, hops: &str) -> (String, String) {
+    /// The sentence by which a run is refused that pushes nothing for this reason.
+    async fn refused_for(&self, reason: &str, trigger: &str, hops: &str) -> String {
         let told = self.tell(trigger, hops).await;
-        assert_eq!(told.code, Some(3), "{told:?}");
-        let record: Value = serde_json::from_str(&told.out).unwrap();
-        let line = told.err.lines().find(|it| it.starts_with("error: ")).unwrap().to_owned();
-        (record["reason"].as_str().unwrap_or_default().to_owned(), line)
+        told.assert_refused_for(reason);
+        told.err.lines().find(|it| it.starts_with("error: ")).unwrap().to_owned()
     }
 }
 
@@ -183,29 +181,24 @@ async fn a_chart_on_a_branch_is_followed_through_index_and_chart_until_it_is_liv
 async fn s0_s1_s4_p7_a_branch_of_charts_is_pushed_to_only_where_it_is_wanted_and_served() {
     let course = ChartCourse::new(ChartFrom::Http).await;
     let (url, trigger) = course.on_a_branch();
-    let refused = async |trigger: &str, hops: &str, reason: &str| {
-        let (why, line) = course.refused_for(trigger, hops).await;
-        assert_eq!(why, reason, "{line}");
-        line
-    };
     let annotate = |value: Value| {
         let patch = json!({"metadata": {"annotations": {"hopclock.dev/canary": value}}});
         course.merge("HelmRepository", "flux-system", &patch);
     };
     // The release consents to canaries of its chart, and nobody to what lies beside it.
     annotate(Value::Null);
-    let error = refused(&trigger, "", "no_consent").await;
+    let error = course.refused_for("no_consent", &trigger, "").await;
     let says = "holds `app-0.1.0`, which is no canary, and HelmRepository flux-system/app does not";
     assert!(error.contains("branch `main` of ") && error.contains(says), "{error}");
     annotate(json!("hopclock"));
     // The repository consents to what lies beside the chart, and nobody to canaries of it.
     course.consent(None);
-    let error = refused(&trigger, "", "no_consent").await;
+    let error = course.refused_for("no_consent", &trigger, "").await;
     assert!(error.contains("and HelmRelease hopclock/app does not consent"), "{error}");
     course.consent(Some("hopclock"));
 
     let folder = trigger.replace("branch: main", "branch: main, folder: chart");
-    let error = refused(&folder, "", "bad_chart_index").await;
+    let error = course.refused_for("bad_chart_index", &folder, "").await;
     assert!(error.contains("HelmRepository flux-system/app has fetched an index"), "{error}");
 
     let reference = json!({"kind": "HelmRepository", "name": "app"});
@@ -213,7 +206,7 @@ async fn s0_s1_s4_p7_a_branch_of_charts_is_pushed_to_only_where_it_is_wanted_and
     let shop = json!({"interval": "10m", "suspend": false, "chart": template});
     course.create("HelmRelease", "shop", &shop);
     let hop = "\n- { name: other, applied: { helm_release: flux-system/shop } }";
-    let error = refused(&trigger, hop, "another_chart").await;
+    let error = course.refused_for("another_chart", &trigger, hop).await;
     assert!(error.contains("HelmRelease flux-system/shop never takes the chart `app`"), "{error}");
 
     let site = json!({"url": url, "interval": "10m", "ref": {"branch": "main"}});
@@ -222,12 +215,12 @@ async fn s0_s1_s4_p7_a_branch_of_charts_is_pushed_to_only_where_it_is_wanted_and
     let applier = json!({"interval": "10m", "prune": true, "path": "./", "sourceRef": reference,
         "suspend": true});
     course.create("Kustomization", "site", &applier);
-    let error = refused(&trigger, "", "shared_source").await;
+    let error = course.refused_for("shared_source", &trigger, "").await;
     assert!(error.contains("is also applied by Kustomization flux-system/site"), "{error}");
     let mut strict = site;
     strict["verify"] = json!({"mode": "HEAD", "secretRef": {"name": "keys"}});
     course.create("GitRepository", "strict", &strict);
-    let error = refused(&trigger, "", "verify_unsatisfied").await;
+    let error = course.refused_for("verify_unsatisfied", &trigger, "").await;
     assert!(
         error.contains("GitRepository flux-system/strict takes only signed commits"),
         "{error}"

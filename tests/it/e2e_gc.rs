@@ -105,18 +105,26 @@ async fn s6_how_much_is_left_is_told_after_a_run() {
     let told = Arc::new(Mutex::new(Vec::new()));
     for deletion in [Deletion::Refused, Deletion::Refused, Deletion::Allowed] {
         let registry = course.bench.sandbox.registry();
+        let before = registry.requests().len();
         registry.set_rules(&course.places.repository, rules(deletion));
         let job = course.job().await.unwrap();
         let heard = told.clone();
         let listen = move |event: &Event| {
-            if let Event::Tidied { leftovers, .. } = event {
-                heard.lock().unwrap().push(*leftovers);
+            if let Event::Tidied { leftovers, usage, .. } = event {
+                heard.lock().unwrap().push((leftovers.unwrap(), usage.requests));
             }
         };
         let measured = course.bench.drive("app", &job, listen).await;
         assert_eq!(measured.outcome(), "ok", "{:#?}", measured.record);
+        let asked = registry.requests().split_off(before);
+        let ours = asked.iter().filter(|it| it.user_agent.starts_with("hopclock/")).count();
+        let behind = told.lock().unwrap().last().unwrap().1;
+        let counted = measured.record.usage.requests + behind;
+        assert_eq!(usize::try_from(counted).unwrap(), ours, "{behind} of them behind the run");
     }
-    assert_eq!(*told.lock().unwrap(), [0, 1, 0]);
+    let told = told.lock().unwrap();
+    assert_eq!(told.iter().map(|it| it.0).collect::<Vec<_>>(), [0, 1, 0]);
+    assert!(told[1].1 > 0 && told[2].1 > 0, "taking away costs requests: {told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -39,9 +39,8 @@ async fn every_hop_of_an_image_is_timed_by_its_own_event() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_a_policy_has_to_consent_unless_there_are_only_canaries() {
     let mut course = ImageCourse::new(&ImageLane::new("app")).await;
-    // "no_consent"
     course.annotate(None);
-    let error = course.refused("no consent").await;
+    let error = course.refused_for("no_consent").await;
     assert_eq!(
         error,
         "error: scenario `app`: the image repository `REGISTRY/team/app` holds `0.1.0`, which is no \
@@ -76,9 +75,8 @@ async fn s3_a_policy_that_workloads_use_is_refused() {
     );
     let commit = NewCommit::new("main", "A shop").file("canary/shop.yaml", &shop);
     course.bench.sandbox.git().commit(&course.places.git, &commit).unwrap();
-    // "policy_used_elsewhere"
     assert_eq!(
-        course.refused("used elsewhere").await,
+        course.refused_for("policy_used_elsewhere").await,
         "error: scenario `app`: line 7 of `canary/shop.yaml` writes the choice of ImagePolicy \
          flux-system/app to Deployment prod/shop, which is not what the scenario waits to become \
          live: give canaries a policy and an image repository of their own"
@@ -91,8 +89,7 @@ async fn s0_an_image_with_nothing_in_it_is_given_to_no_workload() {
     let hops = course.hops.clone();
     for kind in ["deployment", "stateful_set", "daemon_set"] {
         course.hops = hops.replace("config_map:", &format!("{kind}:"));
-        // "replaces_content"
-        let error = course.refused(kind).await;
+        let error = course.refused_for("replaces_content").await;
         assert!(error.contains("hopclock/app would be given a new image"), "{error}");
         assert!(error.contains("`retag: TAG`"), "{error}");
     }

@@ -1,7 +1,7 @@
 //! Image tags that cannot be pushed, or that nobody chooses: one clear sentence, the right outcome.
 
 use crate::e2e_image_kit::{HOPS, ImageCourse};
-use hopclock::model::{CanaryId, Outcome, Passage};
+use hopclock::model::{CanaryId, Outcome, Passage, RunRecord, Usage};
 use hopclock_sandbox::git::NewCommit;
 use hopclock_sandbox::pipeline::{CANARY_PATH, Digests, ImageLane, ScanHook};
 use hopclock_sandbox::registry::{Fault, FaultRule, Route, Rules};
@@ -56,14 +56,20 @@ async fn s5_a_registry_that_asks_for_a_little_patience_is_given_it() {
     let registry = course.bench.sandbox.registry();
     registry.add_fault(FaultRule::once(Route::Tags, Fault::Status(429, Some(1))));
     let before = registry.requests().len();
-    assert_eq!(course.tell().await.code, Some(0));
-    let ours: Vec<_> = registry.requests().split_off(before);
-    let lists: Vec<_> = ours
-        .iter()
-        .filter(|it| it.route == Route::Tags && it.user_agent.starts_with("hopclock/"))
-        .collect();
+    let told = course.tell().await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let record: RunRecord = serde_json::from_str(&told.out).unwrap();
+    let mut ours = registry.requests().split_off(before);
+    ours.retain(|it| it.user_agent.starts_with("hopclock/"));
+    let asked = u32::try_from(ours.len()).unwrap();
+    assert_eq!(record.usage, Usage { requests: asked, throttled: 1 }, "and that is counted");
+    let lists: Vec<_> = ours.iter().filter(|it| it.route == Route::Tags).collect();
     assert_eq!(lists.iter().map(|it| it.status).collect::<Vec<_>>(), [Some(429), Some(200)]);
     assert!((lists[1].at - lists[0].at).as_millis() >= 1000, "it was asked to wait a second");
+    let told = course.tell().await;
+    let record: RunRecord = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(record.usage.throttled, 0, "the next run counts for itself");
+    assert!(record.usage.requests < asked, "{record:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

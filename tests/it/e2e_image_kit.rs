@@ -92,13 +92,25 @@ impl ImageCourse {
 
     /// Runs it by the program, which must not push; gives the one error.
     pub(crate) async fn refused(&self, title: &str) -> String {
+        self.told_no(title).await.1
+    }
+
+    /// The same; its reason is the title.
+    pub(crate) async fn refused_for(&self, reason: &str) -> String {
+        let (told, error) = self.told_no(reason).await;
+        told.assert_refused_for(reason);
+        error
+    }
+
+    async fn told_no(&self, title: &str) -> (Told, String) {
         let before = self.bench.sandbox.registry().tag_updates().len();
         let told = self.tell().await;
         assert_eq!(told.code, Some(3), "{title}: {told:?}");
         assert_eq!(self.bench.sandbox.registry().tag_updates().len(), before, "{title}");
         let errors: Vec<_> = told.err.lines().filter(|it| it.starts_with("error: ")).collect();
         assert_eq!(errors.len(), 1, "{title}: {}", told.err);
-        errors[0].replace(self.bench.sandbox.registry().host(), "REGISTRY")
+        let error = errors[0].replace(self.bench.sandbox.registry().host(), "REGISTRY");
+        (told, error)
     }
 
     /// Changes an object of the lane as a person would.

@@ -26,10 +26,9 @@ async fn s0_a_source_has_to_consent_unless_there_are_only_canaries() {
         let _ = course.bench.sandbox.registry().push_artifact("manifests/app", "latest", artifact);
     };
     push(&theirs());
-    // "no_consent"
     course.annotate(None);
     assert_eq!(
-        course.refused("no consent").await,
+        course.refused_for("no_consent").await,
         "error: scenario `app`: the repository `REGISTRY/manifests/app` holds `latest`, which is no \
          canary, and OCIRepository flux-system/app does not consent: if canaries may be pushed \
          there, say so with `kubectl annotate ocirepository -n flux-system app \
@@ -69,7 +68,7 @@ async fn s1_an_artifact_that_others_apply_needs_shared() {
     let other = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": "shop", "namespace": "flux-system"}, "spec": spec});
     course.bench.sandbox.store().create(other, "somebody").unwrap();
-    let error = course.refused("shared_source").await;
+    let error = course.refused_for("shared_source").await;
     assert!(error.contains("is also applied by Kustomization flux-system/shop"), "{error}");
     assert!(error.contains("a repository and an applier of its own"), "{error}");
     course.trigger.push_str(", shared: true");

@@ -101,8 +101,7 @@ impl OciCourse {
     /// The same; its reason is the title.
     pub(crate) async fn refused_for(&self, reason: &str) -> String {
         let (told, error) = self.told_no(reason).await;
-        let record: Value = serde_json::from_str(&told.out).unwrap();
-        assert_eq!(record["reason"], reason, "{record:#}");
+        told.assert_refused_for(reason);
         error
     }
 

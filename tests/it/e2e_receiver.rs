@@ -254,3 +254,20 @@ async fn whatever_stands_before_a_receiver_is_named_by_its_answer() {
     let (found, message) = hopclock(&bench, &get("github", &free)).await.error();
     assert_eq!(found, "webhook_host_unknown", "{message}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_event_server_in_place_of_the_receivers_is_named() {
+    let bench = Bench::new().await;
+    bench.lane("canary", "10m", Hook::Silent).await;
+    with_token(&bench, "github", &["push"]).await;
+    let flux = bench.sandbox.flux();
+    let (before, events) = (requested(&bench), flux.event_url());
+    let (found, message) = hopclock(&bench, &get("github", &events)).await.error();
+    assert_eq!(found, "event_server", "{message}");
+    // Every call is the same event of no object to it, and that was told just now.
+    let post = post(&bench, "github", "").replace(&flux.receiver_url(), &events);
+    let (found, message) = hopclock(&bench, &post).await.error();
+    assert_eq!(found, "rate_limited", "{message}");
+    assert!(message.contains("or the event server of notification-controller"), "{message}");
+    assert_eq!((flux.events().delivered, requested(&bench)), (0, before), "nothing came of it");
+}

@@ -4,7 +4,7 @@ use crate::web_kit::{Server, metrics_only};
 use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
     CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, Revision,
-    RunRecord, SloVerdict, Span, Via, Webhook,
+    RunRecord, SloVerdict, Span, Usage, Via, Webhook,
 };
 use hopclock::web;
 use std::sync::Arc;
@@ -103,6 +103,7 @@ pub(crate) fn run(number: u64, length: f64) -> RunRecord {
         tolerance: Duration::from_secs(1),
         failing_since: None,
         slo: vec![],
+        usage: Usage { requests: 9, throttled: 1 },
     }
 }
 

@@ -12,7 +12,7 @@ use hopclock::hop::{Live, LiveConfig, Place};
 use hopclock::model::{
     Account, Ancestry, Arrival, CanaryId, Clock, Event, GroupKind, HopRecord, KeptRun, Missed,
     Moment, Outcome, Passage, ProbeError, Requirement, Revision, RunRecord, Seen, State, Subject,
-    Ticks, Timetable, When,
+    Ticks, Timetable, Usage, When,
 };
 use hopclock::trigger::{Error, Published, Trigger};
 use jiff::{SignedDuration, Timestamp};
@@ -309,6 +309,7 @@ impl Assembly for Lane {
             tolerance: Duration::ZERO,
             failing_since: None,
             slo: Vec::new(),
+            usage: Usage::default(),
         }
     }
 }

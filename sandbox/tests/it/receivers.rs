@@ -233,12 +233,18 @@ async fn the_event_server_never_answers_as_a_receiver_does() {
     let object = json!({"kind": "GitRepository", "namespace": "flux-system", "name": "fleet"});
     let event = json!({"involvedObject": object, "severity": "info", "timestamp": "",
         "message": "hello", "reason": "Test", "reportingController": "test"});
-    let answer = async |body: String| {
-        client.post(lab.flux.event_url()).body(body).send().await.unwrap().status().as_u16()
+    let at = lab.flux.event_url();
+    let post = async |url: String, body: String| {
+        client.post(url).body(body).send().await.unwrap().status().as_u16()
     };
+    let answer = async |body: String| post(at.clone(), body).await;
     assert_eq!(answer(event.to_string()).await, 202);
     assert_eq!(answer(event.to_string()).await, 429);
-    assert_eq!(answer("{}".to_owned()).await, 400);
+    assert_eq!(answer("no JSON".to_owned()).await, 400);
+    // What is missing is empty, and every path leads there.
+    let hook = || format!("{at}hook/{}", "0".repeat(64));
+    assert_eq!(post(hook(), json!({"ref": "refs/heads/main"}).to_string()).await, 202);
+    assert_eq!(post(hook(), "{}".to_owned()).await, 429);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, Clusters, Error as ClusterError};
 use crate::hop::Objects;
 use crate::model::{
     Ancestry, CanaryId, ClusterName, GroupKind, Moment, ObjectName, ProbeError, Revision, Subject,
-    Survey, Tidied,
+    Survey, Tidied, Usage,
 };
 use crate::path::delivery::{
     Consent, KINDS, MOST_ROUNDS, Neighbours, Refusal, Tree, Woken, check_markers,
@@ -204,6 +204,10 @@ impl Proven {
 impl Trigger for Proven {
     fn lane(&self) -> String {
         self.inner.lane()
+    }
+
+    fn usage(&self) -> Usage {
+        self.inner.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, trigger::Error> {

@@ -61,7 +61,7 @@ fn in_words(record: &RunRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CanaryId, HopRecord, Passage, Span, Via};
+    use crate::model::{CanaryId, HopRecord, Passage, Span, Usage, Via};
     use std::time::Duration;
 
     fn hop(name: &str, stage: u64) -> HopRecord {
@@ -99,6 +99,7 @@ mod tests {
             tolerance: Duration::ZERO,
             failing_since: None,
             slo: Vec::new(),
+            usage: Usage::default(),
         };
         assert_eq!(in_words(&record), "slow after 58.0 s, of which 41.0 s for `source_fetched`");
     }

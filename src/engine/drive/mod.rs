@@ -190,7 +190,8 @@ impl Drive<'_> {
         let mut errands: FuturesUnordered<_> = errands.filter(Underway::may_be_sent).collect();
         let errands = async { while errands.next().await.is_some() {} };
         let _ = tokio::time::timeout(ERRAND, errands).await;
-        let (record, effects) = self.run.finish(started, self.now());
+        let (mut record, effects) = self.run.finish(started, self.now());
+        record.usage = self.job.trigger.usage();
         self.carry_out(effects);
         self.witness(&record).await;
         self.tell(&Event::Finished(Box::new(record.clone())));
@@ -479,13 +480,13 @@ async fn unless_stopped<T, E: Into<ProbeError>>(
 /// Takes away a little of what earlier runs have left, and tells what is there still. The lane is
 /// still ours; what does not get done in time is done after the next run.
 async fn tidy(job: &Job, around: &Surroundings) {
-    let sweep = Sweep::after_run();
+    let (sweep, before) = (Sweep::after_run(), job.trigger.usage());
     let tidied = tokio::time::timeout(TIDYING, job.trigger.tidy(&sweep)).await;
-    // Of what nobody could look at nothing is told: it is as it was.
-    if let Ok(Ok(tidied)) = tidied {
-        let (scenario, leftovers) = (job.plan.scenario.clone(), tidied.leftovers());
-        around.observer.observe(&Event::Tidied { scenario, leftovers });
-    }
+    around.observer.observe(&Event::Tidied {
+        scenario: job.plan.scenario.clone(),
+        leftovers: tidied.ok().and_then(Result::ok).map(|it| it.leftovers()),
+        usage: job.trigger.usage().since(before),
+    });
 }
 
 /// Sleeps from `now` until a moment; for ever if there is none.

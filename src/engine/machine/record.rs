@@ -8,7 +8,7 @@ use crate::engine::plan::Part;
 use crate::hop::Place;
 use crate::model::{
     Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord,
-    Sight, Span, Subject, When,
+    Sight, Span, Subject, Usage, When,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -78,6 +78,8 @@ impl Run {
             tolerance: self.plan.tolerance(),
             failing_since: self.failing_since(),
             slo: self.slo_records(),
+            // Who asks anybody anything fills it in.
+            usage: Usage::default(),
         }
     }
 

@@ -10,7 +10,7 @@ mod volume;
 use crate::export::{Format, HopSeries, Metrics, ScenarioSeries, WatchRestarts};
 use crate::model::{
     CanaryId, Clock, Event, HopRecord, Missed, Moment, Observer, Origin, Outcome, Passage,
-    ProbeError, Push, RunRecord, Skip, SloVerdict, Span, Via, Webhook,
+    ProbeError, Push, RunRecord, Skip, SloVerdict, Span, Usage, Via, Webhook,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +109,7 @@ fn run(outcome: Outcome, push_to_apply: Option<Span>, hops: Vec<HopRecord>) -> R
         tolerance: secs(1.0),
         failing_since: None,
         slo: vec![],
+        usage: Usage::default(),
     }
 }
 

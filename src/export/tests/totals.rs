@@ -5,7 +5,7 @@ use crate::engine::{Stamped, Totals};
 use crate::export::{Format, Metrics};
 use crate::model::{
     CanaryId, Clock, Event, Missed, Moment, Observer, Outcome, Passage, ProbeError, RunRecord,
-    SloVerdict, Via,
+    SloVerdict, Usage, Via,
 };
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::select;
@@ -60,10 +60,45 @@ fn s6_what_was_left_behind_is_known_after_a_restart_and_zero_before_anything() {
     let old = fresh();
     let shown = |metrics: &Metrics| lines(metrics)["hopclock_leftovers{scenario=\"fleet\"}"];
     assert!(shown(&old).abs() < f64::EPSILON);
-    let tidied = Event::Tidied { scenario: "fleet".to_owned(), leftovers: 3 };
+    let tidied = tidied(Some(3), Usage::default());
     old.count("fleet", &[stamped(tidied)]);
     let new = restarted(&old.after("fleet", &[]));
     assert!((shown(&new) - 3.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn s5_what_runs_and_tidying_up_ask_of_a_remote_is_counted_and_outlives_a_restart() {
+    let old = fresh();
+    let shown = |metrics: &Metrics| {
+        ["requests", "throttled"].map(|it| {
+            let series = format!("hopclock_remote_{it}_total{{scenario=\"fleet\"}}");
+            lines(metrics)[&series].to_string()
+        })
+    };
+    assert_eq!(shown(&old), ["0", "0"], "they exist before anything was asked");
+    let usage = Usage { requests: 9, throttled: 2 };
+    let finished = RunRecord { usage, ..record(1, Outcome::Ok, (1.0, 2.0)) };
+    old.count("fleet", &[stamped(Event::Finished(Box::new(finished)))]);
+    let error = ProbeError { reason: "registry_rate_limited".to_owned(), message: String::new() };
+    let refused = RunRecord { usage, ..record(2, Outcome::ProbeError(error), (1.0, 2.0)) };
+    old.count("fleet", &[stamped(Event::Finished(Box::new(refused)))]);
+    let usage = Usage { requests: 4, throttled: 0 };
+    old.count("fleet", &[stamped(tidied(Some(0), usage)), stamped(tidied(None, usage))]);
+    let new = restarted(&old.after("fleet", &[]));
+    assert_eq!(shown(&new), ["26", "4"]);
+}
+
+#[test]
+fn s6_what_nobody_could_look_at_is_as_it_was() {
+    let metrics = fresh();
+    metrics.count("fleet", &[stamped(tidied(Some(3), Usage::default()))]);
+    metrics.count("fleet", &[stamped(tidied(None, Usage::default()))]);
+    let left = lines(&metrics)["hopclock_leftovers{scenario=\"fleet\"}"];
+    assert!((left - 3.0).abs() < f64::EPSILON);
+}
+
+fn tidied(leftovers: Option<usize>, usage: Usage) -> Event {
+    Event::Tidied { scenario: "fleet".to_owned(), leftovers, usage }
 }
 
 /// Every line but those of what only this process can know.

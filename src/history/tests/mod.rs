@@ -7,7 +7,7 @@ use crate::engine::Batch;
 use crate::history::{Options, SqliteStore};
 use crate::model::{
     Account, CanaryId, Clock, HopRecord, KeptRun, LogLine, Moment, Outcome, Passage, RunRecord,
-    Span,
+    Span, Usage,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
@@ -81,6 +81,7 @@ pub(super) fn run(scenario: &str, at: Timestamp, outcome: Outcome, bytes: usize)
             tolerance: second.most,
             failing_since: None,
             slo: Vec::new(),
+            usage: Usage::default(),
         },
         evidence: Vec::new(),
         log: vec![LogLine { at, text: "x".repeat(bytes) }],

@@ -13,7 +13,7 @@ mod refusal;
 mod store;
 mod wire;
 
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Moment, Usage};
 use crate::remote::Clients;
 use bytes::Bytes;
 use error::Lost;
@@ -99,17 +99,6 @@ pub struct Published {
     pub attempts: u32,
 }
 
-/// What was asked of a server so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Requests that were sent.
-    pub requests: u32,
-    /// Answers that asked for patience.
-    pub throttled: u32,
-    /// How long we waited because of them.
-    pub waited: Duration,
-}
-
 /// A bucket. Not for printing: it holds credentials.
 #[derive(Clone)]
 pub struct Bucket {
@@ -193,7 +182,7 @@ impl Bucket {
     /// What was asked of the server so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.wire.usage()
+        self.wire.meter.usage()
     }
 
     /// The instant, by the clock that stamps writes.
@@ -352,13 +341,12 @@ impl Bucket {
             first = first.or(sent);
             let Error::Throttled { retry_after, .. } = &lost.why else { return Err(lost) };
             let pause = retry_after.unwrap_or(PAUSE).max(Duration::from_millis(100));
-            self.wire.note_throttled();
+            self.wire.meter.throttled();
             // A server may ask for any number of seconds.
             if waited.saturating_add(pause) > self.patience {
                 return Err(lost);
             }
             tokio::time::sleep(pause).await;
-            self.wire.note_waited(pause);
             waited += pause;
         }
     }

@@ -4,8 +4,9 @@
 //! here, and whoever carries out an operation hears of the last one.
 
 use crate::model::{Clock, Moment};
-use crate::remote::bucket::{Usage, names};
+use crate::remote::bucket::names;
 use crate::remote::client::{Cause, cause};
+use crate::remote::meter::Meter;
 use async_trait::async_trait;
 use http_body_util::BodyExt as _;
 use object_store::ClientOptions;
@@ -16,7 +17,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, StatusCode, Url};
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How requests call themselves.
@@ -60,7 +61,7 @@ pub(super) struct Wire {
     pub(super) timeout: Duration,
     /// The longest answer that is read.
     pub(super) longest: usize,
-    usage: Arc<Mutex<Usage>>,
+    pub(super) meter: Meter,
 }
 
 type Ear = Arc<Mutex<Option<Exchange>>>;
@@ -79,7 +80,7 @@ impl Wire {
         timeout: Duration,
         longest: usize,
     ) -> Self {
-        Self { client, clock, timeout, longest, usage: Arc::default() }
+        Self { client, clock, timeout, longest, meter: Meter::default() }
     }
 
     /// Waits for an operation, and gives the last exchange that it made.
@@ -96,22 +97,6 @@ impl Wire {
 
     pub(super) fn wall(&self) -> jiff::Timestamp {
         self.clock.wall()
-    }
-
-    pub(super) fn usage(&self) -> Usage {
-        *self.lock()
-    }
-
-    pub(super) fn note_throttled(&self) {
-        self.lock().throttled += 1;
-    }
-
-    pub(super) fn note_waited(&self, pause: Duration) {
-        self.lock().waited += pause;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Usage> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One request and its complete answer. Part of an answer would pass for the whole, and be
@@ -165,7 +150,7 @@ impl HttpService for Wire {
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;
         *request.body_mut() = Some(body.into());
-        self.lock().requests += 1;
+        self.meter.asked();
         let sent = self.clock.now();
         let answer = self.exchange(request).await;
         let received = self.clock.now();

@@ -7,6 +7,7 @@ use crate::model::Clock;
 use crate::remote::client::{Cause, cause};
 use crate::remote::git::session::{self, Push, Trace};
 use crate::remote::git::{Deed, Error, RemoteUrl};
+use crate::remote::meter::Meter;
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
@@ -39,6 +40,7 @@ pub(super) struct Session {
     pub(super) address: Url,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) timeout: Duration,
+    pub(super) meter: Meter,
     pub(super) trace: Mutex<Trace>,
 }
 
@@ -120,6 +122,7 @@ impl Session {
         if ask == Ask::Push {
             self.trace().push = Push::Unanswered { sent: self.clock.now() };
         }
+        self.meter.asked();
         request.send().await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 self.trace().push = Push::NotTaken;
@@ -184,6 +187,7 @@ impl Session {
             403 => Error::Forbidden { url, deed: ask.deed() },
             404 | 410 => Error::NoRepository { url },
             429 => {
+                self.meter.throttled();
                 let after = headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok());
                 Error::RateLimited { url, retry_after: after.and_then(|after| self.pause(after)) }
             }

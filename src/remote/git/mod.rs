@@ -21,15 +21,15 @@ mod ssh;
 mod survey;
 mod transport;
 mod url;
+mod way;
 
-use crate::model::{Clock, Moment, Survey};
+use crate::model::{Clock, Moment, Survey, Usage};
 use crate::remote::Clients;
 use crate::remote::git::session::Session;
 use crate::remote::git::signing::Signer;
-use crate::remote::git::url::Place;
+use crate::remote::git::way::Way;
+use crate::remote::meter::Meter;
 use git2::{ErrorClass, Oid, Repository};
-use reqwest::header::HeaderValue;
-use reqwest::{Client, Url};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -100,15 +100,10 @@ struct Inner {
     way: Way,
     timeout: Duration,
     clock: Arc<dyn Clock>,
+    meter: Meter,
     cache: Mutex<cache::Cache>,
     /// When the branch was followed last.
     asked: Mutex<Option<Moment>>,
-}
-
-/// How the remote is reached.
-enum Way {
-    Http { client: Client, address: Url, authorization: Option<HeaderValue> },
-    Ssh(Arc<ssh::Access>),
 }
 
 // === impl GitRemote ===
@@ -140,6 +135,12 @@ impl GitRemote {
     #[must_use]
     pub fn branch(&self) -> &str {
         &self.inner.branch
+    }
+
+    /// What was asked of the remote so far, by all clones.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.inner.meter.usage()
     }
 
     /// Makes the commit here. Warm, it asks nothing of the remote: the tip may prove out of date
@@ -365,7 +366,8 @@ impl Inner {
         let key = format!("{}#{}", remote.normalised(), options.branch);
         let cache = cache::Cache::open(&options.cache_dir, &key, CACHE_LIMIT)?;
         let (branch, timeout, cache) = (options.branch, options.timeout, Mutex::new(cache));
-        Ok(Self { remote, branch, way, timeout, clock, cache, asked: Mutex::default() })
+        let (meter, asked) = (Meter::default(), Mutex::default());
+        Ok(Self { remote, branch, way, timeout, clock, meter, cache, asked })
     }
 
     /// Makes the edit on what is known, or on what is fetched if too little is known.
@@ -405,7 +407,7 @@ impl Inner {
 
     fn session(&self) -> Session {
         let (runtime, clock, timeout) = (Handle::current(), self.clock.clone(), self.timeout);
-        let (remote, trace) = (self.remote.clone(), Mutex::default());
+        let (remote, meter, trace) = (self.remote.clone(), self.meter.clone(), Mutex::default());
         match &self.way {
             Way::Http { client, address, authorization } => {
                 let (client, address) = (client.clone(), address.clone());
@@ -418,6 +420,7 @@ impl Inner {
                     address,
                     authorization,
                     timeout,
+                    meter,
                     trace,
                 }))
             }
@@ -431,6 +434,7 @@ impl Inner {
                     remote,
                     reference,
                     timeout,
+                    meter,
                     trace,
                 }))
             }
@@ -454,36 +458,6 @@ impl Inner {
 
     fn unknown_branch(&self, known: Vec<String>) -> Error {
         Error::UnknownBranch { url: self.remote.to_string(), branch: self.branch.clone(), known }
-    }
-}
-
-// === impl Way ===
-
-impl Way {
-    fn of(
-        remote: &RemoteUrl,
-        options: &GitRemoteOptions,
-        found: Option<Credentials>,
-    ) -> Result<Self, Error> {
-        match remote.place() {
-            Place::Http(address) => {
-                let authorization = match (&options.credentials, found) {
-                    (Credentials::None, Some(found)) => found.header()?,
-                    (given, _) => given.header()?,
-                };
-                let clients = &options.clients;
-                let client = clients
-                    .get(USER_AGENT, options.ca.as_deref(), options.timeout)
-                    .map_err(|_| Error::BadAuthority { url: remote.to_string() })?;
-                Ok(Self::Http { client, address: address.clone(), authorization })
-            }
-            Place::Ssh(address) => {
-                let access = ssh::Access::new(address.clone(), &options.credentials);
-                let of_this =
-                    |trouble| Error::Ssh { url: remote.to_string(), trouble: Box::new(trouble) };
-                Ok(Self::Ssh(Arc::new(access.map_err(of_this)?)))
-            }
-        }
     }
 }
 

@@ -5,10 +5,11 @@
 
 use crate::model::{Clock, Moment};
 use crate::remote::client::{Cause, cause};
+use crate::remote::meter::Meter;
 use crate::remote::registry::challenge::Challenge;
 use crate::remote::registry::credentials::header;
 use crate::remote::registry::refusal::tame;
-use crate::remote::registry::{Credentials, Error, Repository, Rights, Usage};
+use crate::remote::registry::{Credentials, Error, Repository, Rights};
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode, Url};
@@ -56,6 +57,7 @@ pub(super) struct Session {
     pub(super) timeout: Duration,
     pub(super) patience: Duration,
     pub(super) learned: Mutex<Learned>,
+    pub(super) meter: Meter,
 }
 
 /// What a registry has told us.
@@ -63,7 +65,6 @@ pub(super) struct Session {
 pub(super) struct Learned {
     pub(super) challenge: Option<Challenge>,
     pub(super) token: Option<SecretString>,
-    pub(super) usage: Usage,
 }
 
 // === impl Ask ===
@@ -129,7 +130,7 @@ impl Session {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        self.learned().usage.requests += 1;
+        self.meter.asked();
         let sent = self.clock.now();
         let lost = |error: reqwest::Error| {
             let never_sent = error.is_connect() || error.is_builder();
@@ -137,6 +138,9 @@ impl Session {
         };
         let mut response = request.send().await.map_err(lost)?;
         let (status, headers) = (response.status(), response.headers().clone());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            self.meter.throttled();
+        }
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(lost)? {
             if body.len() + part.len() > LONGEST_ANSWER {
@@ -188,7 +192,6 @@ impl Session {
     async fn be_patient(&self, headers: &HeaderMap, waited: Duration) -> Result<Duration, Error> {
         let after = headers.get(RETRY_AFTER).and_then(|it| it.to_str().ok());
         let retry_after = after.and_then(|it| self.pause(it));
-        self.learned().usage.rate_limited += 1;
         let pause = retry_after.unwrap_or(PAUSE);
         // A registry may ask for any number of seconds.
         if waited.saturating_add(pause) > self.patience
@@ -199,7 +202,6 @@ impl Session {
         // A registry that says 0 over and over must not be asked without end.
         let pause = pause.max(Duration::from_millis(100));
         tokio::time::sleep(pause).await;
-        self.learned().usage.waited += pause;
         Ok(pause)
     }
 

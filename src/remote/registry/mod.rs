@@ -17,8 +17,9 @@ mod tags;
 mod token;
 mod upload;
 
-use crate::model::{Clock, Moment};
+use crate::model::{Clock, Moment, Usage};
 use crate::remote::client::client;
+use crate::remote::meter::Meter;
 use http::{Ask, NoAnswer, Session};
 use manifest::digest_of;
 use refusal::{body_of, is_about_the_type};
@@ -71,17 +72,6 @@ pub enum Rights {
     Push,
     /// Reading, pushing and deleting.
     Delete,
-}
-
-/// What was asked of a registry so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Requests that were sent, those for tokens included.
-    pub requests: u32,
-    /// Answers that asked for patience.
-    pub rate_limited: u32,
-    /// How long we waited because of them.
-    pub waited: Duration,
 }
 
 /// A manifest that the registry has acknowledged under a tag.
@@ -144,10 +134,19 @@ impl Registry {
         credentials.basic_header(&registry)?;
         let client = client(USER_AGENT, ca.as_deref(), timeout)
             .map_err(|_| Error::BadAuthority { registry })?;
-        let learned = Mutex::default();
-        let session =
-            Session { client, clock, repository, credentials, rights, timeout, patience, learned };
-        Ok(Self { session: Arc::new(session) })
+        Ok(Self {
+            session: Arc::new(Session {
+                client,
+                clock,
+                repository,
+                credentials,
+                rights,
+                timeout,
+                patience,
+                learned: Mutex::default(),
+                meter: Meter::default(),
+            }),
+        })
     }
 
     /// The repository.
@@ -159,7 +158,7 @@ impl Registry {
     /// What was asked of the registry so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.session.learned().usage
+        self.session.meter.usage()
     }
 
     /// The instant, by the clock that stamps pushes.

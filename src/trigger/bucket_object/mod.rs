@@ -8,7 +8,7 @@ mod build;
 mod config;
 mod retention;
 
-use crate::model::{Ancestry, CanaryId, Holding, Revision, Survey, Tidied, When};
+use crate::model::{Ancestry, CanaryId, Holding, Revision, Survey, Tidied, Usage, When};
 use crate::remote::bucket::{self, Bucket, Condition, Entry, Object, PublishError};
 use crate::trigger::git_commit::{Content, latest_in};
 use crate::trigger::{Error, Published, Sweep, Trigger};
@@ -163,6 +163,10 @@ impl Trigger for BucketObject {
     /// at once would be taken for each other (rule P9).
     fn lane(&self) -> String {
         self.bucket.address().normalised()
+    }
+
+    fn usage(&self) -> Usage {
+        self.bucket.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

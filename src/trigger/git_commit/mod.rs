@@ -9,7 +9,7 @@ mod packaged;
 mod retention;
 
 use crate::model::{
-    Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, Tidied, When, conclude,
+    Ancestry, CanaryId, Findings, ObjectName, Revision, Survey, Tidied, Usage, When, conclude,
 };
 use crate::remote::git::{self, GitRemote, RemoteUrl};
 use crate::trigger::{Error, Published, Sweep, Trigger, git_access};
@@ -121,6 +121,10 @@ impl GitCommit {
 impl Trigger for GitCommit {
     fn lane(&self) -> String {
         format!("{}#{}", self.remote.url().normalised(), self.remote.branch())
+    }
+
+    fn usage(&self) -> Usage {
+        self.remote.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

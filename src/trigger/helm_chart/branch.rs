@@ -5,7 +5,7 @@
 //! time. When somebody else was faster, our entry is put into what they have written. What is beyond
 //! `keep` goes in a commit of its own after the run, so that no measured commit waits for it.
 
-use crate::model::{Ancestry, CanaryId, Clock, Revision, Stays, Survey, Tidied, When};
+use crate::model::{Ancestry, CanaryId, Clock, Revision, Stays, Survey, Tidied, Usage, When};
 use crate::remote::git::{self, Further, GitRemote, Unwritten};
 use crate::trigger::helm_chart::Ours;
 use crate::trigger::helm_chart::chart::Package;
@@ -87,6 +87,10 @@ impl ChartOnBranch {
 impl Trigger for ChartOnBranch {
     fn lane(&self) -> String {
         format!("{}#{}", self.remote.url().normalised(), self.remote.branch())
+    }
+
+    fn usage(&self) -> Usage {
+        self.remote.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

@@ -6,7 +6,7 @@
 //! away after a later one: nothing names it.
 
 use crate::model::{
-    Ancestry, CanaryId, Clock, Holding, Moment, Revision, Stays, Survey, Tidied, When,
+    Ancestry, CanaryId, Clock, Holding, Moment, Revision, Stays, Survey, Tidied, Usage, When,
 };
 use crate::remote::bucket::{self, Bucket, Condition, PublishError};
 use crate::trigger::helm_chart::archive::is_canary_of;
@@ -173,6 +173,10 @@ impl Trigger for ChartInBucket {
     fn lane(&self) -> String {
         let name = self.shelf.path(self.shelf.aim.chart.name());
         format!("{}/{name}", self.bucket.address().normalised())
+    }
+
+    fn usage(&self) -> Usage {
+        self.bucket.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

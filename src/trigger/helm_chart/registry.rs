@@ -3,7 +3,7 @@
 //! Each canary says whose it is, and which versions were canaries before it, as canary images do. If
 //! the version that is chosen is none, the next below it are asked.
 
-use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied};
+use crate::model::{Ancestry, CanaryId, Clock, Holding, Revision, Survey, Tidied, Usage};
 use crate::remote::registry::{self, Artifact, Manifest, Registry};
 use crate::trigger::helm_chart::choice::comparable;
 use crate::trigger::helm_chart::{Aim, Ours, taken};
@@ -131,6 +131,10 @@ impl ChartInRegistry {
 impl Trigger for ChartInRegistry {
     fn lane(&self) -> String {
         self.registry.repository().normalised()
+    }
+
+    fn usage(&self) -> Usage {
+        self.registry.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

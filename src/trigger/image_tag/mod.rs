@@ -13,7 +13,7 @@ pub(super) mod retention;
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
     Ancestry, CanaryId, Clock, Holding, ImageRef, Marker, ObjectName, Revision, RevisionSort,
-    Survey, Tidied,
+    Survey, Tidied, Usage,
 };
 use crate::remote::git::{self, GitRemote};
 use crate::remote::registry::{self, Artifact, Manifest, PublishError, Registry};
@@ -278,6 +278,10 @@ impl ImageTag {
 impl Trigger for ImageTag {
     fn lane(&self) -> String {
         self.registry.repository().normalised()
+    }
+
+    fn usage(&self) -> Usage {
+        self.registry.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

@@ -10,7 +10,7 @@ mod retention;
 
 use crate::model::image_policy::{ImagePolicy, canary_in};
 use crate::model::{
-    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, Tidied, conclude,
+    Ancestry, CanaryId, Clock, Findings, Holding, Revision, Survey, Tidied, Usage, conclude,
 };
 use crate::remote::registry::{self, Artifact, Manifest, Registry, archive};
 use crate::trigger::image_tag::image::Label;
@@ -207,6 +207,10 @@ impl Trigger for OciArtifact {
             Tags::One(tag) => format!("{}:{tag}", self.place()),
             Tags::Versions { .. } => self.place(),
         }
+    }
+
+    fn usage(&self) -> Usage {
+        self.registry.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

@@ -9,7 +9,7 @@ mod call;
 mod config;
 mod explain;
 
-use crate::model::{Ancestry, CanaryId, Revision, Subject, When};
+use crate::model::{Ancestry, CanaryId, Revision, Subject, Usage, When};
 use crate::remote::webhook::{self, Call, Webhook};
 use crate::trigger::{Error, Published, Trigger};
 use call::{Proof, Sort};
@@ -72,6 +72,10 @@ impl Trigger for ReceiverPost {
         self.hook.lane()
     }
 
+    fn usage(&self) -> Usage {
+        self.hook.at.usage()
+    }
+
     /// Nothing of an earlier request stays anywhere.
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {
         Ok(None)
@@ -118,6 +122,10 @@ impl Trigger for ReceiverGet {
     /// Of its own: it stands in nobody's way.
     fn lane(&self) -> String {
         format!("{}#preflight", self.hook.lane())
+    }
+
+    fn usage(&self) -> Usage {
+        self.hook.at.usage()
     }
 
     async fn latest(&self) -> Result<Option<CanaryId>, Error> {

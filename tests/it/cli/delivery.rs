@@ -3,7 +3,7 @@
 
 use crate::cli::exit_codes::records;
 use crate::cli::kit::{HOPS, Page, SOURCE, Stage, check, told};
-use hopclock::model::{CanaryId, Outcome, Passage};
+use hopclock::model::{CanaryId, Passage};
 use hopclock_sandbox::git::{NewCommit, RequestKind};
 use hopclock_sandbox::pipeline::CANARY_PATH;
 use insta::assert_snapshot;
@@ -39,7 +39,7 @@ async fn p7_a_source_that_would_not_hold_the_change_is_refused() {
     let mut page = Page::default();
     let commit = stage.sandbox.git().tip(&stage.url, "main").unwrap();
     let spec = |spec: Value| stage.change("GitRepository", "canary", &json!({"spec": spec}));
-    for (title, wrong, right) in [
+    for (reason, wrong, right) in [
         ("pinned_commit", json!({"ref": {"commit": commit}}), json!({"ref": {"commit": null}})),
         (
             "needs_tag_trigger",
@@ -55,15 +55,15 @@ async fn p7_a_source_that_would_not_hold_the_change_is_refused() {
         ("verify_unsatisfied", json!({"verify": {"mode": "HEAD"}}), json!({"verify": null})),
     ] {
         spec(wrong);
-        stage.refuse_reason(title, SOURCE, HOPS).await;
-        stage.refuse_scenario(&mut page, title, SOURCE, HOPS).await;
+        stage.refused_for(reason, SOURCE, HOPS).await;
+        stage.refuse_scenario(&mut page, reason, SOURCE, HOPS).await;
         spec(right);
     }
     let other = format!("{SOURCE}, branch: next");
-    stage.refuse_reason("another_branch", &other, HOPS).await;
+    stage.refused_for("another_branch", &other, HOPS).await;
     stage.refuse_scenario(&mut page, "another_branch", &other, HOPS).await;
     let by_hand = format!("url: '{}/nothing.git'", stage.sandbox.git().base_url());
-    stage.refuse_reason("another_repository", &by_hand, HOPS).await;
+    stage.refused_for("another_repository", &by_hand, HOPS).await;
     stage.refuse_scenario(&mut page, "another_repository", &by_hand, HOPS).await;
     let ignore = NewCommit::new("main", "Ignore").file("canary/.sourceignore", "*.yaml\n");
     stage.sandbox.git().commit(&stage.url, &ignore).unwrap();
@@ -77,18 +77,18 @@ async fn p7_a_file_that_nothing_applies_is_refused() {
     let mut page = Page::default();
     let hops = new_object();
     stage.change("Kustomization", "canary", &json!({"spec": {"path": "./apps"}}));
-    stage.refuse_reason("outside_applier", SOURCE, &hops).await;
+    stage.refused_for("outside_applier", SOURCE, &hops).await;
     stage.refuse_scenario(&mut page, "outside_applier", SOURCE, &hops).await;
     stage.change("Kustomization", "canary", &json!({"spec": {"path": "./canary"}}));
     let list = NewCommit::new("main", "List").file("canary/kustomization.yaml", "resources: []\n");
     stage.sandbox.git().commit(&stage.url, &list).unwrap();
-    stage.refuse_reason("not_in_kustomization", SOURCE, &hops).await;
+    stage.refused_for("not_in_kustomization", SOURCE, &hops).await;
     stage.refuse_scenario(&mut page, "not_in_kustomization", SOURCE, &hops).await;
     stage.create(kustomization("far", "elsewhere", "./canary"));
     let url = format!("{}/elsewhere.git", stage.sandbox.git().base_url());
     stage.create(git_repository("elsewhere", &url, &json!({})));
     let far = HOPS.replace("kustomization: flux-system/canary", "kustomization: flux-system/far");
-    stage.refuse_reason("applier_of_another_source", SOURCE, &far).await;
+    stage.refused_for("applier_of_another_source", SOURCE, &far).await;
     stage.refuse_scenario(&mut page, "applier_of_another_source", SOURCE, &far).await;
     check(|| assert_snapshot!("delivery_applier", page.text()));
 }
@@ -98,7 +98,7 @@ async fn s0_nothing_is_pushed_without_consent() {
     let stage = Stage::new().await;
     let mut page = Page::default();
     stage.sandbox.consent("canary", None).unwrap();
-    stage.refuse_reason("no_consent", SOURCE, HOPS).await;
+    stage.refused_for("no_consent", SOURCE, HOPS).await;
     stage.refuse_scenario(&mut page, "no_consent", SOURCE, HOPS).await;
     let by_hand = format!("url: '{}'", stage.url);
     stage.refuse_scenario(&mut page, "no_consent, by hand", &by_hand, HOPS).await;
@@ -106,13 +106,13 @@ async fn s0_nothing_is_pushed_without_consent() {
     let unknown = format!("\n{unknown}\n");
     stage.refuse_scenario(&mut page, "no_consent, and nobody to ask", &by_hand, &unknown).await;
     stage.sandbox.consent("canary", Some("team-b")).unwrap();
-    stage.refuse_reason("foreign_consent", SOURCE, HOPS).await;
+    stage.refused_for("foreign_consent", SOURCE, HOPS).await;
     stage.refuse_scenario(&mut page, "foreign_consent", SOURCE, HOPS).await;
     stage.sandbox.consent("canary", None).unwrap();
     let theirs = format!("canary: {}\n", CanaryId::new("team-b", 0x1a1_fbe6_7da8));
     let all = NewCommit::new("main", "Theirs").without("README.md").file(CANARY_PATH, &theirs);
     stage.sandbox.git().commit(&stage.url, &all).unwrap();
-    stage.refuse_reason("foreign_canary", SOURCE, HOPS).await;
+    stage.refused_for("foreign_canary", SOURCE, HOPS).await;
     stage.refuse_scenario(&mut page, "foreign_canary", SOURCE, HOPS).await;
     check(|| assert_snapshot!("delivery_consent", page.text()));
 }
@@ -135,7 +135,7 @@ async fn s1_a_source_that_others_use_needs_shared_and_then_it_is_said_whom_each_
     let mut other = kustomization("other", "canary", "./canary");
     other["spec"]["suspend"] = true.into();
     stage.create(other);
-    stage.refuse_reason("shared_source", SOURCE, HOPS).await;
+    stage.refused_for("shared_source", SOURCE, HOPS).await;
     stage.refuse_scenario(&mut page, "shared_source", SOURCE, HOPS).await;
     let sources = json!([{"kind": "GitRepository", "name": "*"}]);
     let alert = json!({"eventSources": sources, "providerRef": {"name": "chat"}});
@@ -162,7 +162,7 @@ async fn s2_replace_is_refused_where_an_automation_pushes_to() {
     let spec = json!({"interval": "1h", "sourceRef": source, "git": {"push": {"branch": "main"}}});
     stage.create(object("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation", "bot", &spec));
     let replace = format!("{SOURCE}, mode: {{ replace: {{ base: base }} }}");
-    stage.refuse_reason("automation_pushes", &replace, HOPS).await;
+    stage.refused_for("automation_pushes", &replace, HOPS).await;
     stage.refuse_scenario(&mut page, "automation_pushes", &replace, HOPS).await;
     let branch = json!({"spec": {"git": {"push": {"branch": "images"}}}});
     stage.change("ImageUpdateAutomation", "bot", &branch);
@@ -183,7 +183,7 @@ async fn p8_a_source_that_includes_ours_is_timed_and_an_applier_behind_it_is_ref
     stage.create(kustomization("fleet", "fleet", "./lane"));
     let applied =
         HOPS.replace("kustomization: flux-system/canary", "kustomization: flux-system/fleet");
-    stage.refuse_reason("include_needs_live", SOURCE, &applied).await;
+    stage.refused_for("include_needs_live", SOURCE, &applied).await;
     stage.refuse_scenario(&mut page, "include_needs_live", SOURCE, &applied).await;
     let hops = "
   - source_fetched: { git_repository: flux-system/canary }
@@ -195,7 +195,7 @@ async fn p8_a_source_that_includes_ours_is_timed_and_an_applier_behind_it_is_ref
         stage.change("GitRepository", "fleet", &json!({"spec": {"include": [entry]}}));
     };
     from("apps");
-    stage.refuse_reason("outside_include", SOURCE, hops).await;
+    stage.refused_for("outside_include", SOURCE, hops).await;
     stage.refuse_scenario(&mut page, "outside_include", SOURCE, hops).await;
     from("canary");
     let file = stage.scenario(SOURCE, hops);
@@ -231,11 +231,8 @@ async fn p7_the_proof_asks_the_git_host_for_nothing_more() {
 
 impl Stage {
     /// Runs a scenario that must be refused for this reason.
-    async fn refuse_reason(&self, reason: &str, git: &str, hops: &str) {
+    async fn refused_for(&self, reason: &str, git: &str, hops: &str) {
         let told = self.tell(&["run", self.scenario(git, hops), "--output=json"]).await;
-        let outcome = &records(&told.out)[0].outcome;
-        let Outcome::ProbeError(error) = outcome else { panic!("{reason}: {outcome}") };
-        assert_eq!(error.reason, reason, "{}", error.message);
-        assert!(records(&told.out)[0].push.is_none());
+        told.assert_refused_for(reason);
     }
 }

@@ -150,6 +150,14 @@ impl Stage {
 // === impl Told ===
 
 impl Told {
+    /// Says that it was a run, written as JSON, that pushed nothing for this reason.
+    pub(crate) fn assert_refused_for(&self, reason: &str) {
+        assert_eq!(self.code, Some(3), "{reason}: {self:?}");
+        let record: Value = serde_json::from_str(&self.out).unwrap();
+        let found = (&record["outcome"], &record["reason"], &record["push"]);
+        assert_eq!(found, (&"probe_error".into(), &reason.into(), &Value::Null), "{record:#}");
+    }
+
     /// The one error that was said; everything else must be progress.
     pub(crate) fn sentence(&self, title: &str) -> &str {
         let (errors, rest): (Vec<_>, Vec<_>) =

@@ -2,7 +2,7 @@
 
 use crate::cli::kit::{Page, Told, check, hopclock, told};
 use crate::history::kit::{delivered, hop, minutes_ago, reached, run, timed_out, write};
-use hopclock::model::{Evidence, Outcome, Passage, Via};
+use hopclock::model::{Evidence, Outcome, Passage, Usage, Via};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -21,6 +21,7 @@ async fn file(folder: &Path) {
         runs.push(delivered("fleet", at, fetch, 2.0 + wobble, via));
     }
     runs[55] = timed_out("fleet", minutes_ago(5));
+    runs[55].record.usage = Usage { requests: 11, throttled: 2 };
     runs[55].evidence.push(Evidence {
         subject: "GitRepository flux-system/canary".to_owned(),
         at: minutes_ago(5),
@@ -65,6 +66,7 @@ async fn past_runs_are_listed_and_one_is_shown_fully() {
     let told = call(folder.path(), &["history", &failed, "--output=json"]).await;
     let one: Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!(one["evidence"][0]["status"]["generation"], 3);
+    assert_eq!(one["record"]["usage"], json!({"requests": 11, "throttled": 2}), "{one}");
 }
 
 #[tokio::test]

@@ -70,7 +70,9 @@ async fn a_git_host_that_is_down_or_busy_is_a_probe_error_and_no_bad_event() {
     assert_eq!(reason(&scene.ask().await), "git_unreachable");
     git.come_back().unwrap();
     git.add_fault(FaultRule::once(RequestKind::Push, Fault::Status(429, Some(60))));
-    assert_eq!(reason(&scene.ask().await), "git_rate_limited");
+    let record = scene.ask().await;
+    assert_eq!(reason(&record), "git_rate_limited");
+    assert_eq!(record.usage.throttled, 1, "{record:?}");
     let after = scene.counts().await;
     let more = |series: &str| after[series] - before.get(series).copied().unwrap_or(0.0);
     assert!((more("hopclock_probe_errors_total canary git_unreachable") - 1.0).abs() < 0.1);

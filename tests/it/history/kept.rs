@@ -5,7 +5,8 @@ use hopclock::engine::{Batch, Store};
 use hopclock::history::{Filter, Forgetful, Found, History, Which};
 use hopclock::model::{
     CanaryId, Evidence, FailureRecord, HopRecord, KeptRun, LogLine, ObjectEvent, Outcome, Passage,
-    ProbeError, Push, Revision, RunRecord, Sight, Skip, SloRecord, SloVerdict, Span, Via, Webhook,
+    ProbeError, Push, Revision, RunRecord, Sight, Skip, SloRecord, SloVerdict, Span, Usage, Via,
+    Webhook,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -148,6 +149,7 @@ fn runs() -> impl Strategy<Value = KeptRun> {
             tolerance: body.4.most,
             failing_since: tail.0,
             slo: tail.1,
+            usage: Usage::default(),
         },
         evidence: tail.2,
         log: tail.3,

@@ -4,7 +4,7 @@ use hopclock::engine::{Batch, Store};
 use hopclock::history::{Filter, History, Options, SqliteStore};
 use hopclock::model::{
     Account, CanaryId, Clock, HopRecord, KeptRun, LogLine, Moment, Outcome, Passage, Push,
-    Revision, RunRecord, Span, Via,
+    Revision, RunRecord, Span, Usage, Via,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
@@ -108,6 +108,7 @@ pub(crate) fn run(
             tolerance: Duration::from_secs(1),
             failing_since: None,
             slo: Vec::new(),
+            usage: Usage::default(),
         },
         evidence: Vec::new(),
         log: vec![LogLine { at, text: "waits for watches".to_owned() }],

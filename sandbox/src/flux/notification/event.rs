@@ -13,18 +13,19 @@ const EVENT_PREFIX: &str = "event.toolkit.fluxcd.io";
 const HIDDEN: [&str; 3] = ["checksum", "digest", "token"];
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Something happened.
+    #[default]
     Info,
     /// Something failed.
     Error,
 }
 
-/// One event; the fields are in the order of the wire.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// One event; the fields are in the order of the wire. What is missing is empty, as Go reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Event {
     /// The object that it is about.
     pub involved_object: InvolvedObject,
@@ -37,18 +38,17 @@ pub struct Event {
     /// What happened, for machines.
     pub reason: String,
     /// The revision and other facts; keys carry the controller's API group until delivery.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
     /// The controller that posted it.
     pub reporting_controller: String,
     /// The pod of that controller.
-    #[serde(default)]
     pub reporting_instance: String,
 }
 
 /// The object that an event is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct InvolvedObject {
     /// Its kind.
     pub kind: String,
@@ -57,13 +57,10 @@ pub struct InvolvedObject {
     /// Its name.
     pub name: String,
     /// Its identity.
-    #[serde(default)]
     pub uid: String,
     /// Group and version.
-    #[serde(default)]
     pub api_version: String,
     /// The version of the object that the event is about.
-    #[serde(default)]
     pub resource_version: String,
 }
 

@@ -14,7 +14,6 @@ use std::sync::atomic::Ordering;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::extract::State;
-use axum::routing::post;
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::task::JoinSet;
@@ -141,12 +140,10 @@ impl EventServer {
     }
 }
 
-/// The server as HTTP serves it, for those who post over the wire.
+/// The server as HTTP serves it, for those who post over the wire. As in Go, every path leads to it, and
+/// it looks at no method: what was meant for a Receiver is an event, too.
 pub(super) fn router(context: Arc<Context>) -> Router {
-    Router::new()
-        .route("/", post(take))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(context)
+    Router::new().fallback(take).layer(DefaultBodyLimit::max(LARGEST_BODY)).with_state(context)
 }
 
 async fn take(State(context): State<Arc<Context>>, body: Bytes) -> StatusCode {

@@ -14,6 +14,7 @@ mod trouble;
 use crate::model::Clock;
 use crate::remote::git::session::Trace;
 use crate::remote::git::{Credentials, Error, RemoteUrl};
+use crate::remote::meter::Meter;
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream};
 use known_hosts::KnownHost;
 use russh::keys::PrivateKey;
@@ -40,6 +41,7 @@ pub(super) struct Session {
     /// What a push moves; its report is the answer.
     pub(super) reference: String,
     pub(super) timeout: Duration,
+    pub(super) meter: Meter,
     pub(super) trace: Mutex<Trace>,
 }
 

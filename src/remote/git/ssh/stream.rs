@@ -57,6 +57,7 @@ impl Stream {
     }
 
     fn open(session: &Arc<Session>, program: &'static str) -> io::Result<Self> {
+        session.meter.asked();
         let link = session.runtime.block_on(Link::open(session, program));
         let link = link.map_err(|error| failed(session, error))?;
         Ok(Self {
