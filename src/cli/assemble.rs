@@ -5,7 +5,7 @@ use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
-use crate::cli::{discover, merging, metrics};
+use crate::cli::{discover, metrics};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
 use crate::engine::{
@@ -143,7 +143,7 @@ impl Workshop {
             Some(ears) => ears.beside(watches, scenario, self.clock.clone()),
             None => watches,
         };
-        let errands = merging::errands(scenario, &self.instance, &site).await?;
+        let errands = self.errands(scenario, &path, &site).await?;
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
         Ok(Job {
             plan: Arc::new(plan),

@@ -161,6 +161,11 @@ pub(crate) enum Mistake {
     NoArtifactTag,
     #[error("`shared` is for a `source`: nothing is known of who uses a `url`")]
     SharedWithUrl,
+    #[error(
+        "`endpoint` must be a host alone, without user, query and fragment: put credentials under \
+         `{auth}`, by file or variable"
+    )]
+    SecretInEndpoint { auth: &'static str },
     #[error("nothing says which bucket to write to: give `source`, or `bucket`")]
     NoBucket,
     #[error("`source` and `bucket` exclude each other: keep one")]

@@ -36,6 +36,7 @@ impl Secrets {
         for line in text.lines() {
             found.add_user_infos(line);
             found.add_told_by_key(line);
+            found.add_queries(line);
         }
         for token in tokens(text).filter(|it| PREFIXES.iter().any(|start| it.starts_with(start))) {
             found.add(token);
@@ -87,6 +88,20 @@ impl Secrets {
                 if user.len() >= TOKEN_LENGTH {
                     self.add(user);
                 }
+            }
+        }
+    }
+
+    /// What follows `?` or `#` in an address: most often a signature.
+    fn add_queries(&mut self, line: &str) {
+        for (at, mark) in line.match_indices(['?', '#']) {
+            let rest = &line[at + mark.len()..];
+            let end = rest.find(|it: char| it.is_whitespace() || matches!(it, '"' | '\''));
+            let query = &rest[..end.unwrap_or(rest.len())];
+            let is_inside = line[..at].ends_with(|it: char| !it.is_whitespace());
+            let word = line[..at].rsplit(char::is_whitespace).next().unwrap_or_default();
+            if is_inside && (query.contains('=') || word.contains("://")) {
+                self.add(query);
             }
         }
     }
@@ -152,6 +167,17 @@ mod tests {
         assert_eq!(masked("source: http://t0ken@h"), "source: http://***@h");
         assert_eq!(masked("ssh://git@git.h/x"), "ssh://***@git.h/x");
         assert_eq!(masked("url: https://h/x"), "url: https://h/x");
+    }
+
+    #[test]
+    fn what_follows_an_address_is_masked() {
+        let signed = "endpoint: http://127.0.0.1:1/?X-Amz-Signature=hunter2";
+        assert_eq!(masked(signed), "endpoint: http://127.0.0.1:1/?***");
+        assert_eq!(masked("endpoint: 'h?sv=1&sig=a/b%3D'"), "endpoint: 'h?***'");
+        assert_eq!(masked("{ endpoint: https://h/c#hunter2 }"), "{ endpoint: https://h/c#*** }");
+        for text in ["expression: a ? b == 1 : c", "x: https://h/x # a=b"] {
+            assert_eq!(masked(text), text);
+        }
     }
 
     #[test]

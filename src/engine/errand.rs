@@ -72,7 +72,7 @@ impl Errand for BranchMerge {
         };
         let email = "hopclock@localhost".to_owned();
         let author = Author { name: "hopclock".to_owned(), email };
-        let (commit, way, along) = (commit.clone(), self.way, self.along);
+        let (commit, way, along) = (commit.clone(), self.way, self.along.clone());
         let wanted = Merge { commit, way, author, along };
         let announce = |made: &str| announce(Revision::Commit(made.to_owned()));
         let done = match self.remote.merge(&wanted, announce).await {
@@ -94,7 +94,9 @@ fn refused(error: &PublishError) -> ProbeError {
     let reason = match error {
         PublishError::Failed(Error::Rejected { .. } | Error::Forbidden { .. }) => "merge_refused",
         PublishError::Failed(Error::Unmergeable { .. }) => "merge_conflict",
-        PublishError::Failed(Error::BringsOthers { .. }) => "merge_others",
+        PublishError::Failed(Error::BringsOthers { .. } | Error::BringsMore { .. }) => {
+            "merge_others"
+        }
         PublishError::Failed(other) => other.reason(),
         PublishError::NoAnswer { .. } | PublishError::Withdrawn => "merge_unknown",
     };

@@ -24,8 +24,9 @@ pub struct MergedConfig {
     #[serde(default)]
     pub merge: Option<MergeWay>,
 
-    /// hopclock may merge into the branch though the GitRepository does not consent, and bring along
-    /// what others committed below the commit. Default: only what its own author did.
+    /// hopclock may merge into the branch though the GitRepository does not consent or others apply
+    /// it, and bring along what others committed below the commit. Default: only what its own author
+    /// did, and of an automation only the choices of the scenario's own ImagePolicy.
     #[serde(default)]
     pub shared: bool,
 }

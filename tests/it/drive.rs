@@ -2,15 +2,18 @@
 
 use crate::e2e_kit::plan;
 use hopclock::engine::{
-    Errands, Job, Surroundings, SystemClock, Unwritten, Watches, Watching, run_once,
+    Errand, ErrandDone, Errands, Job, PlannedHop, Surroundings, SystemClock, Unwritten, Watches,
+    Watching, run_once, run_until,
 };
+use hopclock::hop::{Merged, Place};
 use hopclock::model::{
-    Ancestry, Arrival, CanaryId, Clock, Event, Moment, Observer, Outcome, ProbeError, Revision,
-    Seen, SloVerdict, State, Subject, When,
+    Ancestry, Arrival, CanaryId, Clock, Event, GitBranch, Moment, ObjectName, Observer, Outcome,
+    ProbeError, Requirement, Revision, Seen, SloVerdict, State, Subject, When,
 };
 use hopclock::trigger::{Error, Published, Trigger};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -33,6 +36,13 @@ struct FakeTrigger {
     clock: Arc<SystemClock>,
     news: UnboundedSender<News>,
     while_pushing: fn() -> Option<News>,
+}
+
+/// Announces what it sends after some time, and has sent it a second later.
+struct FakeErrand {
+    clock: Arc<SystemClock>,
+    prepares: Duration,
+    sent: AtomicBool,
 }
 
 struct Verdicts(Mutex<Vec<SloVerdict>>);
@@ -115,6 +125,23 @@ impl Trigger for FakeTrigger {
     }
 }
 
+#[async_trait::async_trait]
+impl Errand for FakeErrand {
+    async fn run(
+        &self,
+        _: &Revision,
+        announce: &(dyn Fn(Revision) + Send + Sync),
+    ) -> Result<ErrandDone, ProbeError> {
+        sleep(self.prepares).await;
+        let commit = "3".repeat(40);
+        announce(Revision::Commit(commit.clone()));
+        sleep(SECOND).await;
+        self.sent.store(true, Ordering::Relaxed);
+        let state = GitBranch { commit, markers: Vec::new() }.to_value();
+        Ok(ErrandDone::Now { at: self.clock.now(), state })
+    }
+}
+
 impl Observer for Verdicts {
     fn observe(&self, event: &Event) {
         if let Event::Decided { verdict, .. } = event {
@@ -164,4 +191,59 @@ async fn o2_pending_ancestry_is_answered_while_the_watches_are_proven() {
     let record = run_once(&job, &around).await;
     assert_eq!(*verdicts.0.lock().unwrap(), [SloVerdict::Bad], "settled, and not unknown");
     assert_eq!(record.outcome, Outcome::Timeout);
+}
+
+/// A job that merges after its push, which takes two seconds; the errand prepares for so long.
+fn merging(prepares: Duration) -> (Job, Surroundings, Arc<FakeErrand>) {
+    let (mut job, around, _) = job(|| None);
+    let clock = Arc::new(SystemClock::new());
+    let errand = Arc::new(FakeErrand { clock, prepares, sent: AtomicBool::new(false) });
+    let mut plan = hopclock::engine::Plan { within: None, ..(*job.plan).clone() };
+    let merged = plan.hops.len();
+    plan.hops.push(PlannedHop {
+        name: "merged".to_owned(),
+        subject: Arc::new(GitBranch::subject(&ObjectName::new("flux-system", "lane"), None)),
+        place: Place::Merge,
+        after: Vec::new(),
+        within: None,
+        need: Requirement::Required,
+        detector: Arc::new(Merged { by_us: true }),
+        witnesses: Vec::new(),
+    });
+    job.plan = Arc::new(plan);
+    job.errands.insert(merged, errand.clone());
+    (job, around, errand)
+}
+
+async fn stopped(after: Duration) -> ProbeError {
+    sleep(after).await;
+    ProbeError { reason: "stopped".to_owned(), message: "somebody stops it".to_owned() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_that_has_announced_nothing_when_the_run_ends_sends_nothing() {
+    let (job, around, errand) = merging(4 * SECOND);
+    let record = run_until(&job, &around, stopped(5 * SECOND)).await;
+    assert!(matches!(&record.outcome, Outcome::ProbeError(it) if it.reason == "stopped"));
+    sleep(60 * SECOND).await;
+    assert!(!errand.sent.load(Ordering::Relaxed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_errand_sends_when_the_run_ends_is_waited_for() {
+    let (job, around, errand) = merging(SECOND);
+    run_until(&job, &around, stopped(7 * SECOND / 2)).await;
+    assert!(errand.sent.load(Ordering::Relaxed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_errand_goes_on_while_the_watches_are_proven() {
+    let (mut job, around, errand) = merging(SECOND);
+    // The deadline comes a moment before the errand is done, and the proof takes five seconds.
+    let deadline = 2 * SECOND + SECOND / 2;
+    job.plan = Arc::new(hopclock::engine::Plan { deadline, ..(*job.plan).clone() });
+    let record = run_once(&job, &around).await;
+    let merged = record.hops.iter().find(|it| it.hop == "merged").unwrap();
+    assert!(merged.passage.at().is_some(), "{record:#?}");
+    assert!(errand.sent.load(Ordering::Relaxed));
 }

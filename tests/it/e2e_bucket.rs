@@ -125,6 +125,13 @@ async fn s6_the_object_goes_with_its_lane() {
     assert_eq!((code, &swept["removed"]), (Some(0), &json!([])), "{swept}");
     assert!(swept["used"][0]["why"].as_str().unwrap().contains("lists it"), "{swept}");
     sandbox.bucket().delete("app", "canary/kustomization.yaml");
+    // Who knows what stands beyond what is looked through.
+    let many = || (0..1000).map(|it| format!("a/{it}.txt"));
+    many().for_each(|it| sandbox.bucket().put("app", &it, "x"));
+    let (code, swept) = gc(folder, sandbox.kubeconfig(), &["--all"]).await;
+    assert_eq!((code, &swept["removed"]), (Some(0), &json!([])), "{swept}");
+    assert!(swept["used"][0]["why"].as_str().unwrap().contains("first 1000"), "{swept}");
+    many().for_each(|it| sandbox.bucket().delete("app", &it));
     let (code, swept) = gc(folder, sandbox.kubeconfig(), &["--all"]).await;
     assert_eq!((code, &swept["removed"]), (Some(0), &json!([CANARY_KEY])), "{swept}");
     assert_eq!(sandbox.bucket().text("app", CANARY_KEY), None);

@@ -225,7 +225,8 @@ async fn whatever_stands_before_a_receiver_is_named_by_its_answer() {
     bench.lane("canary", "10m", Hook::Silent).await;
     with_token(&bench, "github", &["push"]).await;
     for (status, body, reason) in [
-        (200, "welcome", "preflight_accepted"),
+        (200, "", "preflight_accepted"),
+        (200, "welcome", "page_in_front"),
         (404, "default backend - 404", "not_routed"),
         (413, "", "body_too_large"),
         (502, "<html>", "bad_gateway"),
@@ -233,6 +234,14 @@ async fn whatever_stands_before_a_receiver_is_named_by_its_answer() {
     ] {
         let url = format!("http://{}", front(status, body).await);
         let (found, message) = hopclock(&bench, &get("github", &url)).await.error();
+        assert_eq!(found, reason, "{status}: {message}");
+    }
+    for (status, body, reason) in
+        [(200, "Welcome", "page_in_front"), (500, "<html>", "unexpected_answer")]
+    {
+        let url = format!("http://{}", front(status, body).await);
+        let text = post(&bench, "github", "").replace(&bench.sandbox.flux().receiver_url(), &url);
+        let (found, message) = hopclock(&bench, &text).await.error();
         assert_eq!(found, reason, "{status}: {message}");
     }
     let flux = bench.sandbox.flux();

@@ -141,14 +141,56 @@ async fn s0_hopclock_merges_only_where_it_may() {
     assert!(merges(&course).is_empty());
 }
 
+/// Adds a GitRepository that follows `main` of the lane's repository, too, and what applies it.
+fn follow_too(course: &ImageCourse, name: &str, verify: &Value) {
+    let git = Key::new("GitRepository", "flux-system", "app");
+    let store = course.bench.sandbox.store();
+    let url = store.get(&git).unwrap()["spec"]["url"].clone();
+    let object = |api: &str, kind: &str, spec: Value| {
+        let metadata = json!({"namespace": "flux-system", "name": name});
+        let object = json!({"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec});
+        store.create(object, "somebody").unwrap();
+    };
+    let reference = json!({"branch": "main"});
+    let spec = json!({"interval": "10m", "url": url, "ref": reference, "verify": verify});
+    object("source.toolkit.fluxcd.io/v1", "GitRepository", spec);
+    let source = json!({"kind": "GitRepository", "name": name});
+    let spec = json!({"interval": "10m", "sourceRef": source, "path": "./", "prune": false});
+    object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", spec);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_branch_a_refspec_and_push_options_are_all_understood() {
+async fn s4_nothing_is_merged_into_a_branch_that_another_source_verifies() {
+    let course = course(", merge: squash, shared: true").await;
+    follow_too(&course, "prod", &json!({"mode": "HEAD", "secretRef": {"name": "keys"}}));
+    let error = course.refused("another source verifies").await;
+    assert!(error.contains("of which GitRepository flux-system/prod accepts signed"), "{error}");
+    assert!(merges(&course).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s1_a_merge_that_wakes_others_needs_shared_and_says_whom() {
+    let mut course = course(", merge: squash").await;
+    consent(&course);
+    follow_too(&course, "prod", &Value::Null);
+    let error = course.refused("another applier").await;
+    assert!(error.contains("is also applied by Kustomization flux-system/prod"), "{error}");
+    course.hops = course.hops.replace("merge: squash", "merge: squash, shared: true");
+    let told = course.tell().await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(told.err.contains("the merge of hop `merged` wakes"), "{told:?}");
+    assert!(told.err.contains("Kustomization flux-system/prod"), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_refspec_pushes_beside_the_branch_keeps_no_hop_from_being_reached() {
     let course = course(", merge: merge").await;
     consent(&course);
     let options = json!({"merge_request.create": "", "merge_request.target": "main"});
     let refspec = "refs/heads/image-updates:refs/heads/staging";
     let push = json!({"branch": "image-updates", "refspec": refspec, "options": options});
-    course.change("ImageUpdateAutomation", &json!({"spec": {"git": {"push": push}}}));
+    let git = json!({"checkout": {"ref": {"branch": "main"}}, "push": push});
+    course.change("ImageUpdateAutomation", &json!({"spec": {"git": git}}));
     let told = course.tell().await;
     assert_eq!(told.code, Some(0), "{told:?}");
     let updates = course.bench.sandbox.git().ref_updates();
@@ -161,4 +203,8 @@ async fn a_branch_a_refspec_and_push_options_are_all_understood() {
         (&options.map(str::to_owned)[..], &options.map(str::to_owned)[..])
     );
     assert!(to(MAIN).options.is_empty(), "ours has none");
+    let record: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(record["outcome"], "ok", "{record:#}");
+    assert!(hop(&record, "automation_committed")["at"].is_number(), "{record:#}");
+    assert_eq!(hop(&record, "merged")["carried_by"], to(MAIN).new.as_str(), "{record:#}");
 }

@@ -137,6 +137,68 @@ async fn s1_the_commits_of_others_come_along_only_where_that_is_allowed() {
 }
 
 #[tokio::test]
+async fn s1_of_what_one_automation_commits_only_the_own_policys_choices_come_along() {
+    let bench = Bench::new().await;
+    let mark = |policy: &str| format!("# {{\"$imagepolicy\": \"flux-system:{policy}\"}}\n");
+    let file =
+        |app: u8, shop: u8| format!("a: app:{app} {}b: shop:{shop} {}", mark("app"), mark("shop"));
+    let base = commit(&bench, "main", &[&bench.tip()], ("images", &file(1, 1)));
+    // The same author commits both.
+    let own = commit(&bench, "updates", &[&base], ("images", &file(2, 1)));
+    let both = commit(&bench, "updates", &[&own], ("images", &file(3, 2)));
+    let added = commit(&bench, "more", &[&own], ("new", "x: 1\n"));
+    let tip = commit(&bench, "main", &[&base], ("README", "hello, world\n"));
+    let along = || Along::Choices(vec!["flux-system:app".to_owned()]);
+    for (theirs, what) in [(&both, "would change line 2 of `images`"), (&added, "change `new`")] {
+        for way in WAYS {
+            let wanted = wanted(theirs, way, along());
+            let error = bench.remote().await.merge(&wanted, |_| {}).await.unwrap_err().to_string();
+            assert!(error.contains(what), "{way:?}: {error}");
+        }
+        assert_eq!(errand(&bench, theirs, along()).await.unwrap_err().reason, "merge_others");
+    }
+    assert_eq!(bench.tip(), tip);
+    let done = errand(&bench, &own, along()).await.unwrap();
+    assert!(matches!(done, ErrandDone::Now { .. }), "{done:?}");
+    assert_eq!(bench.git(&["show", "main:images"]).await, file(2, 1).trim_end());
+}
+
+#[tokio::test]
+async fn what_was_taken_back_stays_so_though_the_commit_stands_on_a_merge_of_it() {
+    for way in [MergeWay::Merge, MergeWay::Squash] {
+        let bench = Bench::new().await;
+        let base = commit(&bench, "main", &[&bench.tip()], ("feature", "off\n"));
+        let feature = commit(&bench, "main", &[&base], ("feature", "on\n"));
+        // The push branch was at the base, and `main` was merged into it.
+        let merge = NewCommit::new("updates", "Merge main").on(&[&base, &feature]);
+        let merge = merge.file("feature", "on\n");
+        let merged = bench.host.commit(&bench.url, &merge).unwrap();
+        let theirs = commit(&bench, "updates", &[&merged], (PATH, "canary: 1\n"));
+        commit(&bench, "main", &[&feature], ("feature", "off\n"));
+        self::merge(&bench, &theirs, way).await.unwrap();
+        assert_eq!(bench.git(&["show", "main:feature"]).await, "off", "{way:?}");
+        assert_eq!(bench.git(&["show", &format!("main:{PATH}")]).await, "canary: 1");
+    }
+}
+
+#[tokio::test]
+async fn branches_that_were_merged_into_each_other_are_left_to_people() {
+    let bench = Bench::new().await;
+    let base = bench.tip();
+    let ours = commit(&bench, "main", &[&base], ("a", "1\n"));
+    let theirs = commit(&bench, "updates", &[&base], ("b", "1\n"));
+    let both = |branch: &str, on: [&str; 2]| {
+        let merge = NewCommit::new(branch, "Merge").on(&on).file("a", "1\n").file("b", "1\n");
+        bench.host.commit(&bench.url, &merge).unwrap()
+    };
+    both("main", [&ours, &theirs]);
+    let crossed = both("updates", [&theirs, &ours]);
+    let theirs = commit(&bench, "updates", &[&crossed], (PATH, "canary: 1\n"));
+    let error = merge(&bench, &theirs, MergeWay::Squash).await.unwrap_err().to_string();
+    assert!(error.contains("they were merged into each other"), "{error}");
+}
+
+#[tokio::test]
 async fn t1_a_branch_that_moves_before_the_push_is_merged_anew_and_announced() {
     for way in WAYS {
         let bench = Bench::new().await;

@@ -355,13 +355,13 @@ fn workload_of(scenario: &Scenario) -> Option<Subject> {
 }
 
 /// The appliers that the path has in a cluster.
-fn own_appliers(pipeline: &Pipeline<'_>, cluster: &ClusterName) -> BTreeSet<Subject> {
+pub(super) fn own_appliers(pipeline: &Pipeline<'_>, cluster: &ClusterName) -> BTreeSet<Subject> {
     let mut own = pipeline.applying();
     own.retain(|it| it.cluster == *cluster);
     own
 }
 
-fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
+pub(super) fn pipeline_of<'a>(scenario: &Scenario, objects: &'a Objects) -> Pipeline<'a> {
     pipeline_from(&GroupKind::git_repository(), scenario, objects)
 }
 

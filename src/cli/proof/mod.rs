@@ -7,7 +7,10 @@
 //! is asked when the run has fetched it, so no request is made for it.
 
 mod destination;
+mod merge;
 mod told;
+
+pub(in crate::cli) use merge::unsigned;
 
 use crate::cli::assemble::Workshop;
 use crate::cli::say;

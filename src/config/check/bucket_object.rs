@@ -36,6 +36,9 @@ pub(super) fn check(
             }
         }
     }
+    if trigger.endpoint.as_deref().is_some_and(is_more_than_host) {
+        findings.value(&below("endpoint"), Mistake::SecretInEndpoint { auth: "auth" });
+    }
     for (key, auth) in [("auth", &trigger.auth), ("push_auth", &trigger.push_auth)] {
         let from = match auth {
             Some(
@@ -54,6 +57,11 @@ pub(super) fn check(
         findings.value(&below("path"), Mistake::BadObjectName);
     }
     template("bucket_object", trigger.template.as_deref(), hops, findings);
+}
+
+/// Whether an endpoint has parts that most often hold a secret.
+pub(super) fn is_more_than_host(endpoint: &str) -> bool {
+    endpoint.contains(['@', '?', '#'])
 }
 
 fn below(key: &'static str) -> [Step<'static>; 3] {

@@ -1,5 +1,6 @@
 //! A `helm_chart` that names nobody who takes the chart, or could not be pushed.
 
+use super::bucket_object::is_more_than_host;
 use super::{Findings, git_commit, image_tag};
 use crate::config::mistake::Mistake;
 use crate::config::node::Step::{self, Key};
@@ -25,6 +26,10 @@ pub(super) fn check(trigger: &HelmChartConfig, findings: &mut Findings<'_>) {
     }
     if trigger.git.is_some() && trigger.bucket.is_some() {
         findings.key(&below("bucket"), Mistake::TwoChartPlaces);
+    }
+    if trigger.bucket.as_ref().is_some_and(|it| is_more_than_host(&it.endpoint)) {
+        let way = [WAY[0], WAY[1], Key("bucket"), Key("endpoint")];
+        findings.value(&way, Mistake::SecretInEndpoint { auth: "secret" });
     }
     if let Some(branch) = &trigger.git {
         check_branch(branch, findings);

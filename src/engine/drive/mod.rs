@@ -17,6 +17,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -134,10 +136,33 @@ struct Drive<'a> {
     around: &'a Surroundings,
     run: Run,
     answers: FuturesUnordered<BoxFuture<'a, (Revision, Ancestry)>>,
-    errands: FuturesUnordered<BoxFuture<'a, (usize, Result<ErrandDone, ProbeError>)>>,
+    errands: FuturesUnordered<Underway<'a>>,
     /// What errands are about to send.
     outgoing: (mpsc::UnboundedSender<Revision>, mpsc::UnboundedReceiver<Revision>),
     failing: Vec<Option<String>>,
+}
+
+/// An errand on its way.
+struct Underway<'a> {
+    /// Whether it has announced what it sends.
+    sends: Arc<AtomicBool>,
+    work: BoxFuture<'a, (usize, Result<ErrandDone, ProbeError>)>,
+}
+
+// === impl Underway ===
+
+impl Underway<'_> {
+    fn may_be_sent(&self) -> bool {
+        self.sends.load(Ordering::Relaxed)
+    }
+}
+
+impl Future for Underway<'_> {
+    type Output = (usize, Result<ErrandDone, ProbeError>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.work.as_mut().poll(context)
+    }
 }
 
 // === impl Drive ===
@@ -159,8 +184,11 @@ impl<'a> Drive<'a> {
 impl Drive<'_> {
     /// Ends the run that began at `started`, and tells what came of it.
     async fn conclude(&mut self, started: jiff::Timestamp) -> RunRecord {
-        // What is being pushed is waited for, so that nothing moves after the record.
-        let errands = async { while self.errands.next().await.is_some() {} };
+        // What is being pushed is waited for, so that nothing moves after the record; what was not
+        // sent yet never is.
+        let errands = std::mem::take(&mut self.errands).into_iter();
+        let mut errands: FuturesUnordered<_> = errands.filter(Underway::may_be_sent).collect();
+        let errands = async { while errands.next().await.is_some() {} };
         let _ = tokio::time::timeout(ERRAND, errands).await;
         let (mut record, effects) = self.run.finish(started, self.now());
         record.usage = self.job.trigger.usage();
@@ -302,29 +330,41 @@ impl Drive<'_> {
             loop {
                 tokio::select! {
                     biased;
-                    Some((revision, ancestry)) = self.answers.next() => {
-                        let effects = self.run.answer(&revision, ancestry, self.now());
-                        self.carry_out(effects);
-                    }
+                    () = self.take_word() => (),
                     unproven = &mut proving => break unproven,
                 }
             }
         };
         self.drain(watching)?;
         loop {
+            let is_asked = !self.answers.is_empty();
             tokio::select! {
                 biased;
-                Some((revision, ancestry)) = self.answers.next(), if !self.answers.is_empty() => {
-                    let effects = self.run.answer(&revision, ancestry, self.now());
-                    self.carry_out(effects);
-                }
-                () = &mut limit, if !self.answers.is_empty() => break,
+                () = self.take_word(), if is_asked => (),
+                () = &mut limit, if is_asked => break,
                 else => break,
             }
         }
         let effects = self.run.settled(&unproven, self.now());
         self.carry_out(effects);
         Ok(())
+    }
+
+    /// Takes in the next answer, or word of an errand; for ever if there is none. Can be dropped at
+    /// any time without losing one.
+    async fn take_word(&mut self) {
+        let effects = tokio::select! {
+            biased;
+            Some(revision) = self.outgoing.1.recv() => self.run.errand_sends(revision, self.now()),
+            Some((revision, ancestry)) = self.answers.next() => {
+                self.run.answer(&revision, ancestry, self.now())
+            }
+            Some((hop, done)) = self.errands.next() => {
+                self.run.errand_done(hop, done, self.now())
+            }
+            else => std::future::pending().await,
+        };
+        self.carry_out(effects);
     }
 
     fn drain(&mut self, watching: &mut dyn Watching) -> Result<(), ProbeError> {
@@ -353,15 +393,21 @@ impl Drive<'_> {
                 }
                 Effect::Errand(hop, revision) => {
                     let (errand, send) = (self.job.errands.get(&hop), self.outgoing.0.clone());
-                    self.errands.push(Box::pin(async move {
+                    let sends = Arc::new(AtomicBool::new(false));
+                    let announced = sends.clone();
+                    let work = Box::pin(async move {
                         // Nobody listens any more once the run is over.
-                        let announce = move |revision| drop(send.send(revision));
+                        let announce = move |revision| {
+                            announced.store(true, Ordering::Relaxed);
+                            drop(send.send(revision));
+                        };
                         let done = match errand {
                             Some(errand) => errand.run(&revision, &announce).await,
                             None => Err(nobody_for(hop)),
                         };
                         (hop, done)
-                    }));
+                    });
+                    self.errands.push(Underway { sends, work });
                 }
                 Effect::Reached(hop) => {
                     if let Some(passage) = self.run.passage(hop) {

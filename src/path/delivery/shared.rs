@@ -211,6 +211,15 @@ impl Neighbours {
         sources.into_iter().try_for_each(|it| verify::check(&it.0, &it.1, landing.signs_with))
     }
 
+    /// A source that follows the branch, on the path or not, and takes signed commits only.
+    #[must_use]
+    pub fn verifying(&self, landing: &Landing) -> Option<Subject> {
+        let mut ours = self.following(landing).into_iter();
+        ours.find(|ours| {
+            self.objects.iter().any(|it| it.0 == *ours && it.1["spec"]["verify"].is_object())
+        })
+    }
+
     /// These sources, and what is made of them in the cluster: charts and composed artifacts.
     pub(super) fn made_of(&self, sources: &BTreeSet<Subject>) -> BTreeSet<Subject> {
         let mut all = sources.clone();

@@ -284,6 +284,20 @@ pub enum Error {
         /// The commit of somebody else.
         other: Box<CommitSummary>,
     },
+    /// A merge would change what others decide.
+    #[error(
+        "commit `{commit}` would change {what} on branch `{branch}` of git remote `{url}`, and that is no choice of the scenario's image policy: give the canary an automation of its own, or say `shared: true` where the merge is asked for"
+    )]
+    BringsMore {
+        /// The remote.
+        url: String,
+        /// The branch.
+        branch: String,
+        /// The commit.
+        commit: String,
+        /// The file, and the line if it is one of many.
+        what: String,
+    },
     /// The cache cannot be used.
     #[error("the git cache in `{}` cannot be written ({why}): free some space there, or name another folder with `--cache-dir`", .folder.display())]
     Cache {
@@ -368,7 +382,7 @@ impl Error {
             Self::NothingChanges { .. } => "git_nothing_changes",
             Self::Unsigned { .. } => "git_unsigned",
             Self::Unmergeable { .. } => "git_unmergeable",
-            Self::BringsOthers { .. } => "git_brings_others",
+            Self::BringsOthers { .. } | Self::BringsMore { .. } => "git_brings_others",
             Self::Cache { .. } => "git_cache",
             Self::CacheInUse { .. } => "git_cache_in_use",
             Self::Git { .. } => "git_other",

@@ -4,7 +4,7 @@
 //! commits: libgit2 hides those that were not fetched, and goes on hiding them once they are.
 
 use git2::{Commit, Oid, Repository};
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 /// One commit above a base.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,19 @@ pub(super) enum Above {
     Canaries,
     /// A commit without it, as far as the known history goes.
     Foreign { commit: String, subject: String },
+}
+
+/// What two commits both stand on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Base {
+    /// This commit.
+    At(Oid),
+    /// Several, of which none is older than another: they were merged into each other.
+    Several,
+    /// Nothing.
+    Nothing,
+    /// The known history ends too early to tell.
+    Unknown,
 }
 
 /// A commit and everything before it, as far as it is known.
@@ -76,20 +89,46 @@ pub(super) fn passed(repository: &Repository, since: Oid, tip: Oid) -> Option<Ve
     Some(found)
 }
 
-/// The first commit of `theirs` or before it that `tip` stands on, or is; none where the known
-/// history ends before one.
-pub(super) fn common_base(repository: &Repository, tip: Oid, theirs: Oid) -> Option<Oid> {
-    let known = Ancestry::of(repository, tip);
-    let (mut queue, mut seen) = (VecDeque::from([theirs]), HashSet::new());
-    while let Some(id) = queue.pop_front() {
+/// What two commits both stand on: the newest commit that is in the history of each. One that is
+/// older than another one is never it, however near it is: what was taken back since would come back.
+pub(super) fn common_base(repository: &Repository, tip: Oid, theirs: Oid) -> Base {
+    let (ours, others) = (Ancestry::of(repository, tip), Ancestry::of(repository, theirs));
+    for (known, id) in [(&ours, theirs), (&others, tip)] {
         if known.commits.contains(&id) {
-            return Some(id);
-        }
-        if seen.insert(id) {
-            queue.extend(parents(repository, id).unwrap_or_default());
+            return Base::At(id);
         }
     }
-    None
+    let is_shared = |it: &Oid| ours.commits.contains(it) && others.commits.contains(it);
+    let (mut queue, mut seen, mut shared) = (vec![tip, theirs], HashSet::new(), Vec::new());
+    while let Some(id) = queue.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        if is_shared(&id) {
+            shared.push(id);
+        } else if let Some(parents) = parents(repository, id) {
+            queue.extend(parents);
+        } else {
+            return Base::Unknown;
+        }
+    }
+    let mut newest = Vec::new();
+    for id in &shared {
+        let above = shared.iter().filter(|it| *it != id);
+        let above: Vec<_> = above.map(|it| is_ancestor(repository, *id, *it)).collect();
+        if above.contains(&Some(true)) {
+            continue;
+        }
+        if above.contains(&None) {
+            return Base::Unknown;
+        }
+        newest.push(*id);
+    }
+    match newest[..] {
+        [] => Base::Nothing,
+        [id] => Base::At(id),
+        _ => Base::Several,
+    }
 }
 
 /// Whether the message of a commit above the base, as far as these are known, is such a one.

@@ -4,8 +4,11 @@
 //! the result is pushed like any other commit: only if the branch is where it was read, else all of
 //! it is made anew. The branch is read first, so what is there already is never merged again.
 
+mod brought;
+
 use crate::model::{MergeWay, Moment};
 use crate::remote::git::cache::{self, Cache};
+use crate::remote::git::history::Base;
 use crate::remote::git::push::{self, Attempt, Outgoing};
 use crate::remote::git::{
     ANCESTRY_DEPTHS, ATTEMPTS, Author, Error, GitRemote, Inner, Mode, PublishError, fetch, history,
@@ -29,10 +32,13 @@ pub struct Merge {
 }
 
 /// Which of the commits before a merged one, as far as the branch lacks them, may come along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Along {
     /// Those of its own author.
     Own,
+    /// Those of its own author, if all that they change are the choices of these image policies, as
+    /// markers name them: one automation commits everybody's.
+    Choices(Vec<String>),
     /// All.
     Others,
 }
@@ -197,7 +203,7 @@ fn make(inner: &Inner, cache: &Cache, merge: &Merge) -> Result<Option<Made>, Pub
     if base == theirs || history::any_above(repository, tip, base, has_it) {
         return Ok(None);
     }
-    if merge.along == Along::Own {
+    if merge.along != Along::Others {
         check_authors(inner, repository, tip, theirs)?;
     }
     let time = Time::new(inner.clock.wall().as_second(), 0);
@@ -209,7 +215,11 @@ fn make(inner: &Inner, cache: &Cache, merge: &Merge) -> Result<Option<Made>, Pub
         base,
         who: Signature::new(&merge.author.name, &merge.author.email, &time).map_err(git)?,
     };
-    Ok(work.make(merge.way)?.map(|id| Made { id, tip }))
+    let made = work.make(merge.way)?;
+    if let (Some(made), Along::Choices(policies)) = (made, &merge.along) {
+        check_changes(&work, made, policies)?;
+    }
+    Ok(made.map(|id| Made { id, tip }))
 }
 
 /// Sends a merge, and says when it was acknowledged; none if the branch moved meanwhile.
@@ -242,18 +252,38 @@ fn check_authors(
     Err(Error::BringsOthers { url, branch, commit: own.commit.clone(), other })
 }
 
+/// Checks that the branch would change by the choices of these policies only (rule S1).
+fn check_changes(work: &Work<'_>, made: Oid, policies: &[String]) -> Result<(), Error> {
+    let (inner, repository) = (work.inner, work.cache.repository());
+    let look = || {
+        let after = repository.find_commit(made)?.tree()?;
+        brought::beyond(repository, &work.tip.tree()?, &after, policies)
+    };
+    let Some(what) = look().map_err(|it| work.git(&it))? else { return Ok(()) };
+    let (url, branch) = (inner.remote.to_string(), inner.branch.clone());
+    Err(Error::BringsMore { url, branch, commit: work.theirs.id().to_string(), what })
+}
+
 /// The commit that both stand on; looks further back until it is found.
 fn common_base(inner: &Inner, cache: &Cache, tip: Oid, theirs: Oid) -> Result<Oid, Error> {
     fetch::fetch_commit(inner, cache, theirs)?;
+    let find = || history::common_base(cache.repository(), tip, theirs);
+    let mut found = find();
     for depth in ANCESTRY_DEPTHS {
-        if let Some(base) = history::common_base(cache.repository(), tip, theirs) {
-            return Ok(base);
+        if found != Base::Unknown {
+            break;
         }
         fetch::deepen(inner, cache, theirs, depth)?;
         fetch::deepen(inner, cache, tip, depth)?;
+        found = find();
     }
-    history::common_base(cache.repository(), tip, theirs)
-        .ok_or_else(|| unmergeable(inner, theirs, "they have no commit in common".to_owned()))
+    let why = match found {
+        Base::At(base) => return Ok(base),
+        Base::Nothing => "they have no commit in common",
+        Base::Several => "they were merged into each other, so no one commit is their base",
+        Base::Unknown => "what they have in common lies too far back",
+    };
+    Err(unmergeable(inner, theirs, why.to_owned()))
 }
 
 fn unmergeable(inner: &Inner, commit: Oid, why: String) -> Error {

@@ -41,7 +41,8 @@ impl BucketObject {
     /// Why the object stays, if a list has an entry for it.
     async fn listed(&self) -> Result<Option<String>, Error> {
         let name = self.aim.key.rsplit('/').next().unwrap_or_default();
-        for entry in self.bucket.list("", MOST_LISTED).await? {
+        let entries = self.bucket.list("", MOST_LISTED).await?;
+        for entry in &entries {
             if !is_listed(&entry.key) {
                 continue;
             }
@@ -50,6 +51,11 @@ impl BucketObject {
                 return Ok(Some(listed_in(&entry.key)));
             }
         }
-        Ok(None)
+        Ok((entries.len() >= MOST_LISTED).then(|| {
+            format!(
+                "only the first {MOST_LISTED} objects of the bucket are looked through, and a \
+                 further one may list it: take it away yourself"
+            )
+        }))
     }
 }

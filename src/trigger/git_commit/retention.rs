@@ -103,7 +103,9 @@ pub(in crate::trigger) fn is_listed(path: &str) -> bool {
 /// Whether a list has an entry for a file of this name.
 pub(in crate::trigger) fn names(list: &str, name: &str) -> bool {
     let words = list.split(|it: char| it.is_whitespace() || "\"',[]{}".contains(it));
-    words.into_iter().any(|it| it.rsplit('/').next() == Some(name))
+    let is_it = |path: &str| path.rsplit('/').next() == Some(name);
+    // A generator may give the file another name: `key=path`.
+    words.into_iter().any(|it| is_it(it) || it.split_once('=').is_some_and(|it| is_it(it.1)))
 }
 
 /// Why a file stays that another one lists.
@@ -135,5 +137,7 @@ mod tests {
         let list = "resources: [a.yaml, \"../x/canary.yaml\"]\npatches:\n- path: my-map.yaml\n";
         assert!(names(list, "canary.yaml") && names(list, "my-map.yaml") && names(list, "a.yaml"));
         assert!(!names(list, "map.yaml") && !names(list, "x"));
+        let generator = "configMapGenerator:\n- files: [key=a/configmap.yaml, plain.txt]\n";
+        assert!(names(generator, "configmap.yaml") && names(generator, "plain.txt"));
     }
 }

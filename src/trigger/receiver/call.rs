@@ -126,7 +126,7 @@ impl Sort {
             // It takes everything, so its own path is not called.
             Self::Generic => {
                 let path = format!("/hook/{NOBODY}");
-                return Call { method: Method::GET, path, headers: Vec::new(), body: Vec::new() };
+                return Call { method: Method::POST, path, headers, body: b"{}".to_vec() };
             }
             Self::GenericHmac => headers.push(("x-signature", format!("sha256={wrong}"))),
             Self::GitHub | Self::Bitbucket => {
@@ -138,15 +138,18 @@ impl Sort {
                 headers.push(("authorization", format!("Bearer {WRONG}")));
             }
             Self::Nexus => headers.push(("x-nexus-webhook-signature", wrong[..40].to_owned())),
-            // They check no secret, but want a payload; any JSON may be one.
-            Self::DockerHub | Self::Quay | Self::Acr | Self::CdEvents => {
-                let (path, body) = (path.to_owned(), WRONG.as_bytes().to_vec());
-                return Call { method: Method::POST, path, headers, body };
-            }
+            // They check no secret, but want a payload.
+            Self::DockerHub | Self::Quay | Self::Acr | Self::CdEvents => {}
         }
-        // What is no JSON is refused with 400 by the event server, too. Of JSON it makes an event of
-        // no object, which no alert wants, and says 202 or 429, as no Receiver does.
-        let (path, body) = (path.to_owned(), json!({"hopclock": WRONG}).to_string().into_bytes());
+        // The event server refuses what is no JSON like a Receiver does; of JSON it makes an event
+        // of no object, which no alert wants, and says 202 or 429, as no Receiver does.
+        let body = match self {
+            Self::DockerHub => json!({"push_data": 0}),
+            Self::Quay => json!({"docker_url": 0}),
+            Self::Acr => json!({"action": 0}),
+            _ => json!({}),
+        };
+        let (path, body) = (path.to_owned(), body.to_string().into_bytes());
         Call { method: Method::POST, path, headers, body }
     }
 
@@ -234,6 +237,17 @@ mod tests {
         assert_eq!(chosen(&["ping", "Push"], &["push", "ping"]), "push");
         assert_eq!(chosen(&["ping"], &["push", "ping"]), "ping");
         assert_eq!(chosen(&["release"], &["push", "ping"]), "release");
+    }
+
+    #[test]
+    fn what_is_to_have_no_effect_is_json_that_no_type_takes() {
+        for (name, sort) in Sort::ALL {
+            let call = sort.harmless("/hook/a");
+            let body: Value = serde_json::from_slice(&call.body).unwrap();
+            // Else the event server would refuse it like a Receiver.
+            assert!(call.method == Method::POST && body.is_object(), "{name}");
+            assert_eq!(call.path == "/hook/a", sort != Sort::Generic, "{name}");
+        }
     }
 
     #[test]

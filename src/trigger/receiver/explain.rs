@@ -24,32 +24,45 @@ pub(super) fn judge(
     host: &str,
 ) -> Result<(), Error> {
     let good = match purpose {
-        Purpose::Effect => answer.status == 200,
+        Purpose::Effect => answer == Answer { status: 200, voice: Voice::Silent },
         Purpose::Preflight(status) => answer == Answer { status, voice: Voice::Silent },
     };
     if good {
         return Ok(());
     }
-    let known = of_flux(answer, receiver, host);
+    let known = of_flux(answer, purpose, receiver, host);
     let (reason, message) = known.unwrap_or_else(|| of_front(answer, host));
     Err(Error { reason, message })
 }
 
 /// What the servers of notification-controller say; none if it is not one of them that spoke.
-fn of_flux(answer: Answer, receiver: &str, host: &str) -> Option<(&'static str, String)> {
+fn of_flux(
+    answer: Answer,
+    purpose: Purpose,
+    receiver: &str,
+    host: &str,
+) -> Option<(&'static str, String)> {
     Some(match (answer.status, answer.voice) {
-        (200, _) => (
+        (200, Voice::Silent) => (
             "preflight_accepted",
             format!(
                 "`{host}` answered 200 to a call that {receiver} has to refuse: something else \
-                 answers there, such as a page of an ingress, or the Receiver's type was changed \
-                 just now"
+                 answers there, or the Receiver's type was changed just now"
             ),
         ),
         (202, _) => (
             "event_server",
             format!(
                 "`{host}` answered 202, which no Receiver does: the event server of \
+                 notification-controller got the call, so events vanish there; point the ingress to \
+                 the Service `webhook-receiver`, not `notification-controller`"
+            ),
+        ),
+        // Nothing was signed, and nobody is at that path who could refuse it.
+        (400, Voice::Silent) if purpose == Purpose::Preflight(404) => (
+            "event_server",
+            format!(
+                "`{host}` answered 400 where no Receiver is: the event server of \
                  notification-controller got the call, so events vanish there; point the ingress to \
                  the Service `webhook-receiver`, not `notification-controller`"
             ),
@@ -69,7 +82,7 @@ fn of_flux(answer: Answer, receiver: &str, host: &str) -> Option<(&'static str, 
                  cluster's Flux answers there, something adds a query, or the Receiver was made anew"
             ),
         ),
-        (500, _) => (
+        (500, Voice::Silent) => (
             "receiver_failed",
             format!(
                 "{receiver} let the call in and could not annotate all that it lists (500): a \
@@ -92,6 +105,14 @@ fn of_flux(answer: Answer, receiver: &str, host: &str) -> Option<(&'static str, 
 fn of_front(answer: Answer, host: &str) -> (&'static str, String) {
     let Answer { status, voice } = answer;
     match (status, voice) {
+        (200, _) => (
+            "page_in_front",
+            format!(
+                "`{host}` answered 200 with a page, and a Receiver's answers have none: an ingress or \
+                 something else took the call, and woke nothing; let it lead `/hook/` to the Service \
+                 `webhook-receiver`"
+            ),
+        ),
         (404, Voice::GoRouter) => (
             "hook_path_lost",
             format!(
@@ -180,9 +201,10 @@ mod tests {
         let (signed, any) = (Purpose::Preflight(400), Purpose::Preflight(404));
         for (status, voice, expected) in [
             (200, Silent, ["good", "preflight_accepted", "preflight_accepted"]),
+            (200, Other, ["page_in_front"; 3]),
             (202, Silent, ["event_server"; 3]),
             (301, Silent, ["redirected"; 3]),
-            (400, Silent, ["webhook_refused", "good", "webhook_refused"]),
+            (400, Silent, ["webhook_refused", "good", "event_server"]),
             (400, Other, ["unexpected_answer"; 3]),
             (401, Other, ["login_in_front"; 3]),
             (404, Silent, ["receiver_not_found", "receiver_not_found", "good"]),
@@ -191,6 +213,7 @@ mod tests {
             (413, Silent, ["body_too_large"; 3]),
             (429, Silent, ["rate_limited"; 3]),
             (500, Silent, ["receiver_failed"; 3]),
+            (500, Other, ["unexpected_answer"; 3]),
             (502, Other, ["bad_gateway"; 3]),
             (503, Silent, ["receiver_not_ready"; 3]),
             (503, Other, ["no_endpoints"; 3]),
