@@ -4,7 +4,7 @@ use crate::e2e_image_kit::{HOPS, ImageCourse};
 use hopclock::model::{Passage, Via};
 use hopclock_sandbox::git::{NewCommit, UpdatedBy};
 use hopclock_sandbox::pipeline::{
-    CANARY_PATH, Digests, Door, FLUX_NAMESPACE, Hook, ImageLane, PushTo, ScanHook,
+    CANARY_PATH, Door, FLUX_NAMESPACE, Hook, ImageLane, PushTo, ScanHook,
 };
 use hopclock_sandbox::registry::{Deletion, Rules};
 use hopclock_sandbox::store::Key;
@@ -206,16 +206,7 @@ async fn a_tag_of_people_is_given_another_name_and_its_image_stays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_image_under_the_same_tag_is_followed_by_its_digest() {
-    let lane = ImageLane {
-        policy: json!({"alphabetical": {"order": "asc"}}),
-        first_tag: "latest".to_owned(),
-        digests: Digests::Always("1s".to_owned()),
-        ..ImageLane::new("app")
-    };
-    let mut course = ImageCourse::new(&lane).await;
-    course.kind = "image_digest";
-    let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
-    course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
+    let course = ImageCourse::same_tag().await;
     let registry = course.bench.sandbox.registry();
     let digest = || registry.digest(&course.places.repository, "latest").unwrap();
     let mut before = digest();

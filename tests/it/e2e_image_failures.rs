@@ -1,9 +1,9 @@
 //! Image tags that cannot be pushed, or that nobody chooses: one clear sentence, the right outcome.
 
-use crate::e2e_image_kit::{HOPS, ImageCourse};
+use crate::e2e_image_kit::ImageCourse;
 use hopclock::model::{CanaryId, Outcome, Passage, RunRecord, Usage};
 use hopclock_sandbox::git::NewCommit;
-use hopclock_sandbox::pipeline::{CANARY_PATH, Digests, ImageLane, ScanHook};
+use hopclock_sandbox::pipeline::{CANARY_PATH, ImageLane, ScanHook};
 use hopclock_sandbox::registry::{Fault, FaultRule, Route, Rules};
 use reqwest::Method;
 use serde_json::json;
@@ -116,16 +116,7 @@ async fn t2_a_tag_of_somebody_else_is_not_taken_for_ours_after_a_crash() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t2_a_lost_image_under_the_same_tag_is_lost_and_somebodys_is_not_replaced() {
-    let lane = ImageLane {
-        policy: json!({"alphabetical": {"order": "asc"}}),
-        first_tag: "latest".to_owned(),
-        digests: Digests::Always("1s".to_owned()),
-        ..ImageLane::new("app")
-    };
-    let mut course = ImageCourse::new(&lane).await;
-    course.kind = "image_digest";
-    let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
-    course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
+    let course = ImageCourse::same_tag().await;
     let (sandbox, repository) = (course.bench.sandbox.clone(), &course.places.repository);
     let trigger = course.job().await.unwrap().trigger;
     for (number, fault, reason) in [(1, Some(Fault::Cut), "push_lost"), (2, None, "second_writer")]

@@ -13,7 +13,7 @@ use hopclock::remote::Clients;
 use hopclock::remote::git::GitRemote;
 use hopclock::trigger::{SecretSource, Site, open_branch};
 use hopclock_sandbox::git::UpdatedBy;
-use hopclock_sandbox::pipeline::{FLUX_NAMESPACE, ImageLane, ImageLanePlaces};
+use hopclock_sandbox::pipeline::{Digests, FLUX_NAMESPACE, ImageLane, ImageLanePlaces};
 use hopclock_sandbox::store::{Key, Part};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -69,6 +69,21 @@ impl ImageCourse {
             hops: HOPS.to_owned(),
             deadline: "30s",
         }
+    }
+
+    /// A lane whose policy always chooses `latest`, for images that take that tag.
+    pub(crate) async fn same_tag() -> Self {
+        let lane = ImageLane {
+            policy: json!({"alphabetical": {"order": "asc"}}),
+            first_tag: "latest".to_owned(),
+            digests: Digests::Always("1s".to_owned()),
+            ..ImageLane::new("app")
+        };
+        let mut course = Self::new(&lane).await;
+        course.kind = "image_digest";
+        let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
+        course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
+        course
     }
 
     /// The text of the scenario.

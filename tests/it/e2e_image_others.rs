@@ -1,11 +1,11 @@
 //! Image repositories that others use too: their tags, policies and workloads are left alone.
 
 use crate::e2e_gc::gc;
-use crate::e2e_image_kit::{HOPS, ImageCourse};
+use crate::e2e_image_kit::ImageCourse;
 use crate::eventually::eventually;
 use hopclock::model::CanaryId;
 use hopclock_sandbox::git::NewCommit;
-use hopclock_sandbox::pipeline::{Digests, FLUX_NAMESPACE, ImageLane};
+use hopclock_sandbox::pipeline::{FLUX_NAMESPACE, ImageLane};
 use hopclock_sandbox::registry::{Deletion, Rules};
 use hopclock_sandbox::store::Key;
 use serde_json::{Value, json};
@@ -17,21 +17,6 @@ fn policy(name: &str, range: &str, consent: Option<&str>) -> Value {
             "annotations": {"hopclock.dev/canary": consent.unwrap_or_default()}},
         "spec": {"imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": range}},
             "digestReflectionPolicy": "Never"}})
-}
-
-/// A lane whose policy chooses `latest` always.
-async fn same_tag() -> ImageCourse {
-    let lane = ImageLane {
-        policy: json!({"alphabetical": {"order": "asc"}}),
-        first_tag: "latest".to_owned(),
-        digests: Digests::Always("1s".to_owned()),
-        ..ImageLane::new("app")
-    };
-    let mut course = ImageCourse::new(&lane).await;
-    course.kind = "image_digest";
-    let without = |it: &&str| !it.contains("image_scanned") && !it.contains("registry_told");
-    course.hops = HOPS.lines().filter(without).fold(String::new(), |all, it| all + it + "\n");
-    course
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,7 +41,7 @@ async fn s3_a_tag_that_another_policy_of_the_image_would_choose_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s0_an_image_of_people_keeps_its_tag() {
-    let mut course = same_tag().await;
+    let mut course = ImageCourse::same_tag().await;
     let hops = course.hops.clone();
     for kind in ["deployment", "stateful_set", "daemon_set"] {
         course.hops = hops.replace("config_map:", &format!("{kind}:"));

@@ -61,6 +61,7 @@ mod metrics_table;
 mod plan_truth;
 mod prometheus;
 mod readme;
+mod readme_table;
 mod refusals_table;
 mod registry;
 mod registry_faults;

@@ -1,6 +1,7 @@
 //! The README's table of refusals is the one that the code has; `UPDATE=1` rewrites it. Each of its
 //! reasons is asserted of a run of the program, not only of the function that gives it.
 
+use crate::readme_table;
 use hopclock::path::delivery::REASONS;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -18,15 +19,7 @@ fn table() -> String {
 
 #[test]
 fn p7_the_readme_lists_every_reason_for_which_nothing_is_pushed() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(path).unwrap();
-    let (head, rest) = readme.split_once(BEGIN).expect("the beginning of the table");
-    let (committed, tail) = rest.split_once(END).expect("the end of the table");
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, format!("{head}{BEGIN}{}{END}{tail}", table())).unwrap();
-        return;
-    }
-    assert!(committed == table(), "run `UPDATE=1 cargo test --test it refusals_table` and commit");
+    readme_table::check((BEGIN, END), &table(), "refusals_table");
 }
 
 #[test]

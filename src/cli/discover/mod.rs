@@ -8,11 +8,13 @@ mod overview;
 mod render;
 
 use crate::cli::{Exit, complain, print, run, say};
+use crate::cluster;
 use crate::config;
 use crate::engine::SystemClock;
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::{Consented, Draft, Drafter, Graph, NotDrafted, Snapshot, Wish};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,26 +39,11 @@ type Drafted = (Subject, Result<Draft, NotDrafted>);
 
 /// Looks, and writes.
 pub(super) async fn discover(arguments: &DiscoverArguments) -> anyhow::Result<Exit> {
-    let snapshot = match &arguments.from {
-        Some(path) => match dump::read(path, arguments.namespace.as_deref()) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                complain(&error);
-                return Ok(Exit::Usage);
-            }
-        },
-        None => match look(arguments).await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                complain(&error);
-                return Ok(Exit::Unmeasured);
-            }
-        },
+    let seen = seen(arguments.from.as_deref(), arguments.namespace.as_deref(), look(arguments));
+    let graph = match seen.await {
+        Ok(graph) => graph,
+        Err(exit) => return Ok(exit),
     };
-    for (_, why) in snapshot.unseen() {
-        say(&format!("not seen: {why}"));
-    }
-    let graph = Graph::of(snapshot);
     let drafter = Drafter::new(&graph, &arguments.instance);
     let wish = Wish::default();
     if let Some(target) = arguments.target.one() {
@@ -87,6 +74,27 @@ pub(super) async fn discover(arguments: &DiscoverArguments) -> anyhow::Result<Ex
         return Ok(Exit::Usage);
     }
     write(arguments, &texts)
+}
+
+/// What a dump holds or, without one, what a look at the cluster gives; what could not be seen is said.
+/// The exit code, where there is nothing to go on with.
+pub(super) async fn seen(
+    from: Option<&Path>,
+    namespace: Option<&str>,
+    look: impl Future<Output = Result<Snapshot, cluster::Error>>,
+) -> Result<Graph, Exit> {
+    let refused = |error: &dyn fmt::Display, exit| {
+        complain(error);
+        exit
+    };
+    let snapshot = match from {
+        Some(path) => dump::read(path, namespace).map_err(|it| refused(&it, Exit::Usage))?,
+        None => look.await.map_err(|it| refused(&it, Exit::Unmeasured))?,
+    };
+    for (_, why) in snapshot.unseen() {
+        say(&format!("not seen: {why}"));
+    }
+    Ok(Graph::of(snapshot))
 }
 
 /// Looks at the cluster.

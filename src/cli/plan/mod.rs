@@ -5,8 +5,8 @@ mod json;
 mod text;
 
 use crate::cli::args::{Output, PlanArguments};
-use crate::cli::discover::{collect, found_in, read_dump};
-use crate::cli::{Exit, check, complain, print, run, say};
+use crate::cli::discover::{collect, found_in, seen};
+use crate::cli::{Exit, check, complain, print, run};
 use crate::cluster::{self, Clusters};
 use crate::config::Scenario;
 use crate::engine::SystemClock;
@@ -20,26 +20,15 @@ use std::sync::Arc;
 /// Plans all scenarios, and prints the plans.
 pub(super) async fn plan(arguments: &PlanArguments) -> anyhow::Result<Exit> {
     let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
-    let snapshot = match &arguments.from {
-        Some(path) => match read_dump(path, arguments.namespace.as_deref()) {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                complain(&error);
-                return Ok(Exit::Usage);
-            }
-        },
-        None => match look(arguments, &scenarios).await {
-            Ok(snapshot) => snapshot,
-            Err(error) => {
-                complain(&error);
-                return Ok(Exit::Unmeasured);
-            }
-        },
+    let seen = seen(
+        arguments.from.as_deref(),
+        arguments.namespace.as_deref(),
+        look(arguments, &scenarios),
+    );
+    let graph = match seen.await {
+        Ok(graph) => graph,
+        Err(exit) => return Ok(exit),
     };
-    for (_, why) in snapshot.unseen() {
-        say(&format!("not seen: {why}"));
-    }
-    let graph = Graph::of(snapshot);
     let mut exit = Exit::Delivered;
     for scenario in &scenarios {
         exit = exit.max(one(&graph, arguments, scenario)?);
