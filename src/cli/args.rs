@@ -6,6 +6,7 @@ use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
+use crate::cli::ways_out::WaysOutArguments;
 use crate::cluster::ClusterWay;
 use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -128,6 +129,9 @@ pub(super) struct RunArguments {
     pub(super) notify: NotifyArguments,
 
     #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
@@ -171,6 +175,9 @@ pub(super) struct ServeArguments {
 
     #[command(flatten)]
     pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,

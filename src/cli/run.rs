@@ -5,6 +5,7 @@ use crate::cli::assemble::Workshop;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
+use crate::cli::ways_out::WaysOut;
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, notify, print, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
@@ -28,6 +29,13 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
     let listener = match metrics::take_port(arguments.listen).await {
         Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
+    let ways = match WaysOut::of(&arguments.ways_out, &arguments.instance.instance) {
+        Ok(ways) => ways,
         Err(error) => {
             complain(&error);
             return Ok(Exit::Usage);
@@ -73,6 +81,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (workshop.ears, notices) = (Some(ears), Some(open));
     }
+    let ways = ways.open(&metrics, &clock);
     let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
@@ -84,9 +93,11 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         let left = scenarios.len() - number - 1;
         if stop.is_asked() && left > 0 {
             complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
-            return Ok(Exit::Unmeasured);
+            exit = Exit::Unmeasured;
+            break;
         }
     }
+    ways.close().await;
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }

@@ -62,14 +62,17 @@ impl Metrics {
     /// A registry without series, of hopclock `version`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, version: &str, restarts: RestartSource) -> Self {
-        Self { clock, version: version.to_owned(), restarts, state: Mutex::default() }
+        let mut state = State::default();
+        state.process.set_since(Some(clock.wall()));
+        Self { clock, version: version.to_owned(), restarts, state: Mutex::new(state) }
     }
 
     /// Makes every series of a scenario exist, at zero. What was counted of one that was declared
     /// before stays; what it has not any more goes. Events of scenarios that were never declared
     /// are not counted.
     pub fn declare(&self, scenario: &ScenarioSeries) {
-        declare(&mut self.state(), scenario);
+        let now = self.clock.wall();
+        declare(&mut self.state(), scenario, now);
     }
 
     /// What a scenario has series of; none if it was not declared.
@@ -85,8 +88,9 @@ impl Metrics {
     ///
     /// As [`Totals::restore`]; the scenario is declared all the same.
     pub fn declare_with(&self, scenario: &ScenarioSeries, saved: &Value) -> Result<(), String> {
+        let now = self.clock.wall();
         let mut state = self.state();
-        declare(&mut state, scenario);
+        declare(&mut state, scenario, now);
         restore(&mut state, &scenario.scenario, saved)
     }
 
@@ -96,8 +100,14 @@ impl Metrics {
     ///
     /// A sentence, if they cannot be understood.
     pub fn check(scenario: &str, saved: &Value) -> Result<(), String> {
-        let blank = Tally::new(ScenarioSeries::default());
+        let blank = Tally::new(ScenarioSeries::default(), None);
         saved::read(&blank, saved).map(drop).map_err(|it| unreadable(scenario, &it))
+    }
+
+    /// When it began to count.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.state().process.since().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// What all series say now, of one instant.
@@ -178,12 +188,12 @@ impl Totals for Metrics {
     }
 }
 
-fn declare(state: &mut State, scenario: &ScenarioSeries) {
+fn declare(state: &mut State, scenario: &ScenarioSeries, now: Timestamp) {
     let known = state.tallies.get(&scenario.scenario);
     let tally = match known {
         Some(tally) if tally.declared() == scenario => tally.clone(),
         Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
-        None => Arc::new(Tally::new(scenario.clone())),
+        None => Arc::new(Tally::new(scenario.clone(), Some(now))),
     };
     state.leaving.remove(&scenario.scenario);
     state.tallies.insert(scenario.scenario.clone(), tally);

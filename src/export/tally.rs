@@ -35,16 +35,17 @@ enum Waiting {
 // === impl Tally ===
 
 impl Tally {
-    /// A scenario of which nothing is known yet.
-    pub(super) fn new(declared: ScenarioSeries) -> Self {
-        let series = declared.series();
+    /// A scenario of which nothing is known yet, and nothing counted until `since`.
+    pub(super) fn new(declared: ScenarioSeries, since: Option<Timestamp>) -> Self {
+        let mut series = declared.series();
+        series.set_since(since);
         let declared = Arc::new(declared);
         Self { declared, series, running: Vec::new(), waiting: Waiting::ForNothing }
     }
 
     /// The same scenario after a change of its file: what it still has keeps its values.
     pub(super) fn redeclared(&self, declared: ScenarioSeries) -> Self {
-        let mut new = Self::new(declared);
+        let mut new = Self::new(declared, self.series.since());
         for metric in Metric::ALL {
             for (labels, value) in self.series.numbers(*metric, None) {
                 let labels: Vec<_> = labels.values().collect();
@@ -67,6 +68,7 @@ impl Tally {
     /// The same scenario with nothing counted. What goes on now goes on.
     pub(super) fn emptied(&self) -> Self {
         let mut new = Self { series: self.declared.series(), ..self.clone() };
+        new.series.set_since(self.series.since());
         for (labels, value) in self.series.numbers(Metric::HopWaiting, None) {
             new.series.set(Metric::HopWaiting, &labels.values().collect::<Vec<_>>(), value);
         }
@@ -76,6 +78,20 @@ impl Tally {
     /// What the scenario has series of.
     pub(super) fn declared(&self) -> &ScenarioSeries {
         &self.declared
+    }
+
+    /// The same scenario with only those of its series that another tally has not.
+    pub(super) fn without(&self, other: Option<&Self>) -> Self {
+        let series = match other {
+            Some(other) => self.series.without(&other.series),
+            None => self.series.clone(),
+        };
+        Self { series, ..self.clone() }
+    }
+
+    /// Says when nothing was counted yet.
+    pub(super) fn set_since(&mut self, since: Option<Timestamp>) {
+        self.series.set_since(since);
     }
 
     /// The values.
