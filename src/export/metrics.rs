@@ -71,8 +71,7 @@ impl Metrics {
     /// before stays; what it has not any more goes. Events of scenarios that were never declared
     /// are not counted.
     pub fn declare(&self, scenario: &ScenarioSeries) {
-        let now = self.clock.wall();
-        declare(&mut self.state(), scenario, now);
+        declare(&mut self.state(), scenario, self.clock.wall());
     }
 
     /// What a scenario has series of; none if it was not declared.
@@ -88,9 +87,8 @@ impl Metrics {
     ///
     /// As [`Totals::restore`]; the scenario is declared all the same.
     pub fn declare_with(&self, scenario: &ScenarioSeries, saved: &Value) -> Result<(), String> {
-        let now = self.clock.wall();
         let mut state = self.state();
-        declare(&mut state, scenario, now);
+        declare(&mut state, scenario, self.clock.wall());
         restore(&mut state, &scenario.scenario, saved)
     }
 
@@ -100,7 +98,7 @@ impl Metrics {
     ///
     /// A sentence, if they cannot be understood.
     pub fn check(scenario: &str, saved: &Value) -> Result<(), String> {
-        let blank = Tally::new(ScenarioSeries::default(), None);
+        let blank = Tally::new(ScenarioSeries::default(), Timestamp::UNIX_EPOCH);
         saved::read(&blank, saved).map(drop).map_err(|it| unreadable(scenario, &it))
     }
 
@@ -193,7 +191,7 @@ fn declare(state: &mut State, scenario: &ScenarioSeries, now: Timestamp) {
     let tally = match known {
         Some(tally) if tally.declared() == scenario => tally.clone(),
         Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
-        None => Arc::new(Tally::new(scenario.clone(), Some(now))),
+        None => Arc::new(Tally::new(scenario.clone(), now)),
     };
     state.leaving.remove(&scenario.scenario);
     state.tallies.insert(scenario.scenario.clone(), tally);

@@ -21,7 +21,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use declared::{HopSeries, ScenarioSeries};
+pub use declared::{HopSeries, Objective, ScenarioSeries, Schedule};
 pub use exports::{ExportResult, WayOut};
 pub use exposition::Format;
 pub use health::{Reload, ScenarioCounts};
