@@ -170,5 +170,6 @@ pub(crate) fn job(cluster: &Cluster, trigger: Arc<dyn Trigger>, name: &str, wait
         watches,
         instance: "bench".to_owned(),
         errands: Errands::new(),
+        trace: None,
     }
 }

@@ -5,6 +5,7 @@ use crate::cli::notify::{self, Ears};
 use crate::cli::proof::Proofs;
 use crate::cli::reader::Reader;
 use crate::cli::site::ScenarioSite;
+use crate::cli::ways_out::Telling;
 use crate::cli::{discover, metrics};
 use crate::cluster::{self, Clusters};
 use crate::config::{Hop, Scenario};
@@ -44,6 +45,8 @@ pub(super) struct Workshop {
     pub(super) ears: Option<Ears>,
     /// Where the series of discovered hops are declared, once there is such a place.
     pub(super) metrics: Arc<OnceLock<Arc<Metrics>>>,
+    /// What ways out that tell of runs want to know, and to be known of.
+    pub(super) telling: Arc<Telling>,
 }
 
 /// Room for a few jobs that are being made. At its start a service looks at every path, and each
@@ -145,8 +148,11 @@ impl Workshop {
         };
         let errands = self.errands(scenario, &path, &site).await?;
         let built = scenario.trigger.kind().build(&site(&ClusterName::default())).await?;
+        let trace = self.trace_plan(&reader, &plan, &path).await;
+        self.telling.note(&plan);
         Ok(Job {
             plan: Arc::new(plan),
+            trace,
             trigger: self.proven(&reader, scenario, built, path).await?,
             watches,
             instance: self.instance.clone(),

@@ -40,7 +40,7 @@ impl Kept {
         workshop: &Workshop,
         lanes: Arc<dyn Lanes>,
         (scenarios, metrics): (&[Scenario], &Arc<Metrics>),
-        progress: Arc<dyn Observer>,
+        heard: Arc<dyn Observer>,
     ) -> Result<Self, StoreError> {
         let names: BTreeSet<_> = scenarios.iter().map(|it| it.name.clone()).collect();
         let clock = workshop.clock.clone();
@@ -59,7 +59,7 @@ impl Kept {
         let totals: Arc<dyn Totals> = metrics.clone();
         let recorder = Recorder::start(store, totals, accounts, clock.clone());
         let accounts = recorder.adopt(names).await;
-        let observer = Arc::new(All(vec![Arc::new(recorder.clone()), progress]));
+        let observer = Arc::new(All(vec![Arc::new(recorder.clone()), heard]));
         let around = Surroundings { clock, journal: Arc::new(recorder.clone()), observer };
         let keeper = Arc::new(recorder.clone());
         let setting = Setting { around, lanes, seed: workshop.instance.clone(), keeper };

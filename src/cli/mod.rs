@@ -32,6 +32,7 @@ mod site;
 mod state;
 mod state_dir;
 mod stop;
+mod traced;
 mod trigger;
 mod waterfall;
 mod ways_out;

@@ -6,7 +6,7 @@ use crate::cli::kept::Kept;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
-use crate::cli::ways_out::WaysOut;
+use crate::cli::ways_out::{self, WaysOut};
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, notify, print, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
@@ -35,7 +35,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let ways = match WaysOut::of(&arguments.ways_out, &arguments.instance.instance) {
+    let (own, name) = (&arguments.ways_out, &arguments.instance.instance);
+    let mut ways = match WaysOut::of(own, name, ways_out::Output::Taken) {
         Ok(ways) => ways,
         Err(error) => {
             complain(&error);
@@ -64,6 +65,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Unmeasured);
         }
     };
+    workshop.telling = ways.telling();
     let RunArguments { cluster, instance, namespace, .. } = arguments;
     let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
     let whereabouts = whereabouts.beside_a_service("run");
@@ -76,19 +78,21 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     if let Some(page) = &page {
         say(&format!("metrics are at http://{}/metrics while this runs", page.address()));
     }
+    let clusters = Arc::new(OnceLock::from(workshop.clusters.clone()));
     let mut notices = None;
     if let Some(port) = port {
-        let clusters = Arc::new(OnceLock::from(workshop.clusters.clone()));
+        let clusters = clusters.clone();
         let (notify, metrics, clock) = (&arguments.notify, metrics.clone(), clock.clone());
         let (open, ears) = notify::open(port, notify, clusters, metrics, clock)?;
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (workshop.ears, notices) = (Some(ears), Some(open));
     }
-    let progress: Arc<dyn Observer> = Arc::new(Progress::new(&scenarios));
+    let progress = Arc::new(Progress::new(&scenarios));
+    let heard: Arc<dyn Observer> = Arc::new(All(vec![progress, ways.ear(&clock)]));
     let mut kept = match &arguments.state {
         Some(place) if place.is_lasting() => {
             let (lanes, counted) = (lanes.clone(), (&scenarios[..], &metrics));
-            match Kept::open(place, &name, &workshop, lanes, counted, progress.clone()).await {
+            match Kept::open(place, &name, &workshop, lanes, counted, heard.clone()).await {
                 Ok(kept) => Some(kept),
                 Err(error) => {
                     complain(&error.message);
@@ -99,8 +103,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         _ => None,
     };
     // Not before totals are there: a counter that begins at zero would seem to jump.
-    let ways = ways.open(&metrics, &clock);
-    let observers = vec![metrics, progress];
+    let ways = ways.open(&metrics, &clusters, &clock);
+    let observers = vec![metrics, heard];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut exit = Exit::Delivered;
@@ -213,6 +217,7 @@ pub(super) async fn workshop(
         bench: Arc::default(),
         ears: None,
         metrics: Arc::default(),
+        telling: Arc::default(),
     })
 }
 
@@ -305,6 +310,7 @@ pub(super) fn unassembled(
         failing_since: None,
         slo: Vec::new(),
         usage: Usage::default(),
+        trace_id: None,
     }
 }
 

@@ -42,6 +42,9 @@ pub(super) fn draw(record: &RunRecord, paint: Paint) -> String {
     draw_silence(&mut text, record);
     draw_objectives(&mut text, record);
     draw_usage(&mut text, record);
+    if let Some(trace) = record.trace_id {
+        let _ = writeln!(text, "  told as trace {trace}");
+    }
     text
 }
 

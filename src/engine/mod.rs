@@ -11,6 +11,7 @@ mod plan;
 mod polling;
 mod service;
 mod store;
+mod trace;
 mod watching;
 
 pub use crate::model::Ancestry;
@@ -30,3 +31,4 @@ pub use service::{
     LocalLanes, Refusal, Service, Setting, Status, perform_once,
 };
 pub use store::{Batch, Stamped, Store, StoreError, Totals};
+pub use trace::{AlertTrace, ToldRevision, TracePlan, flux_trace, own_trace};

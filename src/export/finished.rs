@@ -34,8 +34,29 @@ pub(super) const NOTIFICATION: [&str; 2] = ["heard", "lost"];
 /// Longest exemplar, names and values, that OpenMetrics allows.
 const LONGEST_EXEMPLAR: usize = 128;
 
-/// Label of an exemplar: the run.
+/// Labels of an exemplar: the run, its trace, and the span that is all of it.
 pub(super) const CANARY: &str = "canary";
+const TRACE: &str = "trace_id";
+const SPAN: &str = "span_id";
+
+/// The labels of an exemplar: the run, and as far as there is room, where it is told as a trace.
+pub(super) fn exemplar_labels(it: &Exemplar) -> Vec<(&'static str, String)> {
+    let mut labels = vec![(CANARY, it.canary.to_string())];
+    let Some(trace) = it.trace else { return labels };
+    let mut room = LONGEST_EXEMPLAR.saturating_sub(length(&labels[0]));
+    for label in [(TRACE, trace.to_string()), (SPAN, trace.span(&it.canary, "").to_string())] {
+        if length(&label) > room {
+            break;
+        }
+        room -= length(&label);
+        labels.push(label);
+    }
+    labels
+}
+
+fn length(label: &(&str, String)) -> usize {
+    label.0.len() + label.1.chars().count()
+}
 
 /// Adds a finished run that was heard of at a wall time.
 pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
@@ -91,7 +112,12 @@ fn delivery(tally: &mut Tally, record: &RunRecord, cluster: &str, span: Span, at
     } else if CANARY.len() + record.canary.to_string().chars().count() > LONGEST_EXEMPLAR {
         tally.measure(Metric::PushToApply, &labels, span.most);
     } else {
-        let run = Exemplar { canary: record.canary.clone(), value: span.most, at };
+        let run = Exemplar {
+            canary: record.canary.clone(),
+            value: span.most,
+            at,
+            trace: record.trace_id,
+        };
         tally.measure_run(Metric::PushToApply, &labels, run);
     }
 }

@@ -4,7 +4,7 @@
 //! (`io/prometheus/client/metrics.proto`), because the generated types want a copy of every name
 //! and value; what is inside of a series is encoded by them.
 
-use crate::export::finished::CANARY;
+use crate::export::finished::exemplar_labels;
 use crate::export::reference::{Metric, MetricKind};
 use crate::export::rows::spans;
 use crate::export::series::Labels;
@@ -84,11 +84,12 @@ fn histogram(it: &Histogram) -> data_model::Histogram {
     let mut below = 0;
     let bucket = it.classic().map(|(upper_bound, count, exemplar)| {
         below += count;
+        let label = |(name, value): (&str, String)| {
+            let name = name.to_owned();
+            data_model::LabelPair { name, value }
+        };
         let exemplar = exemplar.map(|it| data_model::Exemplar {
-            label: vec![data_model::LabelPair {
-                name: CANARY.to_owned(),
-                value: it.canary.to_string(),
-            }],
+            label: exemplar_labels(it).into_iter().map(label).collect(),
             value: it.value.as_secs_f64(),
             timestamp: Some(SystemTime::from(it.at).into()),
         });

@@ -4,7 +4,7 @@
 //! as `1.0` in both, so that a change of form does not make new series. Labels are put together
 //! once for each series, and nothing is made for a line alone: there may be hundreds of thousands.
 
-use crate::export::finished::CANARY;
+use crate::export::finished::exemplar_labels;
 use crate::export::reference::{Metric, MetricKind};
 use crate::export::series::Labels;
 use crate::export::snapshot::Snapshot;
@@ -137,11 +137,16 @@ impl Page {
     }
 
     fn exemplar(&mut self, it: &Exemplar) {
-        let mut run = String::new();
-        escape(&mut run, &it.canary.to_string());
+        self.text.push_str(" # {");
+        for (place, (name, value)) in exemplar_labels(it).iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            self.write(format_args!("{comma}{name}=\""));
+            escape(&mut self.text, value);
+            self.text.push('"');
+        }
         let (value, at) = (it.value.as_secs_f64(), it.at.as_millisecond());
         let (seconds, millis) = (at.div_euclid(1000), at.rem_euclid(1000));
-        self.write(format_args!(" # {{{CANARY}=\"{run}\"}} {value} {seconds}.{millis:03}"));
+        self.write(format_args!("}} {value} {seconds}.{millis:03}"));
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is whole")]

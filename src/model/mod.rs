@@ -29,6 +29,7 @@ mod subject;
 mod survey;
 mod tidied;
 mod timetable;
+mod trace;
 mod underway;
 mod usage;
 
@@ -63,5 +64,6 @@ pub use tidied::{Stays, Tidied};
 pub use timetable::{
     Calendar, Due, NotACalendar, Pause, Position, Stretch, Ticks, Timetable, zone, zones,
 };
+pub use trace::{NotATraceId, SpanId, TraceId};
 pub use underway::{Account, Acknowledged, Publishing, Underway};
 pub use usage::Usage;

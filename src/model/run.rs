@@ -2,7 +2,7 @@
 //!
 //! All times are lengths since zero, the acknowledgement of the push (rule T1).
 
-use crate::model::{CanaryId, Outcome, Revision, SloVerdict, Usage, Via, Webhook};
+use crate::model::{CanaryId, Outcome, Revision, SloVerdict, TraceId, Usage, Via, Webhook};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -57,6 +57,9 @@ pub struct RunRecord {
     /// last process asked.
     #[serde(default)]
     pub usage: Usage,
+    /// The trace that it is told in; none where runs are not told as traces, or it never began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<TraceId>,
 }
 
 /// The push of a run.

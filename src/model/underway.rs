@@ -128,6 +128,7 @@ impl Underway {
             failing_since: None,
             slo: Vec::new(),
             usage: Usage::default(),
+            trace_id: None,
         })
     }
 }

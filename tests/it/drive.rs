@@ -162,6 +162,7 @@ fn job(while_pushing: fn() -> Option<News>) -> (Job, Surroundings, Arc<Verdicts>
         watches: Arc::new(FakeWatches(Mutex::new(Some(receiver)))),
         instance: "test".to_owned(),
         errands: Errands::new(),
+        trace: None,
     };
     let verdicts = Arc::new(Verdicts(Mutex::default()));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer: verdicts.clone() };

@@ -311,5 +311,12 @@ pub(crate) async fn job(bench: &Bench, instance: &str, text: &str) -> Result<Job
     let trigger = scenario.trigger.kind().build(&site).await?.trigger;
     let watches = Arc::new(Polled::new(Arc::new(bench.cluster.clone()), polls, clock));
     let instance = instance.to_owned();
-    Ok(Job { plan: Arc::new(plan), trigger, watches, instance, errands: Errands::new() })
+    Ok(Job {
+        plan: Arc::new(plan),
+        trigger,
+        watches,
+        instance,
+        errands: Errands::new(),
+        trace: None,
+    })
 }

@@ -204,7 +204,7 @@ impl Course {
     pub(crate) fn job(&self, trigger: Arc<dyn Trigger>) -> Job {
         let (plan, instance) = (Arc::new(self.plan.clone()), self.edit.instance.clone());
         let watches = Arc::new(self.bench.cluster.clone());
-        Job { plan, trigger, watches, instance, errands: Errands::new() }
+        Job { plan, trigger, watches, instance, errands: Errands::new(), trace: None }
     }
 
     /// Runs it, and calls `then` with each event on the way.

@@ -122,6 +122,7 @@ pub(crate) fn run(number: u64, length: f64) -> RunRecord {
         failing_since: None,
         slo: vec![],
         usage: Usage { requests: 9, throttled: 1 },
+        trace_id: None,
     }
 }
 

@@ -286,6 +286,7 @@ impl Assembly for Lane {
             watches: Arc::new(watches),
             instance: "test".to_owned(),
             errands: Errands::new(),
+            trace: None,
         };
         Ok(Assembled { job, lane, longest_poll: self.longest_poll })
     }
@@ -311,6 +312,7 @@ impl Assembly for Lane {
             failing_since: None,
             slo: Vec::new(),
             usage: Usage::default(),
+            trace_id: None,
         }
     }
 }

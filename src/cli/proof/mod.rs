@@ -426,6 +426,7 @@ mod tests {
             bench: Arc::default(),
             ears: None,
             metrics: Arc::default(),
+            telling: Arc::default(),
         };
         Ok((workshop, clock))
     }

@@ -101,6 +101,7 @@ mod tests {
             failing_since: None,
             slo: Vec::new(),
             usage: Usage::default(),
+            trace_id: None,
         };
         assert_eq!(in_words(&record), "slow after 58.0 s, of which 41.0 s for `source_fetched`");
     }

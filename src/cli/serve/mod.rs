@@ -23,7 +23,7 @@ use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::state::StatePlace;
 use crate::cli::stop::Stop;
-use crate::cli::ways_out::WaysOut;
+use crate::cli::ways_out::{Output, WaysOut};
 use crate::cli::{Exit, complain, metrics, notify, say, stop};
 use crate::cluster::Clusters;
 use crate::engine::SystemClock;
@@ -50,7 +50,8 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let ways = match WaysOut::of(&arguments.ways_out, &arguments.instance.instance) {
+    let (own, name) = (&arguments.ways_out, &arguments.instance.instance);
+    let mut ways = match WaysOut::of(own, name, Output::Free) {
         Ok(ways) => ways,
         Err(error) => {
             complain(&error);
@@ -95,9 +96,20 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (notices, ears) = (Some(open), Some(heard));
     }
-    let ways = ways.open(&metrics, &clock);
-    let work =
-        Work { arguments, place: &place, clock, clusters, metrics, standing, requests, ears };
+    let (telling, heard) = (ways.telling(), ways.ear(&clock));
+    let ways = ways.open(&metrics, &clusters, &clock);
+    let work = Work {
+        arguments,
+        place: &place,
+        clock,
+        clusters,
+        metrics,
+        standing,
+        requests,
+        ears,
+        telling,
+        heard,
+    };
     let exit = work.run(folder, first, &stop).await;
     ways.close().await;
     for page in [page].into_iter().chain(notices) {

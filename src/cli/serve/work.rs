@@ -4,6 +4,7 @@ use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
 use crate::cli::assembly::ScenarioAssembly;
 use crate::cli::notify::Ears;
+use crate::cli::run::{self, All};
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::absent::Absent;
 use crate::cli::serve::echoes::Echoes;
@@ -13,12 +14,13 @@ use crate::cli::serve::place::Place;
 use crate::cli::serve::requests::Requests;
 use crate::cli::serve::standing::Standing;
 use crate::cli::stop::Stop;
-use crate::cli::{Exit, complain, metrics, run};
+use crate::cli::ways_out::Telling;
+use crate::cli::{Exit, complain, metrics};
 use crate::cluster::{Cluster, Clusters};
 use crate::engine::{Ending, Entry, Service, Setting, Store, StoreError, Surroundings};
 use crate::export::{Metrics, Reload, ScenarioCounts};
 use crate::history::Recorder;
-use crate::model::{Account, Clock};
+use crate::model::{Account, Clock, Observer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
@@ -47,6 +49,9 @@ pub(super) struct Work<'a> {
     pub(super) standing: Arc<Standing>,
     pub(super) requests: Arc<Requests>,
     pub(super) ears: Option<Ears>,
+    pub(super) telling: Arc<Telling>,
+    /// Hears of runs for the ways that tell of them.
+    pub(super) heard: Arc<dyn Observer>,
 }
 
 /// What works once everything is there.
@@ -144,7 +149,10 @@ impl Work<'_> {
         let workshop = loop {
             let clock = self.clock.clone();
             match run::workshop(&arguments.cluster, &arguments.instance, clock).await {
-                Ok(workshop) => break Workshop { ears: self.ears.clone(), ..workshop },
+                Ok(workshop) => {
+                    let (ears, telling) = (self.ears.clone(), self.telling.clone());
+                    break Workshop { ears, telling, ..workshop };
+                }
                 Err(error) => self.wait(error.message).await,
             }
         };
@@ -173,10 +181,11 @@ impl Work<'_> {
         let mut absent = Absent::default();
         absent.know(accounts.keys());
         let recorder = Recorder::start(store, self.metrics.clone(), accounts, self.clock.clone());
+        let heard = vec![Arc::new(recorder.clone()), self.heard.clone()];
         let around = Surroundings {
             clock: self.clock.clone(),
             journal: Arc::new(recorder.clone()),
-            observer: Arc::new(Ends::new(Arc::new(recorder.clone()))),
+            observer: Arc::new(Ends::new(Arc::new(All(heard)))),
         };
         let setting = Setting {
             around,

@@ -7,6 +7,7 @@ use crate::cli::ways_out::header::{Credentials, Header, Pair};
 use crate::model::Duration;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Where numbers are sent.
 #[derive(Clone, Debug, Args)]
@@ -56,6 +57,22 @@ pub(in crate::cli) struct WaysOutArguments {
     /// ends in `.prom`. It is replaced as a whole.
     #[arg(long, env = "HOPCLOCK_TEXTFILE", value_name = "FILE")]
     pub(super) textfile: Option<PathBuf>,
+
+    /// Write each run that ends as a line of JSON to the end of this file, as `run --output json`
+    /// prints it; `-` is standard output, for a service only. A file that was renamed or deleted is
+    /// made anew.
+    #[arg(long, env = "HOPCLOCK_JSON_LINES", value_name = "FILE")]
+    pub(super) json_lines: Option<PathBuf>,
+
+    /// Write Kubernetes Events about each run to the objects of its hops. Needs the rights to
+    /// `create` and `patch` `events`.
+    #[arg(
+        long,
+        env = "HOPCLOCK_EVENTS",
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub(super) events: bool,
 }
 
 /// Prometheus' remote write.
@@ -204,8 +221,8 @@ pub(super) struct PushgatewayArguments {
 /// OTLP over HTTP.
 #[derive(Clone, Debug, Args)]
 pub(super) struct OtlpArguments {
-    /// Send the numbers by OTLP (protobuf over HTTP) to this address followed by `/v1/metrics`,
-    /// such as `http://collector:4318`.
+    /// Send the numbers by OTLP (protobuf over HTTP) to this address followed by `/v1/metrics`, and
+    /// runs as traces to the same followed by `/v1/traces`, such as `http://collector:4318`.
     #[arg(
         id = "otlp_endpoint",
         long = "otlp-endpoint",
@@ -224,6 +241,36 @@ pub(super) struct OtlpArguments {
         hide_env_values = true
     )]
     pub(super) metrics_endpoint: Option<String>,
+
+    /// The whole address for traces, if it is another one.
+    #[arg(
+        id = "otlp_traces_endpoint",
+        long = "otlp-traces-endpoint",
+        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) traces_endpoint: Option<String>,
+
+    /// `none` sends no metrics by OTLP, whatever addresses there are.
+    #[arg(
+        id = "otlp_metrics",
+        long = "otlp-metrics",
+        env = "OTEL_METRICS_EXPORTER",
+        value_name = "otlp|none",
+        default_value = "otlp"
+    )]
+    pub(super) metrics: Signal,
+
+    /// `none` sends no traces by OTLP, whatever addresses there are.
+    #[arg(
+        id = "otlp_traces",
+        long = "otlp-traces",
+        env = "OTEL_TRACES_EXPORTER",
+        value_name = "otlp|none",
+        default_value = "otlp"
+    )]
+    pub(super) traces: Signal,
 
     /// Whether totals are sent, or what was counted since the last time.
     #[arg(
@@ -340,6 +387,30 @@ pub(super) enum Temporality {
     /// What was counted since the last time that the other end took something.
     #[value(alias = "lowmemory")]
     Delta,
+}
+
+/// Whether a signal is sent by OTLP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// Where there is an address for it.
+    Otlp,
+    /// Never.
+    None,
+}
+
+// === impl Signal ===
+
+impl FromStr for Signal {
+    type Err = String;
+
+    /// A variable that is empty says nothing, as OpenTelemetry has it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "otlp" | "" => Ok(Self::Otlp),
+            "none" => Ok(Self::None),
+            _ => Err("hopclock sends by `otlp` only: use `otlp` or `none`".to_owned()),
+        }
+    }
 }
 
 /// Form of histograms in OTLP.

@@ -70,6 +70,17 @@ impl Line {
         tracing::warn!("{}: the last numbers were not sent: {why}", self.name());
     }
 
+    /// That many were not sent when there was no more time for it, and nothing makes up for them.
+    pub(in crate::cli) fn left_behind(&mut self, count: u32) {
+        if count > 0 {
+            self.metrics.count_exports(self.way, ExportResult::Dropped, count);
+            tracing::warn!(
+                "{}: {count} runs were not sent when there was no more time for it",
+                self.name()
+            );
+        }
+    }
+
     fn name(&self) -> &'static str {
         self.way.as_str()
     }

@@ -1,47 +1,71 @@
-//! Ways out: numbers are sent to whoever cannot come for them.
+//! Ways out: numbers and runs are sent to whoever cannot come for them.
 //!
 //! Each way has a task of its own and takes nothing from runs: a way that is slow, cut or refused
 //! loses exports, which are counted, and nothing else. To add one, give it arguments, implement
-//! [`Way`] for it and a few lines in [`WaysOut::of`]; one that hears runs instead of counting them
-//! is an observer with a [`Line`](line::Line).
+//! [`Way`] for it, or [`Tell`] if it tells of runs instead of counting them, and a few lines in
+//! [`WaysOut::of`].
 
 mod arguments;
+mod ear;
 mod endpoint;
+mod events;
 mod header;
+mod json_lines;
 mod line;
 mod otlp;
 mod pace;
 mod pushgateway;
 mod remote_write;
+mod tell;
+mod telling;
 mod textfile;
+mod traces;
 
+#[cfg(test)]
+mod tell_tests;
 #[cfg(test)]
 mod tests;
 
 use crate::cli::ways_out::arguments::{
     GatewayFormat, Histograms, OtlpArguments, OtlpHistograms, PushgatewayArguments,
-    RemoteWriteArguments, Temporality, Version,
+    RemoteWriteArguments, Signal, Temporality, Version,
 };
+use crate::cli::ways_out::ear::{Ear, Heard, Mouth};
 use crate::cli::ways_out::endpoint::{Endpoint, Given};
 use crate::cli::ways_out::header::Header;
 use crate::cli::ways_out::line::Line;
 use crate::cli::ways_out::pace::{Pace, Source, Way, keep};
+use crate::cli::ways_out::tell::{Tell, tell_all};
+use crate::cluster::Clusters;
 use crate::export::otlp::{Buckets, Memory};
 use crate::export::remote_write::Protocol;
 use crate::export::{Format, Metrics, WayOut};
-use crate::model::Clock;
+use crate::model::{Clock, Observer};
 use crate::remote::Clients;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(super) use arguments::WaysOutArguments;
+pub(super) use telling::Telling;
 
 /// Ways that are not in use yet.
 pub(super) struct WaysOut {
     planned: Vec<Planned>,
+    tellers: Vec<PlannedTeller>,
+    mouths: Vec<Mouth>,
+    telling: Arc<Telling>,
     pace: Pace,
+}
+
+/// What standard output is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Output {
+    /// For what comes of the command.
+    Taken,
+    /// For nothing.
+    Free,
 }
 
 /// Ways that are in use. Dropping them leaves them so; [`Open::close`] ends them.
@@ -60,6 +84,17 @@ struct Planned {
 /// Makes a way for those metrics.
 type Make = Box<dyn FnOnce(&Metrics) -> Box<dyn Way> + Send>;
 
+/// A way that tells of runs, with its name and where it leads.
+struct PlannedTeller {
+    name: WayOut,
+    to: String,
+    heard: Heard,
+    way: MakeTeller,
+}
+
+/// Makes a way for these clusters, as soon as they are reached.
+type MakeTeller = Box<dyn FnOnce(&Arc<OnceLock<Clusters>>) -> Box<dyn Tell> + Send>;
+
 /// What every way is made with.
 struct Means<'a> {
     instance: &'a str,
@@ -74,7 +109,11 @@ const GRACE: Duration = Duration::from_millis(500);
 
 impl WaysOut {
     /// The ways that are asked for; what is wrong with them, in a sentence.
-    pub(super) fn of(arguments: &WaysOutArguments, instance: &str) -> Result<Self, String> {
+    pub(super) fn of(
+        arguments: &WaysOutArguments,
+        instance: &str,
+        output: Output,
+    ) -> Result<Self, String> {
         let (interval, timeout) = (arguments.export_interval.0, arguments.export_timeout.0);
         let flush = arguments.export_flush.0;
         let pace = Pace { interval, limit: interval.max(timeout), flush };
@@ -88,11 +127,55 @@ impl WaysOut {
             let to = format!("the file `{}`", path.display());
             planned.push(Planned { name: WayOut::Textfile, to, way: Box::new(|_| Box::new(way)) });
         }
-        Ok(Self { planned, pace })
+        let traces = traces(&arguments.otlp, &means)?;
+        let telling = Arc::new(Telling::new(traces.is_some(), arguments.events));
+        let mut ways = Self { planned, tellers: Vec::new(), mouths: Vec::new(), telling, pace };
+        if let Some((to, way)) = traces {
+            ways.add(WayOut::OtlpTraces, to, Box::new(|_| Box::new(way)));
+        }
+        if let Some(path) = &arguments.json_lines {
+            if json_lines::is_out(path) && output == Output::Taken {
+                return Err("`--json-lines -` would write between what this command prints: give \
+                            `--output json`, which prints the same lines, or a file"
+                    .to_owned());
+            }
+            let way = json_lines::JsonLines::new(path);
+            let to = format!("the file `{}`", path.display());
+            ways.add(WayOut::JsonLines, to, Box::new(|_| Box::new(way)));
+        }
+        if arguments.events {
+            let (telling, instance) = (ways.telling.clone(), instance.to_owned());
+            let way: MakeTeller = Box::new(move |clusters| {
+                Box::new(events::Events::new(clusters.clone(), telling, &instance))
+            });
+            ways.add(WayOut::Events, "the API server".to_owned(), way);
+        }
+        Ok(ways)
+    }
+
+    fn add(&mut self, name: WayOut, to: String, way: MakeTeller) {
+        let (mouth, heard) = ear::line();
+        self.mouths.push(mouth);
+        self.tellers.push(PlannedTeller { name, to, heard, way });
+    }
+
+    /// What hears of runs for those that tell of them. They are told as soon as the ways are open.
+    pub(super) fn ear(&mut self, clock: &Arc<dyn Clock>) -> Arc<dyn Observer> {
+        Arc::new(Ear::new(clock.clone(), std::mem::take(&mut self.mouths)))
+    }
+
+    /// What those who make jobs must know of them.
+    pub(super) fn telling(&self) -> Arc<Telling> {
+        self.telling.clone()
     }
 
     /// Begins to use them.
-    pub(super) fn open(self, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Open {
+    pub(super) fn open(
+        self,
+        metrics: &Arc<Metrics>,
+        clusters: &Arc<OnceLock<Clusters>>,
+        clock: &Arc<dyn Clock>,
+    ) -> Open {
         let pace = self.pace;
         // All series are there before the first export.
         let lines = self.planned.into_iter().map(|it| {
@@ -100,12 +183,21 @@ impl WaysOut {
             (line, (it.way)(metrics))
         });
         let lines: Vec<_> = lines.collect();
+        let tellers = self.tellers.into_iter().map(|it| {
+            let line = Line::new(it.name, it.to, metrics.clone());
+            (line, it.heard, (it.way)(clusters))
+        });
+        let tellers: Vec<_> = tellers.collect();
         let keeping = lines.into_iter().map(|(line, way)| {
             let (stop, stopped) = oneshot::channel();
             let source = Source { metrics: metrics.clone(), clock: clock.clone() };
             (stop, tokio::spawn(keep(way, line, source, pace, stopped)))
         });
-        Open { keeping: keeping.collect(), flush: pace.flush }
+        let telling = tellers.into_iter().map(|(line, heard, way)| {
+            let (stop, stopped) = oneshot::channel();
+            (stop, tokio::spawn(tell_all(way, line, heard, pace, stopped)))
+        });
+        Open { keeping: keeping.chain(telling).collect(), flush: pace.flush }
     }
 }
 
@@ -196,24 +288,64 @@ fn pushgateway(
 }
 
 fn otlp(arguments: &OtlpArguments, means: &Means<'_>) -> Result<Option<Planned>, String> {
-    let own = given(arguments.metrics_endpoint.as_deref()).map(str::to_owned);
-    let common = given(arguments.endpoint.as_deref())
-        .map(|it| format!("{}/v1/metrics", it.trim_end_matches('/')));
-    let argument = if own.is_some() { "--otlp-metrics-endpoint" } else { "--otlp-endpoint" };
-    let Some(url) = own.or(common) else { return Ok(None) };
-    let endpoint = means.endpoint(
-        Given {
-            url: &url,
-            credentials: arguments.auth.as_ref(),
-            headers: arguments.header.iter().cloned().map(Header::decoded).collect(),
-            ca_file: arguments.ca_file.as_deref(),
-        },
-        argument,
-    )?;
+    if arguments.metrics == Signal::None {
+        return Ok(None);
+    }
+    let own = (arguments.metrics_endpoint.as_deref(), "--otlp-metrics-endpoint");
+    let Some(endpoint) = otlp_endpoint(arguments, own, "/v1/metrics", means)? else {
+        return Ok(None);
+    };
     let buckets = match arguments.histograms {
         OtlpHistograms::Explicit => Buckets::Explicit,
         OtlpHistograms::Exponential => Buckets::Exponential,
     };
+    let resource = otlp_resource(arguments, means);
+    let temporality = arguments.temporality;
+    let to = endpoint.host();
+    let way = Box::new(move |metrics: &Metrics| -> Box<dyn Way> {
+        let memory = (temporality == Temporality::Delta).then(|| Memory::new(metrics.began()));
+        Box::new(otlp::Otlp::new(endpoint, buckets, resource, memory))
+    });
+    Ok(Some(Planned { name: WayOut::OtlpMetrics, to, way }))
+}
+
+/// Where traces go, and the way there.
+fn traces(
+    arguments: &OtlpArguments,
+    means: &Means<'_>,
+) -> Result<Option<(String, traces::Traces)>, String> {
+    if arguments.traces == Signal::None {
+        return Ok(None);
+    }
+    let own = (arguments.traces_endpoint.as_deref(), "--otlp-traces-endpoint");
+    let endpoint = otlp_endpoint(arguments, own, "/v1/traces", means)?;
+    let resource = otlp_resource(arguments, means);
+    Ok(endpoint.map(|it| (it.host(), traces::Traces::new(it, resource))))
+}
+
+/// The address of one signal: its own, or the common one and its path.
+fn otlp_endpoint(
+    arguments: &OtlpArguments,
+    (own, own_argument): (Option<&str>, &str),
+    path: &str,
+    means: &Means<'_>,
+) -> Result<Option<Endpoint>, String> {
+    let own = given(own).map(str::to_owned);
+    let common = given(arguments.endpoint.as_deref());
+    let common = common.map(|it| format!("{}{path}", it.trim_end_matches('/')));
+    let argument = if own.is_some() { own_argument } else { "--otlp-endpoint" };
+    let Some(url) = own.or(common) else { return Ok(None) };
+    let given = Given {
+        url: &url,
+        credentials: arguments.auth.as_ref(),
+        headers: arguments.header.iter().cloned().map(Header::decoded).collect(),
+        ca_file: arguments.ca_file.as_deref(),
+    };
+    means.endpoint(given, argument).map(Some)
+}
+
+/// The attributes of the resource.
+fn otlp_resource(arguments: &OtlpArguments, means: &Means<'_>) -> Vec<(String, String)> {
     let own = [
         ("service.name", arguments.service_name.as_str()),
         ("service.instance.id", means.instance),
@@ -227,13 +359,7 @@ fn otlp(arguments: &OtlpArguments, means: &Means<'_>) -> Result<Option<Planned>,
             resource.push((name.to_owned(), value.to_owned()));
         }
     }
-    let temporality = arguments.temporality;
-    let to = endpoint.host();
-    let way = Box::new(move |metrics: &Metrics| -> Box<dyn Way> {
-        let memory = (temporality == Temporality::Delta).then(|| Memory::new(metrics.began()));
-        Box::new(otlp::Otlp::new(endpoint, buckets, resource, memory))
-    });
-    Ok(Some(Planned { name: WayOut::OtlpMetrics, to, way }))
+    resource
 }
 
 /// An address, unless it is empty: a variable that is empty is none.

@@ -37,6 +37,19 @@ pub(super) struct Pace {
     pub(super) flush: Duration,
 }
 
+/// Something that may have to be tried again.
+#[async_trait]
+pub(super) trait Attempt: Send {
+    /// Tries it.
+    async fn attempt(&mut self) -> Result<(), NotTaken>;
+}
+
+/// One export, of what all series say when it is tried.
+struct Export<'a> {
+    way: &'a mut dyn Way,
+    source: &'a Source,
+}
+
 /// How often one export is tried.
 const TRIES: u32 = 3;
 
@@ -44,7 +57,7 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest patience that the other end gets, whatever it asks for.
-const MOST_PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const MOST_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Uses a way until it is told to stop, and then once more.
 pub(super) async fn keep(
@@ -108,15 +121,29 @@ pub(super) async fn keep(
     }
 }
 
+// === impl Export ===
+
+#[async_trait]
+impl Attempt for Export<'_> {
+    async fn attempt(&mut self) -> Result<(), NotTaken> {
+        let at = self.source.clock.wall();
+        self.way.send(&self.source.metrics.snapshot(), at).await
+    }
+}
+
 /// Sends what all series say now; tries again if that may help and there is time for it, with what
 /// they say then.
 async fn export(way: &mut dyn Way, source: &Source, limit: Duration) -> Result<(), NotTaken> {
+    insist(&mut Export { way, source }, limit).await
+}
+
+/// Tries something; again if that may help and there is time for it.
+pub(super) async fn insist(attempt: &mut dyn Attempt, limit: Duration) -> Result<(), NotTaken> {
     let mut said = None;
     let work = async {
         let mut pause = PAUSE;
         for again in (0..TRIES).rev() {
-            let at = source.clock.wall();
-            let error = match way.send(&source.metrics.snapshot(), at).await {
+            let error = match attempt.attempt().await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };

@@ -7,6 +7,7 @@ use crate::engine::errand::{ErrandDone, Errands};
 use crate::engine::journal::Journal;
 use crate::engine::machine::{Effect, Run, Start};
 use crate::engine::plan::Plan;
+use crate::engine::trace::TracePlan;
 use crate::model::{
     Ancestry, CanaryId, Clock, Event, Evidence, GroupKind, Moment, ObjectEvent, Observer, Outcome,
     ProbeError, Revision, RunRecord, Seen, Subject,
@@ -45,6 +46,8 @@ pub struct Job {
     pub instance: String,
     /// What it does itself for hops.
     pub errands: Errands,
+    /// Which trace it is told in; none where runs are not told as traces.
+    pub trace: Option<TracePlan>,
 }
 
 /// Where states come from.
@@ -192,6 +195,8 @@ impl Drive<'_> {
         let _ = tokio::time::timeout(ERRAND, errands).await;
         let (mut record, effects) = self.run.finish(started, self.now());
         record.usage = self.job.trigger.usage();
+        let trace = self.job.trace.as_ref();
+        record.trace_id = trace.map(|it| it.of(&self.run, &record.scenario));
         self.carry_out(effects);
         self.witness(&record).await;
         self.tell(&Event::Finished(Box::new(record.clone())));

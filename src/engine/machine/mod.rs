@@ -16,6 +16,7 @@ mod questions;
 mod record;
 mod resume;
 mod verdict;
+mod written;
 
 #[cfg(test)]
 mod tests;

@@ -78,8 +78,9 @@ impl Run {
             tolerance: self.plan.tolerance(),
             failing_since: self.failing_since(),
             slo: self.slo_records(),
-            // Who asks anybody anything fills it in.
+            // Who asks anybody anything fills it in, and who knows how it is told.
             usage: Usage::default(),
+            trace_id: None,
         }
     }
 

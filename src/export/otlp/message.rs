@@ -1,5 +1,6 @@
 //! The few messages of OTLP that metrics need (`opentelemetry/proto`, version 1: `common`,
-//! `resource`, `metrics` and the collector's service for them).
+//! `resource`, `metrics` and the collector's service for them). The answers about traces have the
+//! same form.
 
 /// What is posted.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -49,11 +50,17 @@ pub(super) struct KeyValue {
     pub(super) value: Option<AnyValue>,
 }
 
-/// The value of an attribute; ours are texts.
+/// The value of an attribute, in one of these.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AnyValue {
     #[prost(string, optional, tag = "1")]
     pub(super) string_value: Option<String>,
+    #[prost(bool, optional, tag = "2")]
+    pub(super) bool_value: Option<bool>,
+    #[prost(int64, optional, tag = "3")]
+    pub(super) int_value: Option<i64>,
+    #[prost(double, optional, tag = "4")]
+    pub(super) double_value: Option<f64>,
 }
 
 /// Metrics of one program part.
@@ -213,6 +220,10 @@ pub(super) struct Exemplar {
     pub(super) time_unix_nano: u64,
     #[prost(double, optional, tag = "3")]
     pub(super) as_double: Option<f64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(super) span_id: Option<Vec<u8>>,
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub(super) trace_id: Option<Vec<u8>>,
 }
 
 // === impl KeyValue ===
@@ -220,7 +231,25 @@ pub(super) struct Exemplar {
 impl KeyValue {
     /// An attribute with a text.
     pub(super) fn text(key: &str, value: &str) -> Self {
-        let value = AnyValue { string_value: Some(value.to_owned()) };
+        Self::of(key, AnyValue { string_value: Some(value.to_owned()), ..AnyValue::default() })
+    }
+
+    /// An attribute that holds or not.
+    pub(super) fn flag(key: &str, value: bool) -> Self {
+        Self::of(key, AnyValue { bool_value: Some(value), ..AnyValue::default() })
+    }
+
+    /// An attribute with a whole number.
+    pub(super) fn count(key: &str, value: u32) -> Self {
+        Self::of(key, AnyValue { int_value: Some(value.into()), ..AnyValue::default() })
+    }
+
+    /// An attribute with a number.
+    pub(super) fn number(key: &str, value: f64) -> Self {
+        Self::of(key, AnyValue { double_value: Some(value), ..AnyValue::default() })
+    }
+
+    fn of(key: &str, value: AnyValue) -> Self {
         Self { key: key.to_owned(), value: Some(value) }
     }
 }

@@ -1,4 +1,5 @@
-//! Bodies of OTLP metrics in protobuf: cumulative, or what was counted since the last time.
+//! Bodies of OTLP in protobuf: metrics, cumulative or what was counted since the last time, and runs
+//! as traces.
 //!
 //! Metrics have their Prometheus names, which Prometheus' own translation leaves as they are, so
 //! that dashboards and rules hold whatever way the numbers came. Only lengths and instants have a
@@ -7,6 +8,8 @@
 mod memory;
 mod message;
 mod points;
+mod span;
+mod traces;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,7 @@ use jiff::Timestamp;
 use prost::Message;
 
 pub use memory::Memory;
+pub use traces::{Traced, Tracing};
 
 /// The form of histograms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ enum Base<'a> {
 /// What a collector has not taken of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// How many points.
+    /// How many points, or spans.
     pub points: i64,
     /// Its reason.
     pub why: String,

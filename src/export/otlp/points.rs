@@ -178,6 +178,9 @@ fn exemplars(it: &Histogram) -> Vec<message::Exemplar> {
         filtered_attributes: vec![KeyValue::text(CANARY, &it.canary.to_string())],
         time_unix_nano: nanos(it.at),
         as_double: Some(it.value.as_secs_f64()),
+        // They have fields of their own here.
+        span_id: it.trace.map(|trace| trace.span(&it.canary, "").bytes().to_vec()),
+        trace_id: it.trace.map(|it| it.bytes().to_vec()),
     };
     it.classic().filter_map(|it| it.2).map(exemplar).collect()
 }
@@ -191,6 +194,6 @@ fn start(labels: Labels<'_>) -> u64 {
     labels.since().map_or(0, nanos)
 }
 
-fn nanos(at: Timestamp) -> u64 {
+pub(super) fn nanos(at: Timestamp) -> u64 {
     u64::try_from(at.as_nanosecond()).unwrap_or(0)
 }

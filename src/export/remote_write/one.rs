@@ -2,7 +2,7 @@
 
 use super::histogram::Histogram;
 use super::{Line, number};
-use crate::export::finished::CANARY;
+use crate::export::finished::exemplar_labels;
 use crate::export::reference::{Metric, MetricKind};
 use crate::model;
 use prost::Message;
@@ -102,9 +102,10 @@ fn series(line: &Line<'_>, at: i64) -> TimeSeries {
 }
 
 fn exemplar(it: &model::Exemplar) -> Exemplar {
-    let label = Label { name: CANARY.to_owned(), value: it.canary.to_string() };
+    let labels = exemplar_labels(it).into_iter();
+    let labels = labels.map(|(name, value)| Label { name: name.to_owned(), value }).collect();
     let (value, timestamp) = (it.value.as_secs_f64(), it.at.as_millisecond());
-    Exemplar { labels: vec![label], value, timestamp }
+    Exemplar { labels, value, timestamp }
 }
 
 fn metadata(metric: Metric) -> Metadata {

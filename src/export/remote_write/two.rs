@@ -4,7 +4,7 @@
 use super::histogram::Histogram;
 use super::one::kind;
 use super::{Line, number};
-use crate::export::finished::CANARY;
+use crate::export::finished::exemplar_labels;
 use prost::Message;
 use std::collections::HashMap;
 
@@ -99,10 +99,14 @@ fn series(line: &Line<'_>, timestamp: i64, symbols: &mut Symbols) -> TimeSeries 
     let labels_refs = labels.map(|it| symbols.place(it)).collect();
     let start_timestamp = line.since.map_or(0, jiff::Timestamp::as_millisecond);
     let number = number(&line.value).map(|value| Sample { value, timestamp, start_timestamp });
-    let exemplar = |it: &&crate::model::Exemplar| Exemplar {
-        labels_refs: vec![symbols.place(CANARY), symbols.place(&it.canary.to_string())],
-        value: it.value.as_secs_f64(),
-        timestamp: it.at.as_millisecond(),
+    let exemplar = |it: &&crate::model::Exemplar| {
+        let labels = exemplar_labels(it);
+        let refs = labels.iter().flat_map(|it| [it.0, it.1.as_str()]);
+        Exemplar {
+            labels_refs: refs.map(|it| symbols.place(it)).collect(),
+            value: it.value.as_secs_f64(),
+            timestamp: it.at.as_millisecond(),
+        }
     };
     let exemplars = line.exemplars.iter().map(exemplar).collect();
     let metadata = Metadata {

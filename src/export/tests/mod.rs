@@ -118,6 +118,7 @@ fn run(outcome: Outcome, push_to_apply: Option<Span>, hops: Vec<HopRecord>) -> R
         failing_since: None,
         slo: vec![],
         usage: Usage::default(),
+        trace_id: None,
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) fn run(scenario: &str, at: Timestamp, outcome: Outcome, bytes: usize)
             failing_since: None,
             slo: Vec::new(),
             usage: Usage::default(),
+            trace_id: None,
         },
         evidence: Vec::new(),
         log: vec![LogLine { at, text: "x".repeat(bytes) }],

@@ -13,7 +13,7 @@ mod saved;
 #[cfg(test)]
 mod tests;
 
-use crate::model::CanaryId;
+use crate::model::{CanaryId, TraceId};
 use saved::Saved;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -50,6 +50,9 @@ pub struct Exemplar {
     pub value: Duration,
     /// Wall time of the observation.
     pub at: jiff::Timestamp,
+    /// The trace that the run is told in, if it is told as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceId>,
 }
 
 // === impl Histogram ===

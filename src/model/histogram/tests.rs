@@ -17,7 +17,7 @@ fn seconds(it: f64) -> Duration {
 
 fn run(sequence: u64, value: f64, at: i64) -> Exemplar {
     let at = jiff::Timestamp::from_second(at).unwrap();
-    Exemplar { canary: CanaryId::new("hopclock", sequence), value: seconds(value), at }
+    Exemplar { canary: CanaryId::new("hopclock", sequence), value: seconds(value), at, trace: None }
 }
 
 fn merged(one: &Histogram, other: &Histogram) -> Histogram {

@@ -152,6 +152,7 @@ fn runs() -> impl Strategy<Value = KeptRun> {
             failing_since: tail.0,
             slo: tail.1,
             usage: Usage::default(),
+            trace_id: None,
         },
         evidence: tail.2,
         log: tail.3,

@@ -109,6 +109,7 @@ pub(crate) fn run(
             failing_since: None,
             slo: Vec::new(),
             usage: Usage::default(),
+            trace_id: None,
         },
         evidence: Vec::new(),
         log: vec![LogLine { at, text: "waits for watches".to_owned() }],
