@@ -94,6 +94,7 @@ pub(super) struct RemoteWriteArguments {
         id = "remote_write_version",
         long = "remote-write-version",
         env = "HOPCLOCK_REMOTE_WRITE_VERSION",
+        value_name = "VERSION",
         value_enum,
         default_value_t
     )]
@@ -105,6 +106,7 @@ pub(super) struct RemoteWriteArguments {
         id = "remote_write_histograms",
         long = "remote-write-histograms",
         env = "HOPCLOCK_REMOTE_WRITE_HISTOGRAMS",
+        value_name = "FORM",
         value_enum,
         default_value_t
     )]
@@ -183,6 +185,7 @@ pub(super) struct PushgatewayArguments {
         id = "pushgateway_format",
         long = "pushgateway-format",
         env = "HOPCLOCK_PUSHGATEWAY_FORMAT",
+        value_name = "FORMAT",
         value_enum,
         default_value_t
     )]
@@ -277,6 +280,7 @@ pub(super) struct OtlpArguments {
         id = "otlp_temporality",
         long = "otlp-temporality",
         env = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        value_name = "WHAT",
         value_enum,
         ignore_case = true,
         default_value_t
@@ -288,6 +292,7 @@ pub(super) struct OtlpArguments {
         id = "otlp_histograms",
         long = "otlp-histograms",
         env = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        value_name = "FORM",
         value_enum,
         ignore_case = true,
         default_value_t

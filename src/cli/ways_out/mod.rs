@@ -252,14 +252,22 @@ fn remote_write(
     };
     let mut labels: Vec<_> =
         arguments.label.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
+    if let Some((name, _)) = labels.iter().find(|it| !is_label(&it.0)) {
+        return Err(format!(
+            "`--remote-write-label {name}` would be refused: use letters, digits and `_`, no digit \
+             first, and not `__`"
+        ));
+    }
     for (name, value) in [("job", "hopclock"), ("instance", means.instance)] {
         if !labels.iter().any(|it| it.0 == name) {
             labels.push((name.to_owned(), value.to_owned()));
         }
     }
     let to = endpoint.host();
-    let way = remote_write::RemoteWrite::new(endpoint, protocol, histograms, labels);
-    let way = Box::new(|_: &Metrics| -> Box<dyn Way> { Box::new(way) });
+    let way = Box::new(move |metrics: &Metrics| -> Box<dyn Way> {
+        let began = metrics.began();
+        Box::new(remote_write::RemoteWrite::new(endpoint, protocol, histograms, labels, began))
+    });
     Ok(Some(Planned { name: WayOut::RemoteWrite, to, way }))
 }
 
@@ -360,6 +368,14 @@ fn otlp_resource(arguments: &OtlpArguments, means: &Means<'_>) -> Vec<(String, S
         }
     }
     resource
+}
+
+/// Whether everybody takes a label of this name.
+fn is_label(name: &str) -> bool {
+    let fits = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    name.chars().all(fits)
+        && !name.starts_with(|it: char| it.is_ascii_digit())
+        && !name.starts_with("__")
 }
 
 /// An address, unless it is empty: a variable that is empty is none.

@@ -5,8 +5,7 @@
 use super::{Protocol, STALE, Writing, one, two};
 use crate::export::tests::{declared, failed, fleet_run, metrics, scenario, secs};
 use crate::export::{Content, Metrics, Snapshot};
-use crate::model::Observer as _;
-use crate::model::{Event, Outcome, Span};
+use crate::model::{Event, Observer as _, Outcome, Span};
 use jiff::Timestamp;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -204,6 +203,8 @@ fn series_that_are_gone_are_marked_stale_and_no_others() {
             [
                 format!("hopclock_slo_bad_events_total{{{of}}}"),
                 format!("hopclock_slo_events_total{{{of}}}"),
+                format!("hopclock_slo_objective_ratio{{{of}}}"),
+                format!("hopclock_slo_threshold_seconds{{{of}}}"),
                 format!("hopclock_slo_unknown_total{{{of}}}"),
             ]
         );
