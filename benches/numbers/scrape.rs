@@ -159,6 +159,7 @@ fn finished(scenario: &str, number: u32) -> RunRecord {
         failing_since: None,
         slo: vec![],
         usage: Usage::default(),
+        trace_id: None,
     }
 }
 

@@ -102,3 +102,9 @@ fn refused(error: &PublishError) -> ProbeError {
     };
     ProbeError { reason: reason.to_owned(), message: format!("the merge failed: {error}") }
 }
+
+/// That nobody is there to run the errand of a hop.
+pub(super) fn nobody_for(hop: usize) -> ProbeError {
+    let message = format!("nobody was told how to do what hop {hop} needs: restart hopclock");
+    ProbeError { reason: "errand".to_owned(), message }
+}

@@ -226,11 +226,16 @@ impl Prometheus {
 
     /// The run that an exemplar of a series names, as soon as there is one.
     pub(crate) async fn eventually_exemplar(&mut self, series: &str) -> String {
+        self.eventually_exemplar_label(series, "canary").await
+    }
+
+    /// A label of an exemplar of a series, as soon as there is one.
+    pub(crate) async fn eventually_exemplar_label(&mut self, series: &str, label: &str) -> String {
         for _ in 0..LOOKS {
             self.assert_alive();
-            let answer = self.get("query_exemplars?start=0&end=2000000000&", series).await;
+            let answer = self.get("query_exemplars?start=0&end=4000000000&", series).await;
             let answer = answer.unwrap_or_default();
-            if let Some(run) = answer["data"][0]["exemplars"][0]["labels"]["canary"].as_str() {
+            if let Some(run) = answer["data"][0]["exemplars"][0]["labels"][label].as_str() {
                 return run.to_owned();
             }
             tokio::time::sleep(PAUSE).await;

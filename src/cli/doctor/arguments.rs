@@ -32,6 +32,15 @@ pub(in crate::cli) struct DoctorArguments {
     #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
     pub(in crate::cli) namespace: Option<String>,
 
+    /// Ask also for the rights that Kubernetes Events about runs need.
+    #[arg(
+        long,
+        env = "HOPCLOCK_EVENTS",
+        action = clap::ArgAction::SetTrue,
+        value_parser = clap::builder::BoolishValueParser::new()
+    )]
+    pub(in crate::cli) events: bool,
+
     /// How to print what is found.
     #[arg(long, value_enum, default_value_t)]
     pub(in crate::cli) output: DoctorOutput,

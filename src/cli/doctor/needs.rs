@@ -1,7 +1,7 @@
 //! Which rights the runs of scenarios need, request by request.
 
 use crate::cli::doctor::rehearsal::Rehearsed;
-use crate::config::Scenario;
+use crate::config::{Hop, Scenario};
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::delivery::KINDS;
 use crate::path::{Graph, role, upstream_of};
@@ -22,8 +22,9 @@ pub(super) struct Need {
 /// What runs need, and the scenarios that need it; none stands for all.
 pub(super) type Needs = BTreeMap<Need, BTreeSet<String>>;
 
-/// What the runs of these scenarios need; `place` is hopclock's own namespace.
-pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>) -> Needs {
+/// What the runs of these scenarios need; `place` is hopclock's own namespace, and `events` whether
+/// Events are written about them.
+pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: bool) -> Needs {
     let mut needs = Needs::new();
     for Rehearsed { scenario, watched, .. } in all {
         let path = match watched {
@@ -52,6 +53,13 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>) -> Needs
         }
         for subject in read(scenario, &path).into_iter().chain(secret(scenario, graph)) {
             need(subject, "get", None);
+        }
+        let objects = scenario.hops.iter().filter_map(Hop::subject);
+        for subject in objects.filter(|it| events && is_object(&it.kind)) {
+            for verb in ["create", "patch"] {
+                let lacks = Some("no Event there says what becomes of a change");
+                need(all_of(&GroupKind::new("", "Event"), &subject), verb, lacks);
+            }
         }
         for (group, kind) in KINDS {
             let kind = GroupKind::new(group, kind);

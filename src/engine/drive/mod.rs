@@ -3,7 +3,7 @@
 
 mod resume;
 
-use crate::engine::errand::{ErrandDone, Errands};
+use crate::engine::errand::{ErrandDone, Errands, nobody_for};
 use crate::engine::journal::Journal;
 use crate::engine::machine::{Effect, Run, Start};
 use crate::engine::plan::Plan;
@@ -459,11 +459,6 @@ impl From<trigger::Error> for ProbeError {
     fn from(error: trigger::Error) -> Self {
         Self { reason: error.reason.to_owned(), message: error.message }
     }
-}
-
-fn nobody_for(hop: usize) -> ProbeError {
-    let message = format!("nobody was told how to do what hop {hop} needs: restart hopclock");
-    ProbeError { reason: "errand".to_owned(), message }
 }
 
 fn journal_error(message: String) -> ProbeError {

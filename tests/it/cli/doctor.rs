@@ -304,6 +304,10 @@ async fn who_grants_what_is_missing_gets_a_run() {
             format!("{}\n\n{}", fixes.join("\n"), advised.join("\n"))
         );
     });
+    let (_, noting) = asked(&stage, &[&call[..], &["--events"]].concat()).await;
+    let noted = of(&noting, "right_advised", "fix").into_iter();
+    let rule = "resources: [\"events\"], verbs: [\"create\", \"patch\"]";
+    assert_eq!(noted.filter(|it| it.contains(rule)).count(), 2, "{noting}");
     for (number, fix) in fixes.iter().enumerate() {
         grant(&stage, "hopclock/hopclock", number, fix);
     }

@@ -1,9 +1,12 @@
 //! Ways out: what is sent arrives at real databases, which are then asked for it, and other ends
 //! that are slow, cut or refuse everything hold nothing up.
 
+mod events;
 mod faults;
+mod json_lines;
 mod kit;
 mod otlp;
 mod program;
 mod pushgateway;
 mod remote_write;
+mod traces;
