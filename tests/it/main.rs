@@ -12,6 +12,7 @@ mod cluster_config_map;
 mod cluster_evidence;
 mod cluster_kit;
 mod cluster_lease;
+mod cluster_notes;
 mod cluster_review;
 mod cluster_rights;
 mod config_broken;

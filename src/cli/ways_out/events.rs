@@ -19,8 +19,8 @@ pub(super) struct Events {
     instance: String,
 }
 
-/// What is said of one object; the later ones are more worth saying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What is said of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Reached,
     Bypassed,
@@ -98,20 +98,19 @@ impl Word {
     }
 }
 
-/// What is said of each object that a run looked at.
+/// What is said of each object that a run looked at: by the last of its hops that has something to
+/// say.
 fn said(
     record: &RunRecord,
     looked: &[(String, Arc<Subject>)],
 ) -> BTreeMap<Arc<Subject>, (Word, String)> {
-    let mut all: BTreeMap<_, (Word, String)> = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for hop in &record.hops {
         let subject = looked.iter().find(|it| it.0 == hop.hop).map(|it| &it.1);
         // A branch, or our own listener, is no object of any cluster.
         let object = subject.filter(|it| it.kind.group != GroupKind::git_branch().group);
         let (Some(subject), Some(said)) = (object, of_hop(record, hop)) else { continue };
-        if all.get(subject).is_none_or(|it| it.0 <= said.0) {
-            all.insert(subject.clone(), said);
-        }
+        all.insert(subject.clone(), said);
     }
     all
 }
@@ -225,12 +224,12 @@ mod tests {
     }
 
     #[test]
-    fn each_object_is_told_of_once_and_by_what_matters_most() {
+    fn each_object_is_told_of_once_and_by_its_last_hop() {
         let hops = vec![
             hop("branch", reached(1, None)),
             hop("source_hook", Passage::Bypassed),
             hop("source_fetched", reached(41, Some(40))),
-            hop("applied", HopRecord::clone(&hop("applied", reached(43, None))).passage),
+            hop("applied", reached(43, None)),
             hop("live", Passage::Unreached),
         ];
         assert_eq!(
@@ -238,15 +237,13 @@ mod tests {
             [
                 "applied Normal HopclockReached: got here after 43.0 s",
                 "live Warning HopclockNotReached: did not get here within 60.0 s",
-                "source Normal HopclockBypassed: was not seen here, though it went on",
+                "source Normal HopclockReached: got here after 41.0 s, woken by interval: 40.0 s of \
+                 it waiting",
             ]
         );
-        let woken = words(Outcome::Ok, vec![hop("source_fetched", reached(41, Some(40)))]);
-        assert_eq!(
-            woken,
-            ["source Normal HopclockReached: got here after 41.0 s, woken by interval: 40.0 s of \
-              it waiting"]
-        );
+        let bypassed = words(Outcome::Ok, vec![hop("applied", Passage::Bypassed)]);
+        let text = "applied Normal HopclockBypassed: was not seen here, though it went on";
+        assert_eq!(bypassed, [text]);
     }
 
     #[test]

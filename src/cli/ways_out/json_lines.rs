@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 /// Lines of JSON.
@@ -59,7 +59,15 @@ impl Tell for JsonLines {
         let line = serde_json::to_string(&run.record).expect("a record is plain data") + "\n";
         let page = self.page.clone();
         let writing = tokio::task::spawn_blocking(move || {
-            let mut page = page.lock().unwrap_or_else(PoisonError::into_inner);
+            // A disk that hangs holds one of us, and not one more with each run.
+            let mut page = match page.try_lock() {
+                Ok(page) => page,
+                Err(TryLockError::Poisoned(page)) => page.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    let why = "the line before it is still being written".to_owned();
+                    return Err(NotTaken::Later { why, after: None });
+                }
+            };
             page.write(&line).map_err(|error| NotTaken::Refused {
                 status: 0,
                 why: format!(

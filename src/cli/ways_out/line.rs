@@ -74,10 +74,9 @@ impl Line {
     pub(in crate::cli) fn left_behind(&mut self, count: u32) {
         if count > 0 {
             self.metrics.count_exports(self.way, ExportResult::Dropped, count);
-            tracing::warn!(
-                "{}: {count} runs were not sent when there was no more time for it",
-                self.name()
-            );
+            let runs =
+                if count == 1 { "1 run was".to_owned() } else { format!("{count} runs were") };
+            tracing::warn!("{}: {runs} not sent when there was no more time for it", self.name());
         }
     }
 

@@ -11,7 +11,7 @@ const APPLIED: [SourceKind; 4] =
 // === impl Run ===
 
 impl Run {
-    /// The revision with which a source or applier first carried the change.
+    /// The revision with which a source or applier carried the change, first if there are several.
     pub(crate) fn carried_text(&self, subject: &Subject) -> Option<String> {
         let field = field(subject)?;
         let kinds = match SourceKind::of(&subject.kind.kind) {
@@ -20,11 +20,14 @@ impl Run {
             None => APPLIED.to_vec(),
         };
         let states = self.subjects.get(subject)?;
-        let carrying = states.iter().find(|it| {
+        let mut carrying = states.iter().filter(|it| {
             let written = it.value.pointer(field).unwrap_or(&Value::Null);
             kinds.iter().any(|kind| self.change.carried_in(written, *kind).is_some())
         });
-        text(&carrying?.value, field)
+        // A release says what it is made of when it is done, long after it says what it will be.
+        let is_release = subject.kind == GroupKind::helm_release();
+        let state = if is_release { carrying.next_back() } else { carrying.next() };
+        text(&state?.value, field)
     }
 
     /// The revision that a source or applier showed last.

@@ -7,7 +7,7 @@ use super::{Buckets, Memory, Rejected, Writing, rejected};
 use crate::engine::Totals as _;
 use crate::export::Metrics;
 use crate::export::tests::{declared, fleet_run, metrics, scenario, secs};
-use crate::model::{Event, Observer as _, Outcome, Span};
+use crate::model::{CanaryId, Event, Observer as _, Outcome, RunRecord, Span, TraceId};
 use jiff::Timestamp;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -117,6 +117,20 @@ fn an_exponential_bucket_begins_where_the_native_one_before_it_ends() {
     assert_eq!((point.scale, buckets.offset), (3, 29));
     assert_eq!(buckets.bucket_counts, [1, 0, 1]);
     assert_eq!(point.exemplars[0].as_double, Some(16.0));
+    assert_eq!(point.exemplars[0].trace_id, None);
+    let trace = TraceId::of_hash([7; 32]);
+    let run = fleet_run(Outcome::Ok, Some(Span::exactly(secs(16.0))));
+    let run = RunRecord { canary: CanaryId::new("traced", 1), trace_id: Some(trace), ..run };
+    let span = trace.span(&run.canary, "").bytes().to_vec();
+    metrics.observe(&Event::Finished(Box::new(run)));
+    let body = writing(60, Buckets::Explicit).totals(&metrics.snapshot()).unwrap();
+    let Points::Histogram(it) = &points(&body)["hopclock_push_to_apply_seconds"] else {
+        panic!("not explicit")
+    };
+    let all = it.data_points.iter().flat_map(|it| &it.exemplars);
+    let traced: Vec<_> =
+        all.filter_map(|it| Some((it.trace_id.clone()?, it.span_id.clone()?))).collect();
+    assert_eq!(traced, [(vec![7; 16], span)]);
     assert_eq!(
         attribute(&point.exemplars[0].filtered_attributes, "canary"),
         "hopclock-1a1fbe67da8"

@@ -5,7 +5,7 @@
 use super::{Protocol, STALE, Writing, one, two};
 use crate::export::tests::{declared, failed, fleet_run, metrics, scenario, secs};
 use crate::export::{Content, Metrics, Snapshot};
-use crate::model::{Event, Observer as _, Outcome, Span};
+use crate::model::{Event, Observer as _, Outcome, RunRecord, Span, TraceId};
 use jiff::Timestamp;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -114,6 +114,34 @@ fn both_versions_say_the_same_as_a_scrape() {
     let metadata = &first.metadata[0];
     assert_eq!((metadata.r#type, metadata.unit.as_str()), (3, "seconds"));
     assert!(metadata.help.starts_with("Time from the hops before a hop"));
+}
+
+#[test]
+fn a_run_names_its_trace_in_both_versions() {
+    let metrics = declared();
+    let run = fleet_run(Outcome::Ok, Some(Span::exactly(secs(12.5))));
+    let trace = TraceId::of_hash([7; 32]);
+    let span = trace.span(&run.canary, "").to_string();
+    let trace_id = Some(trace);
+    metrics.observe(&Event::Finished(Box::new(RunRecord { trace_id, ..run })));
+    let expected = [("trace_id".to_owned(), "07".repeat(16)), ("span_id".to_owned(), span)];
+    let mut writing = Writing {
+        protocol: Protocol::One,
+        contents: &ALL,
+        at: at(),
+        labels: &[],
+        exemplars_after: None,
+    };
+    let (request, _) = one(&unpacked(&writing, &metrics.snapshot()));
+    let exemplar = request.timeseries.iter().find_map(|it| it.exemplars.first()).unwrap();
+    let pairs = exemplar.labels.iter().map(|it| (it.name.clone(), it.value.clone()));
+    assert_eq!(pairs.skip(1).collect::<Vec<_>>(), expected);
+    writing.protocol = Protocol::Two;
+    let (request, _) = two(&unpacked(&writing, &metrics.snapshot()));
+    let exemplar = request.timeseries.iter().find_map(|it| it.exemplars.first()).unwrap();
+    let text = |it: &u32| request.symbols[*it as usize].clone();
+    let pairs = exemplar.labels_refs.chunks(2).map(|it| (text(&it[0]), text(&it[1])));
+    assert_eq!(pairs.skip(1).collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{declared, exactly, finish, hop, metrics, reached, run, scenario, scheduled};
 use crate::export::reference::{Metric, MetricKind, reference};
 use crate::export::{Format, HopSeries, ScenarioSeries, Snapshot};
-use crate::model::{Observer, Outcome};
+use crate::model::{CanaryId, Observer, Outcome, RunRecord, TraceId};
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
     LabelPair, MetricFamily,
 };
@@ -58,6 +58,38 @@ fn protobuf_has_classic_and_native_buckets_and_exemplars_in_one_histogram() {
     let empty = family.metric[is_ok("timeout")].histogram.as_ref().unwrap();
     assert!(empty.zero_threshold > 0.0, "else Prometheus takes it for a classic one");
     assert_eq!((empty.sample_count, empty.bucket.len()), (0, 15));
+}
+
+#[test]
+fn an_exemplar_names_the_trace_of_its_run_as_far_as_there_is_room() {
+    let trace = TraceId::of_hash([0xab; 32]);
+    let labels = |instance: &str, trace_id| {
+        let metrics = declared();
+        let canary = CanaryId::new(instance, 0x1a1_fbe6_7da8);
+        let span = trace.span(&canary, "").to_string();
+        let run = run(Outcome::Ok, Some(exactly(3.0)), Vec::new());
+        finish(&metrics, RunRecord { canary, trace_id, ..run });
+        let page = String::from_utf8(metrics.snapshot().encode(Format::OpenMetrics)).unwrap();
+        let line = page.lines().find_map(|it| Some(it.split_once(" # {")?.1)).unwrap();
+        let text = line.split_once('}').unwrap().0.replace('"', "");
+        let families = families(&metrics.snapshot());
+        let all = families.iter().flat_map(|it| &it.metric).filter_map(|it| it.histogram.as_ref());
+        let exemplar = all.flat_map(|it| &it.bucket).find_map(|it| it.exemplar.as_ref()).unwrap();
+        let pair = |it: &LabelPair| format!("{}={}", it.name, it.value);
+        let same = exemplar.label.iter().map(pair).collect::<Vec<_>>().join(",");
+        assert_eq!(text, same);
+        let room: usize = exemplar.label.iter().map(|it| it.name.len() + it.value.len()).sum();
+        assert!(room <= 128, "{text}");
+        text.replace(&span, "SPAN")
+    };
+    let short = "canary=hopclock-1a1fbe67da8";
+    assert_eq!(labels("hopclock", None), short);
+    let id = "ab".repeat(16);
+    assert_eq!(labels("hopclock", Some(trace)), format!("{short},trace_id={id},span_id=SPAN"));
+    let (long, longer) = ("a".repeat(60), "a".repeat(90));
+    let canary = format!("canary={long}-1a1fbe67da8");
+    assert_eq!(labels(&long, Some(trace)), format!("{canary},trace_id={id}"));
+    assert_eq!(labels(&longer, Some(trace)), format!("canary={longer}-1a1fbe67da8"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Runs as traces: what a collector gets of a real run, in whose trace, and where else that is named.
 
-use crate::cli::exit_codes::records;
+#![allow(clippy::cast_precision_loss, reason = "microseconds are enough")]
+
 use crate::cli::kit::{HOPS, SOURCE, Stage, told};
 use crate::cli::serve_kit::{QUIET, Scene, canary, record, silent, write};
 use crate::exports::kit::{Came, Mood, OtherEnd};
@@ -129,7 +130,7 @@ async fn a_run_is_told_in_the_trace_in_which_flux_tells_of_it() {
     let arguments = ["run", file, "--output", "json", "--otlp-traces-endpoint", &endpoint];
     let told = stage.tell(&arguments).await;
     assert_eq!(told.code, Some(0), "{told:?}");
-    let record = records(&told.out).remove(0);
+    let record = record(&told);
     let revision = text(&stage, "GitRepository", "canary", "/status/artifact/revision");
     assert!(revision.starts_with("main@sha1:"), "{revision}");
     let expected = sha256(&format!("{uid}:{revision}"));
@@ -160,7 +161,7 @@ async fn what_a_kustomization_has_made_is_told_in_the_trace_of_that_ones_revisio
     let file = stage.scenario(SOURCE, HOPS);
     let told = stage.tell(&["run", file, "--output", "json", "--otlp-endpoint", &endpoint]).await;
     assert_eq!(told.code, Some(0), "{told:?}");
-    let record = records(&told.out).remove(0);
+    let record = record(&told);
     let revision = text(&stage, "Kustomization", "canary", "/status/lastAppliedRevision");
     let expected = sha256(&format!("{uid}:{revision}"));
     assert_eq!(record.trace_id.unwrap().to_string(), expected);
@@ -234,7 +235,7 @@ async fn runs_are_not_told_as_traces_where_that_is_switched_off() {
 #[tokio::test]
 async fn runs_go_on_whatever_becomes_of_their_traces() {
     for (mood, said) in [
-        (Mood::Hangs, "otlp_traces: 1 runs were not sent"),
+        (Mood::Hangs, "otlp_traces: 1 run was not sent"),
         (Mood::Says(404), "or give `--otlp-traces none`"),
         (Mood::Says(503), "otlp_traces: "),
     ] {
