@@ -190,7 +190,7 @@ mod tests {
         }
         // Names of roles may hold what those of Events may not.
         let role = name("system:Node", "fleet", "Reached", "1");
-        assert!(role.starts_with("system---ode."), "{role}");
+        assert!(role.starts_with("system--ode."), "{role}");
         assert!(name(&"a".repeat(253), "fleet", "Reached", "1").len() <= 253);
         assert!(note("apps", "fleet", "Reached").message().len() <= LONGEST_MESSAGE);
     }

@@ -56,3 +56,36 @@ fn text(object: &Value, field: &str) -> Option<String> {
     }
     object.pointer(field)?.as_str().filter(|it| !it.is_empty()).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn told(kind: &str, status: &Value) -> Option<String> {
+        let subject = Subject::local(GroupKind::new("", kind), "lab", "a");
+        text(&json!({"kind": kind, "status": status}), field(&subject)?)
+    }
+
+    #[test]
+    fn each_kind_has_its_revision_where_flux_reads_it() {
+        let artifact = json!({"artifact": {"revision": "v1@sha256:ab"}});
+        assert_eq!(told("OCIRepository", &artifact).as_deref(), Some("v1@sha256:ab"));
+        assert_eq!(told("GitRepository", &json!({})), None);
+        let applied = json!({"lastAppliedRevision": "main@sha1:ab", "lastAttemptedRevision": "no"});
+        assert_eq!(told("Kustomization", &applied).as_deref(), Some("main@sha1:ab"));
+        assert_eq!(told("ConfigMap", &artifact), None);
+    }
+
+    #[test]
+    fn a_release_of_an_oci_chart_is_told_by_its_application_and_digest() {
+        let attempted = "1.2.3+ab";
+        let release =
+            |history: Value| json!({"lastAttemptedRevision": attempted, "history": history});
+        assert_eq!(told("HelmRelease", &release(json!([]))).as_deref(), Some(attempted));
+        let one = json!([{"appVersion": "7", "chartVersion": attempted}]);
+        assert_eq!(told("HelmRelease", &release(one)).as_deref(), Some(attempted));
+        let two = json!([{"appVersion": "7", "ociDigest": "sha256:ab"}, {"appVersion": "6"}]);
+        assert_eq!(told("HelmRelease", &release(two)).as_deref(), Some("7@sha256:ab"));
+    }
+}

@@ -67,7 +67,8 @@ fn an_exemplar_names_the_trace_of_its_run_as_far_as_there_is_room() {
         let metrics = declared();
         let canary = CanaryId::new(instance, 0x1a1_fbe6_7da8);
         let span = trace.span(&canary, "").to_string();
-        let run = run(Outcome::Ok, Some(exactly(3.0)), Vec::new());
+        let hops = vec![hop("live", reached(exactly(3.0)))];
+        let run = run(Outcome::Ok, Some(exactly(3.0)), hops);
         finish(&metrics, RunRecord { canary, trace_id, ..run });
         let page = String::from_utf8(metrics.snapshot().encode(Format::OpenMetrics)).unwrap();
         let line = page.lines().find_map(|it| Some(it.split_once(" # {")?.1)).unwrap();

@@ -75,9 +75,15 @@ async fn kubectl_shows_them_where_people_look() {
         assert_eq!(told.code, Some(0), "{told:?}");
         told.out
     };
-    let all = kubectl(&["get", "events", "-n", "flux-system"]).await;
-    let rows = all.lines().filter(|it| it.contains("HopclockReached")).count();
-    assert_eq!(rows, 2, "{all}");
+    let columns = "custom-columns=:.involvedObject.kind,:.type,:.reason,:.count";
+    let selector = "--field-selector=reportingComponent=hopclock";
+    let all = kubectl(&["get", "events", "-n", "flux-system", selector, "-o", columns]).await;
+    let mut rows: Vec<_> =
+        all.lines().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    rows.retain(|it| !it.is_empty());
+    rows.sort();
+    let of = |kind: &str| format!("{kind} Normal HopclockReached 1");
+    assert_eq!(rows, [of("GitRepository"), of("Kustomization")]);
     let page = kubectl(&["describe", "configmap", "-n", "hopclock", "canary"]).await;
     let row =
         page.lines().find(|it| it.contains("HopclockReached")).unwrap_or_else(|| panic!("{page}"));

@@ -15,8 +15,9 @@ async fn a_file_holds_what_is_printed() {
     let stage = Stage::new().await;
     let file = stage.scenario(SOURCE, HOPS);
     let mut printed = String::new();
-    for _ in 0..2 {
-        let told = stage.tell(&["run", file, "--output", "json", "--json-lines", "runs"]).await;
+    for more in [&[][..], &["--state", "file:state.sqlite"]] {
+        let call = ["run", file, "--output", "json", "--json-lines", "runs"];
+        let told = stage.tell(&[&call, more].concat()).await;
         assert_eq!(told.code, Some(0), "{told:?}");
         printed += &told.out;
     }
