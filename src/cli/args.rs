@@ -7,6 +7,7 @@ use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
+use crate::cli::ways_out::WaysOutArguments;
 use crate::cluster::ClusterWay;
 use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -125,6 +126,11 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
 
+    /// Where totals live between one run and the next, so that what short-lived pods export only
+    /// grows: `configmap:NAMESPACE/NAME`, `file:PATH` (with history) or `none`. Default: `none`.
+    #[arg(long, env = "HOPCLOCK_STATE", value_name = "PLACE")]
+    pub(super) state: Option<StatePlace>,
+
     /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
     /// files.
     #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]
@@ -132,6 +138,9 @@ pub(super) struct RunArguments {
 
     #[command(flatten)]
     pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,
@@ -177,6 +186,9 @@ pub(super) struct ServeArguments {
 
     #[command(flatten)]
     pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,

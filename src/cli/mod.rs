@@ -4,6 +4,7 @@
 
 mod args;
 mod assemble;
+mod assembly;
 mod check;
 mod dashboards;
 #[cfg(feature = "sandbox")]
@@ -12,6 +13,7 @@ mod discover;
 mod doctor;
 mod gc;
 mod history;
+mod kept;
 mod lanes;
 mod memory;
 mod merging;
@@ -33,6 +35,7 @@ mod state_dir;
 mod stop;
 mod trigger;
 mod waterfall;
+mod ways_out;
 mod whereabouts;
 
 use crate::cli::args::{Arguments, Command};
