@@ -3,7 +3,7 @@
 use crate::dashboard::delivery::DELIVERED;
 use crate::dashboard::hops::on_the_way;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, share, since, stands};
+use crate::dashboard::promql::{Measured, counted, named, share, since, stands};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -83,6 +83,7 @@ pub(super) fn table() -> Panel {
     )
     .sized(24, 8)
     .label("target_cluster", "Cluster")
+    .sorted("Hops here")
     .column("Hops here", Unit::Seconds, PLAIN, own_time(RANGE))
     .column("Half within", Unit::Seconds, PLAIN, delivery.quantile(0.5))
     .column("Nine of ten within", Unit::Seconds, PLAIN, delivery.quantile(0.9))
@@ -112,6 +113,7 @@ pub(super) fn times() -> Panel {
 pub(super) fn slowest_hops() -> Panel {
     let hops =
         Measured::new(Metric::StageDuration, "target_cluster, hop", RANGE).only(r#"hop!="push""#);
+    let slowest = format!("topk(10, {})", hops.mean());
     Panel::new(
         View::Table,
         Unit::Seconds,
@@ -122,8 +124,9 @@ pub(super) fn slowest_hops() -> Panel {
     .sized(12, 9)
     .label("target_cluster", "Cluster")
     .label("hop", "Hop")
-    .column("Mean", Unit::Seconds, PLAIN, format!("topk(10, {})", hops.mean()))
-    .column("Samples", Unit::Count, PLAIN, hops.count())
+    .column("Mean", Unit::Seconds, PLAIN, slowest.clone())
+    .column("Samples", Unit::Count, PLAIN, format!("({}) and {slowest}", hops.count()))
+    .sorted("Mean")
 }
 
 /// How long what was written is not heard of, cluster by cluster.
@@ -164,9 +167,4 @@ pub(super) fn restarts() -> Panel {
 /// The mean times of the hops in each cluster, added up.
 fn own_time(range: &str) -> String {
     format!("sum by ({BY}) ({})", on_the_way("target_cluster, hop", range).mean())
-}
-
-/// Gives the cluster that hopclock runs in a name.
-fn named(of: &str) -> String {
-    format!(r#"label_replace({of}, "{BY}", "its own", "{BY}", "")"#)
 }

@@ -1,7 +1,7 @@
 //! Which hop takes the time, and is it waiting or work?
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, increase, of, share, stands};
+use crate::dashboard::promql::{Measured, counted, increase, of, share, stands, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -37,7 +37,7 @@ pub(super) fn slowest() -> Panel {
 
 /// How much of the time nobody had begun to work.
 pub(super) fn waiting() -> Panel {
-    let waited = counted(Metric::StageWait, "", "", RANGE);
+    let waited = waited(RANGE);
     let whole = on_the_way("", RANGE).seconds();
     Panel::new(
         View::Numbers,
@@ -89,6 +89,7 @@ pub(super) fn table(width: u32) -> Panel {
     .label("scenario", "Scenario")
     .label("target_cluster", "Cluster")
     .label("hop", "Hop")
+    .sorted("Mean")
     .column("Mean", Unit::Seconds, PLAIN, stages.mean())
     .column(
         "Of it seen waiting",
@@ -105,7 +106,7 @@ pub(super) fn table(width: u32) -> Panel {
 /// Waiting and work, on top of each other.
 pub(super) fn wait_against_work(width: u32) -> Panel {
     let runs = Measured::new(Metric::PushToApply, "", WINDOW).only(r#"outcome=~"ok|slow""#).count();
-    let waited = counted(Metric::StageWait, "", "", WINDOW);
+    let waited = waited(WINDOW);
     let whole = on_the_way("", WINDOW).seconds();
     Panel::new(
         View::Stack,
@@ -213,22 +214,32 @@ pub(super) fn waited_for() -> Panel {
     .asks(Target::curve("{{hop}}", stands(Metric::HopWaiting, "", "hop")))
 }
 
-/// Stages that follow each other from push to live, by labels.
-///
-/// Left out are the push, which comes before; webhooks and notifications, which nothing waits for; and
-/// `applied` where something shows that the change is live, which is before Flux says that it was
-/// applied. Of the last no metric but the hop's name tells, which is its kind unless somebody chose
-/// another one.
+/// Stages that follow each other from push to live, by labels: all but the push, which comes before,
+/// and those beside the way.
 pub(super) fn on_the_way(by: &str, range: &str) -> Measured {
+    let stages = Measured::new(Metric::StageDuration, by, range).only(r#"hop!="push""#);
+    stages.without(&beside(range))
+}
+
+/// The part of these stages in which nobody had begun to work, as far as Flux shows it.
+fn waited(range: &str) -> String {
+    let all = increase(&of(Metric::StageWait, ""), range);
+    sum("", &format!("{all} unless {}", beside(range)))
+}
+
+/// Hops that run beside others: webhooks and notifications, which nothing waits for, and `applied` where
+/// something shows that the change is live, which is before Flux says that it was applied. Of the last
+/// no metric but the hop's name tells, which is its kind unless somebody chose another one.
+fn beside(range: &str) -> String {
     let of = |metric, more| increase(&of(metric, more), range);
     let webhooks = of(Metric::Webhooks, r#"webhook="none""#);
     let notices = of(Metric::HopNotifications, r#"notification="lost""#);
     let applied = of(Metric::HopBypassed, r#"hop=~"applied.*""#);
     let live = of(Metric::HopBypassed, r#"hop=~"(live|rolled_out).*""#);
-    Measured::new(Metric::StageDuration, by, range).only(r#"hop!="push""#).without(&format!(
+    format!(
         "on (scenario, target_cluster, hop) ({webhooks} or {notices} or ({applied} and on (scenario, \
          target_cluster) {live}))"
-    ))
+    )
 }
 
 fn never_came(by: &str) -> String {

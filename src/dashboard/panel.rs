@@ -1,6 +1,7 @@
 //! One panel: its questions, and how the answers are shown.
 
 use crate::dashboard::board::uid;
+use crate::dashboard::promql::named;
 use crate::dashboard::target::{Target, ref_id, source};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View, thresholds};
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ pub(super) struct Panel {
     columns: Vec<(&'static str, Unit, Steps)>,
     /// Of a table: labels, and what stands above them.
     labels: Vec<(&'static str, &'static str)>,
+    /// Of a table: the column by which it is sorted, the greatest number first.
+    sorted: Option<&'static str>,
     /// What fields of these names look like.
     fields: Vec<(&'static str, Look)>,
     values: &'static [(u32, &'static str, Colour)],
@@ -57,6 +60,7 @@ impl Panel {
             targets: Vec::new(),
             columns: Vec::new(),
             labels: Vec::new(),
+            sorted: None,
             fields: Vec::new(),
             values: &[],
         }
@@ -83,7 +87,7 @@ impl Panel {
         self
     }
 
-    /// The same with a column more, a table.
+    /// The same with a column more, a table whose labels have been said.
     pub(super) fn column(
         mut self,
         title: &'static str,
@@ -92,13 +96,21 @@ impl Panel {
         expr: impl Into<String>,
     ) -> Self {
         self.columns.push((title, unit, steps));
-        self.asks(Target::rows(expr))
+        let by_cluster = self.labels.iter().any(|it| it.0 == "target_cluster");
+        let expr = expr.into();
+        self.asks(Target::rows(if by_cluster { named(&expr) } else { expr }))
     }
 
-    /// The same with the value of a label as a column, before the others.
+    /// The same with the value of a label as a column, before the others. A label that all series
+    /// have, or Grafana could not tell which rows belong together.
     pub(super) fn label(mut self, label: &'static str, title: &'static str) -> Self {
         self.labels.push((label, title));
         self
+    }
+
+    /// The same sorted by a column, the greatest number first.
+    pub(super) fn sorted(self, column: &'static str) -> Self {
+        Self { sorted: Some(column), ..self }
     }
 
     /// The same with another look of the field of that name.
@@ -127,7 +139,7 @@ impl Panel {
             "fieldConfig": {"defaults": self.defaults(), "overrides": self.overrides()},
             "gridPos": place,
             "id": id,
-            "options": self.view.options(),
+            "options": self.options(),
             "targets": targets,
             "title": self.title,
             "type": self.view.kind(),
@@ -139,6 +151,14 @@ impl Panel {
             panel["transformations"] = self.transformations();
         }
         panel
+    }
+
+    fn options(&self) -> Value {
+        let mut options = self.view.options();
+        if let Some(column) = self.sorted {
+            options["sortBy"] = json!([{"desc": true, "displayName": column}]);
+        }
+        options
     }
 
     fn defaults(&self) -> Value {
@@ -179,19 +199,17 @@ impl Panel {
                 properties.push(property("thresholds", &thresholds(steps)));
                 properties.push(property("custom.cellOptions", &json!({"type": "color-text"})));
             }
-            by_name(name, properties)
+            by_name(name, &properties)
         });
         let labels = self.labels.iter().map(|(label, name)| {
             let mut properties = Vec::new();
             if *label == "scenario" {
                 properties.push(property("links", &json!([to_scenario(name)])));
             }
-            if *label == "target_cluster" {
-                properties.push(property("mappings", &json!([nameless()])));
-            }
-            by_name(name, properties)
+            by_name(name, &properties)
         });
-        let fields = self.fields.iter().map(|(name, look)| by_name(name, look.properties()));
+        let fields =
+            self.fields.iter().map(|(name, look)| by_name(name, &look.properties(self.view)));
         let all = columns.chain(labels).chain(fields);
         all.filter(|it| it["properties"].as_array().is_some_and(|it| !it.is_empty())).collect()
     }
@@ -224,15 +242,21 @@ impl Panel {
 // === impl Look ===
 
 impl Look {
-    fn properties(self) -> Vec<Value> {
+    fn properties(self, view: View) -> Vec<Value> {
         match self {
             Self::In(colour) => vec![property("color", &fixed(colour))],
-            Self::Of(unit) => vec![
-                property("unit", &json!(unit.as_str())),
-                property("decimals", &json!(unit.decimals())),
-                property("custom.axisPlacement", &json!("right")),
-                property("custom.lineStyle", &json!({"dash": [2, 4], "fill": "dash"})),
-            ],
+            Self::Of(unit) => {
+                let mut properties = vec![
+                    property("unit", &json!(unit.as_str())),
+                    property("decimals", &json!(unit.decimals())),
+                ];
+                if view == View::Curves {
+                    properties.push(property("custom.axisPlacement", &json!("right")));
+                    let line = json!({"dash": [2, 4], "fill": "dash"});
+                    properties.push(property("custom.lineStyle", &line));
+                }
+                properties
+            }
             Self::Line(colour) => vec![
                 property("color", &fixed(colour)),
                 property("custom.stacking", &json!({"group": "B", "mode": "none"})),
@@ -243,7 +267,7 @@ impl Look {
     }
 }
 
-fn by_name(name: &str, properties: Vec<Value>) -> Value {
+fn by_name(name: &str, properties: &[Value]) -> Value {
     json!({"matcher": {"id": "byName", "options": name}, "properties": properties})
 }
 
@@ -253,12 +277,6 @@ fn property(id: &str, value: &Value) -> Value {
 
 fn fixed(colour: Colour) -> Value {
     json!({"fixedColor": colour.as_str(), "mode": "fixed"})
-}
-
-/// The cluster that hopclock itself runs in has no name of its own.
-fn nameless() -> Value {
-    let result = json!({"index": 0, "text": "its own"});
-    json!({"options": {"match": "empty", "result": result}, "type": "special"})
 }
 
 /// The way from a scenario's name to its details.

@@ -17,7 +17,11 @@ pub(super) fn board() -> Dashboard {
     .row("Runs", vec![runs::account(), runs::missed(12), flight::age(12), flight::scenarios(12)])
     .row("What it reads and keeps", vec![kept::read(), kept::errors()])
     .row(
+        "What comes in, and goes out",
+        vec![remotes::notifications(), remotes::exports(), remotes::last_exports()],
+    )
+    .row(
         "What it does to others",
-        vec![remotes::requests(12), remotes::leftovers(12), remotes::notifications()],
+        vec![remotes::requests(12), remotes::leftovers(12)],
     )
 }

@@ -1,7 +1,7 @@
 //! What hopclock does to others: requests, what it leaves behind; and what comes in.
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{counted, stands};
+use crate::dashboard::promql::{counted, since, stands};
 use crate::dashboard::target::Target;
 use crate::dashboard::view::{Colour, Unit, View};
 use crate::export::Metric;
@@ -77,4 +77,35 @@ pub(super) fn notified(width: u32) -> Panel {
     ))
     .field("heard", Look::In(Colour::Good))
     .field("lost", Look::In(Colour::Worst))
+}
+
+/// What became of what was sent out.
+pub(super) fn exports() -> Panel {
+    Panel::new(
+        View::Bars,
+        Unit::Count,
+        "Exports",
+        "What became of the metrics, runs and events that hopclock sends out itself, way by way: sent; \
+         failed, the other end did not take them; dropped, they were never sent. Of metrics, a later \
+         export makes up for both.",
+    )
+    .sized(12, 8)
+    .every("30m")
+    .asks(Target::curve(
+        "{{way}} {{result}}",
+        counted(Metric::Exports, "", "way, result", "$__rate_interval"),
+    ))
+}
+
+/// How long nothing was sent out.
+pub(super) fn last_exports() -> Panel {
+    Panel::new(
+        View::Curves,
+        Unit::Seconds,
+        "Since the last export",
+        "How long ago something was last sent out, way by way. It grows while the other end is away; \
+         ways that send runs also while there are none.",
+    )
+    .sized(12, 8)
+    .asks(Target::curve("{{way}}", since(&stands(Metric::ExportSuccess, "", "way"))))
 }

@@ -170,7 +170,7 @@ impl View {
             "gradientMode": "none",
             "hideFrom": {"legend": false, "tooltip": false, "viz": false},
             "lineInterpolation": "linear",
-            "lineWidth": if bars { 0 } else { 1 },
+            "lineWidth": u8::from(!bars),
             "pointSize": 4,
             "scaleDistribution": {"type": "linear"},
             "showPoints": "never",

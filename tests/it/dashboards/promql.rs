@@ -1,5 +1,5 @@
-//! As much of PromQL as is needed to say which series a query asks for, and how: a reader of its
-//! tokens, not of its grammar. That a query is valid is said by a real Prometheus.
+//! As much of Prometheus' query language as is needed to say which series a query asks for, and how:
+//! a reader of its tokens, not of its grammar. That a query is valid is said by a real Prometheus.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
