@@ -24,14 +24,16 @@ const VARIABLE_RANGES: [&str; 4] = ["$__rate_interval", "$__range", "$window", "
 
 /// Everything that breaks a rule.
 pub(crate) fn violations() -> Vec<Violation> {
+    Board::all().iter().flat_map(of).collect()
+}
+
+fn of(board: &Board) -> Vec<Violation> {
     let mut found = Vec::new();
-    for board in Board::all() {
-        templates(&board, &mut found);
-        for panel in board.panels() {
-            panels(&board, panel, &mut found);
-            for query in board.queries_of(panel) {
-                targets(&query, &mut found);
-            }
+    templates(board, &mut found);
+    for panel in board.panels() {
+        panels(board, panel, &mut found);
+        for query in board.queries_of(panel) {
+            targets(&query, &mut found);
         }
     }
     found
@@ -164,4 +166,39 @@ fn targets(query: &Query, found: &mut Vec<Violation>) {
             broken("target-counter-agg-rule", selector.metric.clone());
         }
     }
+}
+
+/// What somebody could do to a dashboard, and the rule that says so.
+#[test]
+fn each_rule_finds_what_breaks_it() {
+    let before = of(&Board::all()[0]).len();
+    let expr = "/panels/1/targets/0/expr";
+    let cases = [
+        ("template-datasource-rule", "/templating/list/0/label", "Prometheus"),
+        ("template-job-rule", "/templating/list/1/allValue", ".*"),
+        ("template-instance-rule", "/templating/list/2/name", "pod"),
+        ("template-label-promql-rule", "/templating/list/3/query", "label_values(up, job)"),
+        ("template-on-time-change-reload-rule", "/templating/list/3/refresh", "1"),
+        ("uneditable-dashboard-rule", "/editable", "true"),
+        ("panel-datasource-rule", "/panels/1/datasource/uid", "abc"),
+        ("panel-title-description-rule", "/panels/1/description", ""),
+        ("panel-units-rule", "/panels/1/fieldConfig/defaults/unit", "furlongs"),
+        ("target-promql-rule", expr, "1"),
+        ("target-job-rule", expr, r#"max(hopclock_leftovers{instance=~"$instance"})"#),
+        ("target-instance-rule", expr, r#"max(hopclock_leftovers{job=~"$job"})"#),
+        ("target-rate-interval-rule", expr, r#"increase(hopclock_runs_total{a="b"}[5m])"#),
+        ("target-counter-agg-rule", expr, r#"sum(hopclock_runs_total{a="b"})"#),
+    ];
+    for (rule, place, value) in cases {
+        let mut board = Board::all().swap_remove(0);
+        *board.json.pointer_mut(place).unwrap() = value.into();
+        let found = of(&board);
+        assert!(
+            found.len() > before && found.iter().any(|it| it.rule == rule),
+            "{rule}: {found:?}"
+        );
+    }
+    let mut board = Board::all().swap_remove(0);
+    board.json["panels"][1]["targets"] = Value::Array(Vec::new());
+    assert!(of(&board).iter().any(|it| it.rule == "panel-no-targets-rule"));
 }
