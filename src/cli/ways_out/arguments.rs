@@ -77,6 +77,7 @@ pub(super) struct RemoteWriteArguments {
         id = "remote_write_version",
         long = "remote-write-version",
         env = "HOPCLOCK_REMOTE_WRITE_VERSION",
+        value_name = "VERSION",
         value_enum,
         default_value_t
     )]
@@ -88,6 +89,7 @@ pub(super) struct RemoteWriteArguments {
         id = "remote_write_histograms",
         long = "remote-write-histograms",
         env = "HOPCLOCK_REMOTE_WRITE_HISTOGRAMS",
+        value_name = "FORM",
         value_enum,
         default_value_t
     )]
@@ -166,6 +168,7 @@ pub(super) struct PushgatewayArguments {
         id = "pushgateway_format",
         long = "pushgateway-format",
         env = "HOPCLOCK_PUSHGATEWAY_FORMAT",
+        value_name = "FORMAT",
         value_enum,
         default_value_t
     )]
@@ -230,6 +233,7 @@ pub(super) struct OtlpArguments {
         id = "otlp_temporality",
         long = "otlp-temporality",
         env = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        value_name = "WHAT",
         value_enum,
         ignore_case = true,
         default_value_t
@@ -241,6 +245,7 @@ pub(super) struct OtlpArguments {
         id = "otlp_histograms",
         long = "otlp-histograms",
         env = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        value_name = "FORM",
         value_enum,
         ignore_case = true,
         default_value_t

@@ -160,6 +160,12 @@ fn remote_write(
     };
     let mut labels: Vec<_> =
         arguments.label.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
+    if let Some((name, _)) = labels.iter().find(|it| !is_label(&it.0)) {
+        return Err(format!(
+            "`--remote-write-label {name}` would be refused: use letters, digits and `_`, no digit \
+             first, and not `__`"
+        ));
+    }
     for (name, value) in [("job", "hopclock"), ("instance", means.instance)] {
         if !labels.iter().any(|it| it.0 == name) {
             labels.push((name.to_owned(), value.to_owned()));
@@ -234,6 +240,14 @@ fn otlp(arguments: &OtlpArguments, means: &Means<'_>) -> Result<Option<Planned>,
         Box::new(otlp::Otlp::new(endpoint, buckets, resource, memory))
     });
     Ok(Some(Planned { name: WayOut::OtlpMetrics, to, way }))
+}
+
+/// Whether everybody takes a label of this name.
+fn is_label(name: &str) -> bool {
+    let fits = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    name.chars().all(fits)
+        && !name.starts_with(|it: char| it.is_ascii_digit())
+        && !name.starts_with("__")
 }
 
 /// An address, unless it is empty: a variable that is empty is none.

@@ -204,6 +204,8 @@ fn series_that_are_gone_are_marked_stale_and_no_others() {
             [
                 format!("hopclock_slo_bad_events_total{{{of}}}"),
                 format!("hopclock_slo_events_total{{{of}}}"),
+                format!("hopclock_slo_objective_ratio{{{of}}}"),
+                format!("hopclock_slo_threshold_seconds{{{of}}}"),
                 format!("hopclock_slo_unknown_total{{{of}}}"),
             ]
         );

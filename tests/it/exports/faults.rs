@@ -162,6 +162,10 @@ async fn ways_that_cannot_be_used_are_bad_usage() {
             "no such secret",
             &["--remote-write-url", "http://h", "--remote-write-auth", "bearer:env:NO_SUCH"],
         ),
+        (
+            "a label that nobody takes",
+            &["--remote-write-url", "http://h", "--remote-write-label", "zone-a=b"],
+        ),
         ("a name that is not read", &["--textfile", "out.txt"]),
     ] {
         let call = stage.call(&[&["run", scenario][..], more].concat());
