@@ -1,9 +1,9 @@
 //! One change through several clusters: which is slow, which is left behind.
 
 use crate::dashboard::delivery::DELIVERED;
-use crate::dashboard::hops::on_the_way;
+use crate::dashboard::hops::means;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, named, share, since, stands};
+use crate::dashboard::promql::{Measured, counted, named, share, since, stands, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -166,5 +166,5 @@ pub(super) fn restarts() -> Panel {
 
 /// The mean times of the hops in each cluster, added up.
 fn own_time(range: &str) -> String {
-    format!("sum by ({BY}) ({})", on_the_way("target_cluster, hop", range).mean())
+    sum(BY, &means("target_cluster, hop", range))
 }

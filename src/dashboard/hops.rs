@@ -1,7 +1,7 @@
 //! Which hop takes the time, and is it waiting or work?
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, increase, of, share, stands, sum};
+use crate::dashboard::promql::{Measured, average, counted, increase, of, share, stands, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -15,6 +15,9 @@ const NEVER: Steps = &[(0.0, Colour::Plain), (0.5, Colour::Odd)];
 
 /// Of a share of polls.
 const POLLED: Steps = &[(0.0, Colour::Plain), (0.1, Colour::Odd), (0.5, Colour::Bad)];
+
+/// What tells hops from each other.
+const HOP: &str = "scenario, target_cluster, hop";
 
 /// A length that says how much can be read from a quantile that few runs made.
 pub(super) const DAY: &str = "1d";
@@ -31,14 +34,14 @@ pub(super) fn slowest() -> Panel {
     .sized(4, 5)
     .asks(Target::now(
         "{{hop}} of {{scenario}}",
-        format!("topk(1, {})", on_the_way("scenario, hop", RANGE).mean()),
+        format!("topk(1, {})", means("scenario, hop", RANGE)),
     ))
 }
 
 /// How much of the time nobody had begun to work.
 pub(super) fn waiting() -> Panel {
     let waited = waited(RANGE);
-    let whole = on_the_way("", RANGE).seconds();
+    let whole = seconds(RANGE);
     Panel::new(
         View::Numbers,
         Unit::Share,
@@ -48,7 +51,7 @@ pub(super) fn waiting() -> Panel {
     )
     .coloured(&[(0.0, Colour::Plain), (0.5, Colour::Odd)])
     .sized(4, 5)
-    .asks(Target::now("waiting", share(&waited, &format!("({whole})"))))
+    .asks(Target::now("waiting", share(&waited, &whole)))
 }
 
 /// The mean of each hop, on top of each other: where the time goes.
@@ -65,14 +68,14 @@ pub(super) fn stack(width: u32) -> Panel {
     )
     .sized(width, 10)
     .every("5m")
-    .asks(Target::curve("{{hop}}", on_the_way("hop", WINDOW).mean()))
+    .asks(Target::curve("{{hop}}", means("hop", WINDOW)))
     .asks(Target::curve("push to live", whole.mean()))
     .field("push to live", Look::Line(Colour::Plain))
 }
 
 /// Every hop with its numbers, in the order of their length.
 pub(super) fn table(width: u32) -> Panel {
-    let by = "scenario, target_cluster, hop";
+    let by = HOP;
     let stages = Measured::new(Metric::StageDuration, by, RANGE);
     let wakes = |via: &str| counted(Metric::HopWakes, via, by, RANGE);
     let waited = counted(Metric::StageWait, "", by, RANGE);
@@ -107,7 +110,7 @@ pub(super) fn table(width: u32) -> Panel {
 pub(super) fn wait_against_work(width: u32) -> Panel {
     let runs = Measured::new(Metric::PushToApply, "", WINDOW).only(r#"outcome=~"ok|slow""#).count();
     let waited = waited(WINDOW);
-    let whole = on_the_way("", WINDOW).seconds();
+    let whole = seconds(WINDOW);
     Panel::new(
         View::Stack,
         Unit::Seconds,
@@ -120,7 +123,7 @@ pub(super) fn wait_against_work(width: u32) -> Panel {
     .asks(Target::curve("seen waiting", share(&waited, &format!("({runs})"))))
     .asks(Target::curve(
         "working, or not told apart",
-        share(&format!("(({whole}) - {waited})"), &format!("({runs})")),
+        share(&format!("({whole} - {waited})"), &format!("({runs})")),
     ))
     .field("seen waiting", Look::In(Colour::Bad))
     .field("working, or not told apart", Look::In(Colour::Good))
@@ -214,17 +217,25 @@ pub(super) fn waited_for() -> Panel {
     .asks(Target::curve("{{hop}}", stands(Metric::HopWaiting, "", "hop")))
 }
 
-/// Stages that follow each other from push to live, by labels: all but the push, which comes before,
-/// and those beside the way.
-pub(super) fn on_the_way(by: &str, range: &str) -> Measured {
-    let stages = Measured::new(Metric::StageDuration, by, range).only(r#"hop!="push""#);
-    stages.without(&beside(range))
+/// The mean times of the hops that follow each other from push to live, by labels: of all but the push,
+/// which comes before, and those beside the way. Scenarios and clusters count alike, however many runs
+/// they have.
+pub(super) fn means(by: &str, range: &str) -> String {
+    average(by, &format!("({}) unless {}", stages(range).mean(), beside(range)))
 }
 
-/// The part of these stages in which nobody had begun to work, as far as Flux shows it.
+/// The seconds that these took, all together.
+fn seconds(range: &str) -> String {
+    sum("", &format!("({}) unless {}", stages(range).seconds(), beside(range)))
+}
+
+/// The part of these in which nobody had begun to work, as far as Flux shows it.
 fn waited(range: &str) -> String {
-    let all = increase(&of(Metric::StageWait, ""), range);
-    sum("", &format!("{all} unless {}", beside(range)))
+    sum("", &format!("{} unless {}", increase(&of(Metric::StageWait, ""), range), beside(range)))
+}
+
+fn stages(range: &str) -> Measured {
+    Measured::new(Metric::StageDuration, HOP, range).only(r#"hop!="push""#)
 }
 
 /// Hops that run beside others: webhooks and notifications, which nothing waits for, and `applied` where
@@ -237,7 +248,7 @@ fn beside(range: &str) -> String {
     let applied = of(Metric::HopBypassed, r#"hop=~"applied.*""#);
     let live = of(Metric::HopBypassed, r#"hop=~"(live|rolled_out).*""#);
     format!(
-        "on (scenario, target_cluster, hop) ({webhooks} or {notices} or ({applied} and on (scenario, \
+        "on ({HOP}) ({webhooks} or {notices} or ({applied} and on (scenario, \
          target_cluster) {live}))"
     )
 }

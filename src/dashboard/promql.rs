@@ -16,7 +16,6 @@ pub(super) struct Measured {
     more: String,
     by: String,
     range: String,
-    without: Option<String>,
 }
 
 /// The series of a metric that the variables choose, limited by further matchers.
@@ -38,6 +37,11 @@ pub(super) fn counted(metric: Metric, more: &str, by: &str, range: &str) -> Stri
 /// How a gauge stands, whichever instance says it.
 pub(super) fn stands(metric: Metric, more: &str, by: &str) -> String {
     aggregate("max", by, &of(metric, more))
+}
+
+/// The mean by labels; none for one in all.
+pub(super) fn average(by: &str, of: &str) -> String {
+    aggregate("avg", by, of)
 }
 
 /// The sum by labels; none for one in all.
@@ -90,17 +94,12 @@ impl Measured {
     /// What a histogram has counted in `range`, by labels.
     pub(super) fn new(metric: Metric, by: &str, range: &str) -> Self {
         let (by, range) = (by.to_owned(), range.to_owned());
-        Self { metric, more: String::new(), by, range, without: None }
+        Self { metric, more: String::new(), by, range }
     }
 
     /// Only of series that fit these matchers.
     pub(super) fn only(self, more: &str) -> Self {
         Self { more: more.to_owned(), ..self }
-    }
-
-    /// Without the series that `unless` takes away, such as `on (hop) x`.
-    pub(super) fn without(self, unless: &str) -> Self {
-        Self { without: Some(unless.to_owned()), ..self }
     }
 
     /// How many lengths were counted.
@@ -143,10 +142,7 @@ impl Measured {
     /// The sum by labels of what one form, or one part of it, has counted.
     fn added(&self, suffix: &str, by: &str) -> String {
         let increase = increase(&series(self.metric, suffix, &self.more), &self.range);
-        match &self.without {
-            Some(unless) => sum(by, &format!("{increase} unless {unless}")),
-            None => sum(by, &increase),
-        }
+        sum(by, &increase)
     }
 }
 
