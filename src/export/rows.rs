@@ -82,7 +82,7 @@ pub(super) fn each<'a>(
             }
             if contents.contains(&Content::Native) {
                 let mut exemplars: Vec<_> = histogram.classic().filter_map(|it| it.2).collect();
-                exemplars.sort_by_key(|it| it.at);
+                exemplars.sort_by_key(|it| (it.at, it.value));
                 let value = Value::Native(histogram);
                 show(Row { value, exemplars, ..row("", labels, 0.0) });
             }

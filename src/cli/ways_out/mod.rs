@@ -172,8 +172,10 @@ fn remote_write(
         }
     }
     let to = endpoint.host();
-    let way = remote_write::RemoteWrite::new(endpoint, protocol, histograms, labels);
-    let way = Box::new(|_: &Metrics| -> Box<dyn Way> { Box::new(way) });
+    let way = Box::new(move |metrics: &Metrics| -> Box<dyn Way> {
+        let began = metrics.began();
+        Box::new(remote_write::RemoteWrite::new(endpoint, protocol, histograms, labels, began))
+    });
     Ok(Some(Planned { name: WayOut::RemoteWrite, to, way }))
 }
 

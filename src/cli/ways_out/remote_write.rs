@@ -19,8 +19,11 @@ pub(super) struct RemoteWrite {
     protocol: Protocol,
     histograms: Histograms,
     labels: Arc<[(String, String)]>,
-    /// What the other end has, and of when.
-    before: Option<(Snapshot, Timestamp)>,
+    /// What the other end has.
+    before: Option<Snapshot>,
+    /// Exemplars up to then are not sent again, whatever became of them: 2.0 refuses what it has,
+    /// and an answer may have been lost.
+    told: Timestamp,
 }
 
 /// Which form of histograms is sent.
@@ -50,14 +53,24 @@ const WRITTEN: [&str; 2] =
 // === impl RemoteWrite ===
 
 impl RemoteWrite {
-    /// A way of which nothing was sent yet.
+    /// A way on which nothing was sent yet, of a process that began then: what it has of an earlier
+    /// one was told by that.
     pub(super) fn new(
         endpoint: Endpoint,
         protocol: Protocol,
         histograms: Histograms,
         labels: Vec<(String, String)>,
+        began: Timestamp,
     ) -> Self {
-        Self { endpoint, protocol, histograms, labels: labels.into(), before: None }
+        let labels = labels.into();
+        Self { endpoint, protocol, histograms, labels, before: None, told: began }
+    }
+
+    async fn write_all(&mut self, snapshot: &Snapshot, at: Timestamp) -> Result<(), NotTaken> {
+        for part in snapshot.parts(MOST) {
+            self.write(&part, at, Sort::Values).await?;
+        }
+        Ok(())
     }
 
     /// Sends one part in one or two requests.
@@ -96,7 +109,7 @@ impl RemoteWrite {
         sort: Sort,
     ) -> Option<Body> {
         let (protocol, labels) = (self.protocol, self.labels.clone());
-        let exemplars_after = self.before.as_ref().map(|it| it.1);
+        let exemplars_after = Some(self.told);
         let encoding = tokio::task::spawn_blocking(move || {
             let writing = Writing { protocol, contents, at, labels: &labels, exemplars_after };
             match sort {
@@ -142,14 +155,14 @@ impl Way for RemoteWrite {
             Histograms::Refused(more) => Histograms::Refused(more - 1),
             other => other,
         };
-        let gone = self.before.as_ref().and_then(|it| it.0.gone(snapshot));
-        for part in snapshot.parts(MOST) {
-            self.write(&part, at, Sort::Values).await?;
-        }
+        let gone = self.before.as_ref().and_then(|it| it.gone(snapshot));
+        let result = self.write_all(snapshot, at).await;
+        self.told = at;
+        result?;
         for part in gone.iter().flat_map(|it| it.parts(MOST)) {
             self.write(&part, at, Sort::End).await?;
         }
-        self.before = Some((snapshot.clone(), at));
+        self.before = Some(snapshot.clone());
         Ok(())
     }
 }

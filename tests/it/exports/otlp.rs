@@ -33,10 +33,7 @@ async fn prometheus_computes_from_totals_in_both_forms() {
         let writing = Writing { at, buckets, resource: &resource, version };
         post(&prometheus, writing.totals(&after_some_runs().snapshot()).unwrap()).await;
         match buckets {
-            Buckets::Explicit => {
-                // To Prometheus a whole bound is as it is in a scrape.
-                assert_classic(&mut prometheus).await;
-            }
+            Buckets::Explicit => assert_classic(&mut prometheus).await,
             Buckets::Exponential => assert_native(&mut prometheus).await,
         }
         // Names are as in a scrape.
