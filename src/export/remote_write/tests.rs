@@ -5,8 +5,7 @@
 use super::{Protocol, STALE, Writing, one, two};
 use crate::export::tests::{declared, failed, fleet_run, metrics, scenario, secs};
 use crate::export::{Content, Metrics, Snapshot};
-use crate::model::Observer as _;
-use crate::model::{Event, Outcome, Span};
+use crate::model::{Event, Observer as _, Outcome, Span};
 use jiff::Timestamp;
 use prost::Message;
 use std::collections::BTreeMap;
