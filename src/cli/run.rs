@@ -104,7 +104,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         _ => None,
     };
     // Not before totals are there: a counter that begins at zero would seem to jump.
-    let ways = ways.open(&metrics, &clusters, &clock);
+    let hold = kept.as_ref().map(Kept::watch_trouble);
+    let ways = ways.open(&metrics, &clusters, &clock, &hold);
     let observers = vec![metrics, heard];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };

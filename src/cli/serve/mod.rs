@@ -97,7 +97,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         (notices, ears) = (Some(open), Some(heard));
     }
     let (telling, heard) = (ways.telling(), ways.ear(&clock));
-    let ways = ways.open(&metrics, &clusters, &clock);
+    let ways = ways.open(&metrics, &clusters, &clock, &None);
     let work = Work {
         arguments,
         place: &place,

@@ -34,7 +34,7 @@ use crate::cli::ways_out::ear::{Ear, Heard, Mouth};
 use crate::cli::ways_out::endpoint::{Endpoint, Given};
 use crate::cli::ways_out::header::Header;
 use crate::cli::ways_out::line::Line;
-use crate::cli::ways_out::pace::{Pace, Source, Way, keep};
+use crate::cli::ways_out::pace::{Hold, Pace, Source, Way, keep};
 use crate::cli::ways_out::tell::{Tell, tell_all};
 use crate::cluster::Clusters;
 use crate::export::otlp::{Buckets, Memory};
@@ -169,12 +169,13 @@ impl WaysOut {
         self.telling.clone()
     }
 
-    /// Begins to use them.
+    /// Begins to use them; no numbers are sent while something holds them back.
     pub(super) fn open(
         self,
         metrics: &Arc<Metrics>,
         clusters: &Arc<OnceLock<Clusters>>,
         clock: &Arc<dyn Clock>,
+        hold: &Hold,
     ) -> Open {
         let pace = self.pace;
         // All series are there before the first export.
@@ -190,7 +191,8 @@ impl WaysOut {
         let tellers: Vec<_> = tellers.collect();
         let keeping = lines.into_iter().map(|(line, way)| {
             let (stop, stopped) = oneshot::channel();
-            let source = Source { metrics: metrics.clone(), clock: clock.clone() };
+            let (metrics, clock, hold) = (metrics.clone(), clock.clone(), hold.clone());
+            let source = Source { metrics, clock, hold };
             (stop, tokio::spawn(keep(way, line, source, pace, stopped)))
         });
         let telling = tellers.into_iter().map(|(line, heard, way)| {

@@ -3,6 +3,7 @@
 
 mod events;
 mod faults;
+mod in_a_row;
 mod json_lines;
 mod kit;
 mod otlp;
