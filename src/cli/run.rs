@@ -86,7 +86,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         (workshop.ears, notices) = (Some(ears), Some(open));
     }
     let progress: Arc<dyn Observer> = Arc::new(Progress::new(&scenarios));
-    let mut kept = match &arguments.state {
+    let kept = match &arguments.state {
         Some(place) if place.is_lasting() => {
             let (lanes, counted) = (lanes.clone(), (&scenarios[..], &metrics));
             match Kept::open(place, &name, &workshop, lanes, counted, progress.clone()).await {
@@ -104,35 +104,60 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
-    let (mut exit, mut printed) = (Exit::Delivered, Printed::new(arguments.output));
-    for (number, scenario) in scenarios.iter().enumerate() {
-        let record = match &mut kept {
-            Some(kept) => kept.run(&workshop, scenario, &stop).await,
-            None => Ok(run_scenario(&workshop, &*lanes, scenario, &around, &stop).await),
-        };
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                complain(&format!("scenario `{}`: {error}", scenario.name));
-                exit = Exit::Unmeasured;
-                continue;
-            }
-        };
-        exit = exit.max(exit_of(&record.outcome));
-        printed.add(record)?;
-        let left = scenarios.len() - number - 1;
-        if stop.is_asked() && left > 0 {
-            complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
-            exit = Exit::Unmeasured;
-            break;
-        }
-    }
+    let mut printed = Printed::new(arguments.output);
+    let runs = Runs { workshop: &workshop, lanes: &*lanes, around: &around, stop: &stop };
+    let exit = runs.make(&scenarios, kept, &mut printed).await?;
     ways.close().await;
     printed.finish()?;
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }
     Ok(exit)
+}
+
+/// What runs of a command are made with.
+struct Runs<'a> {
+    workshop: &'a Workshop,
+    lanes: &'a dyn Lanes,
+    around: &'a Surroundings,
+    stop: &'a Stop,
+}
+
+// === impl Runs ===
+
+impl Runs<'_> {
+    /// Runs scenarios one after the other, and prints what they come to.
+    async fn make(
+        &self,
+        scenarios: &[Scenario],
+        mut kept: Option<Kept>,
+        printed: &mut Printed,
+    ) -> anyhow::Result<Exit> {
+        let mut exit = Exit::Delivered;
+        for (number, scenario) in scenarios.iter().enumerate() {
+            let Self { workshop, lanes, around, stop } = self;
+            let record = match &mut kept {
+                Some(kept) => kept.run(workshop, scenario, stop).await,
+                None => Ok(run_scenario(workshop, *lanes, scenario, around, stop).await),
+            };
+            match record {
+                Ok(record) => {
+                    exit = exit.max(exit_of(&record.outcome));
+                    printed.add(record)?;
+                }
+                Err(error) => {
+                    complain(&format!("scenario `{}`: {error}", scenario.name));
+                    exit = Exit::Unmeasured;
+                }
+            }
+            let (left, all) = (scenarios.len() - number - 1, scenarios.len());
+            if stop.is_asked() && left > 0 {
+                complain(&format!("stopped before the last {left} of {all} scenarios"));
+                return Ok(Exit::Unmeasured);
+            }
+        }
+        Ok(exit)
+    }
 }
 
 /// Runs one scenario; what cannot even be assembled is a run that could not measure. Says what
