@@ -3,7 +3,7 @@
 //! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
 //! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
 //! pipeline, [`cluster`] and [`remote`] talk to the outside, [`history`] keeps what happens, [`export`]
-//! counts it and [`web`] shows it, [`cli`] wires everything together.
+//! counts it and [`web`] shows it, [`rules`] says when somebody should look, [`cli`] wires everything together.
 
 pub mod model; // start reading here
 
@@ -22,6 +22,7 @@ pub mod engine;
 pub mod history;
 
 pub mod export;
+pub mod rules;
 pub mod web;
 
 pub mod cli;

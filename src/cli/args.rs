@@ -4,6 +4,7 @@ use crate::cli::discover::DiscoverArguments;
 use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
+use crate::cli::rules::RulesArguments;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
@@ -93,6 +94,13 @@ pub(super) enum Command {
     /// delivered counts as longer than it was waited for. Exit code: 0 done, 2 bad usage or no such
     /// file, 3 the file cannot be read.
     Report(ReportArguments),
+
+    /// Write recording and alerting rules for Prometheus, its operator, sloth or pyrra.
+    ///
+    /// Without a file they fit every scenario; for each objective of a scenario there are burn-rate
+    /// alerts whose windows fit its schedule. Exit code: 0 done, 2 bad usage or scenario, or an
+    /// objective that its schedule cannot support.
+    Rules(RulesArguments),
 
     /// Print the JSON Schema of scenario files.
     Schema,

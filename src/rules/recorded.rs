@@ -1,0 +1,99 @@
+//! One line for each scenario, where the raw series end with their pod; and what is recent in it.
+//!
+//! Totals are carried from pod to pod, so the largest is the true one, and an increase of that
+//! loses nothing at a restart. A new series of a pod would begin at the total, and its first value
+//! is an increase to nobody.
+
+use crate::export::Metric;
+use crate::rules::awaited;
+use crate::rules::names::{
+    BAD, DEADLINE, EVENTS, LEFTOVERS, MISSED, NEXT_RUN, OBJECTIVE, PERIOD, RUNS, WEBHOOKS, max,
+    recent,
+};
+use crate::rules::rule::{Group, Rule};
+use crate::rules::settings::Settings;
+use crate::rules::span::range;
+use std::time::Duration;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// Up to which period, and how far back, what is recent reaches: at least four periods.
+const CLASSES: [(u64, u64); 5] = [
+    (5 * MINUTE, 20 * MINUTE),
+    (15 * MINUTE, HOUR),
+    (HOUR, 4 * HOUR),
+    (6 * HOUR, DAY),
+    (DAY, 4 * DAY),
+];
+
+const SLO: [&str; 2] = ["scenario", "slo"];
+const OUTCOME: [&str; 2] = ["scenario", "outcome"];
+const HOP: [&str; 3] = ["scenario", "target_cluster", "hop"];
+const WEBHOOK: [&str; 4] = ["scenario", "target_cluster", "hop", "webhook"];
+
+/// The groups of what others build on.
+pub(super) fn groups(settings: &Settings) -> Vec<Group> {
+    vec![
+        Group {
+            name: "hopclock-totals".to_owned(),
+            interval: Duration::from_secs(MINUTE),
+            rules: totals(settings),
+        },
+        Group {
+            name: "hopclock-recent".to_owned(),
+            interval: Duration::from_secs(MINUTE),
+            rules: [RUNS, EVENTS, WEBHOOKS, MISSED]
+                .map(|it| Rule::record(recent(it), within_periods(settings, &max(it))))
+                .to_vec(),
+        },
+    ]
+}
+
+fn totals(settings: &Settings) -> Vec<Rule> {
+    let largest = |labels: &[&str], metric: &str| {
+        format!("max by ({}) ({})", settings.by(labels), settings.now(metric, ""))
+    };
+    let counters = [
+        (max(EVENTS), SLO.as_slice(), Metric::SloEvents.doc().name),
+        (max(BAD), &SLO, Metric::SloBadEvents.doc().name),
+        (max(RUNS), &OUTCOME, Metric::Runs.doc().name),
+        (max(WEBHOOKS), &WEBHOOK, Metric::Webhooks.doc().name),
+    ];
+    let gauges = [
+        (OBJECTIVE.to_owned(), SLO.as_slice(), awaited::OBJECTIVE),
+        (PERIOD.to_owned(), &["scenario"], awaited::PERIOD),
+        (DEADLINE.to_owned(), &["scenario"], awaited::DEADLINE),
+        (NEXT_RUN.to_owned(), &["scenario"], awaited::NEXT_RUN),
+        (LEFTOVERS.to_owned(), &["scenario"], Metric::Leftovers.doc().name),
+    ];
+    let all = counters.into_iter().chain(gauges);
+    let mut rules: Vec<_> =
+        all.map(|(name, labels, metric)| Rule::record(name, largest(labels, metric))).collect();
+    let missed = format!(
+        "{}\nand on ({})\n  {}",
+        largest(&HOP, Metric::HopBypassed.doc().name),
+        settings.by(&HOP),
+        settings.now(awaited::HOP_INFO, r#"kind="notified""#)
+    );
+    rules.push(Rule::record(max(MISSED), missed));
+    rules
+}
+
+/// The increase over the last few periods, each scenario's own.
+fn within_periods(settings: &Settings, series: &str) -> String {
+    let mut shorter = 0;
+    let arms = CLASSES.map(|(longest, back)| {
+        let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
+        shorter = longest;
+        format!(
+            "  increase({}[{}])\nand on ({})\n  ({}{above} <= {longest})",
+            settings.series(series, ""),
+            range(Duration::from_secs(back)),
+            settings.by(&["scenario"]),
+            settings.series(PERIOD, ""),
+        )
+    });
+    arms.join("\nor\n")
+}
