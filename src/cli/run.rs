@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let RunArguments { cluster, instance, namespace, .. } = arguments;
     let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
     let lanes = whereabouts.beside_a_service("run").lanes(workshop.clusters.home());
-    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
+    let metrics = metrics::of(&scenarios, &workshop.instance, &workshop.clusters, clock.clone());
     // Nobody has set it before.
     let _ = workshop.metrics.set(metrics.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
@@ -272,6 +272,7 @@ fn unreached(hop: &Hop) -> HopRecord {
         target_cluster: hop.cluster.0.clone(),
         passage: Passage::Unreached,
         reverted: false,
+        unready: false,
         sights: Vec::new(),
     }
 }

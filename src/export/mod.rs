@@ -17,7 +17,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use declared::{HopSeries, ScenarioSeries};
+pub use declared::{HopSeries, Objective, ScenarioSeries, Schedule};
 pub use exposition::Format;
 pub use health::{Reload, ScenarioCounts};
 pub use metrics::{Metrics, RestartSource, WatchRestarts};

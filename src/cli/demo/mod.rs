@@ -120,7 +120,7 @@ async fn play(
     // Nobody else knows the sandbox.
     let lanes = LocalLanes::default();
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
-    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
+    let metrics = metrics::of(&scenarios, &workshop.instance, &workshop.clusters, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     let observer = Arc::new(All(vec![metrics, Arc::new(Progress::new(&scenarios))]));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer };
