@@ -60,6 +60,7 @@ mod metrics;
 mod metrics_table;
 mod plan_truth;
 mod prometheus;
+mod prometheus_kit;
 mod readme;
 mod readme_table;
 mod refusals_table;
