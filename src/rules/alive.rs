@@ -62,8 +62,8 @@ fn absent(settings: &Settings) -> Alert {
     let expr = match settings.arrival {
         // The second arm begins where the first ends.
         Arrival::Scraped => format!(
-            "(\n    group by ({by}) (last_over_time({service}[1d1h]))\n  unless on ({by})\n    \
-             group by ({by}) ({service})\n)\nor\nabsent_over_time({any}[1d])"
+            "group by ({by}) (last_over_time({service}[1d1h]))\n  unless on ({by}) {service}\nor\n\
+             absent_over_time({any}[1d])"
         ),
         Arrival::Pushed => format!("absent_over_time({any}[4d])"),
     };

@@ -1,6 +1,6 @@
 //! What is recorded of one objective, and who is told that its budget is being spent.
 
-use crate::rules::burn::{FEWEST_BAD, Plan, Tier};
+use crate::rules::burn::{Plan, Tier};
 use crate::rules::error::{percent, plain};
 use crate::rules::names::{BAD, BUDGET_LEFT, EVENTS};
 use crate::rules::objective::Objective;
@@ -17,16 +17,17 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 /// What is recorded of an objective beside what is of every one, then its alerts.
 pub(super) fn rules(settings: &Settings, objective: &Objective, plan: &Plan) -> Vec<Rule> {
     let matchers = matchers(objective);
+    let of_scenario = format!(r#"scenario="{}""#, objective.scenario);
     let all = plan.tiers.iter().flat_map(|it| [it.short, it.long]).chain([objective.window]);
     let windows: BTreeSet<Duration> = all.filter(|it| !is_common(*it)).collect();
     let mut rules: Vec<Rule> =
-        windows.iter().flat_map(|it| records(settings, *it, &matchers)).collect();
+        windows.iter().flat_map(|it| records(settings, *it, &of_scenario)).collect();
     if windows.contains(&objective.window) {
         rules.push(Rule::record(
             format!("{BUDGET_LEFT}{}", text(objective.window)),
             format!(
                 "1 - {} / {}",
-                settings.series(&ratio_name(objective.window), &matchers),
+                settings.series(&ratio_name(objective.window), &of_scenario),
                 plain(1.0 - objective.share)
             ),
         ));
@@ -35,9 +36,10 @@ pub(super) fn rules(settings: &Settings, objective: &Objective, plan: &Plan) -> 
     rules
 }
 
-/// Adds the rules of a further objective of the same scenario.
+/// Adds the rules of a further objective of the same scenario, whose windows are the same.
 pub(super) fn join(group: &mut Group, rules: Vec<Rule>) {
-    group.rules.extend(rules);
+    let new: Vec<_> = rules.into_iter().filter(|it| !group.rules.contains(it)).collect();
+    group.rules.extend(new);
 }
 
 /// The label matchers of an objective.
@@ -54,7 +56,7 @@ fn alert(settings: &Settings, objective: &Objective, tier: &Tier, matchers: &str
         ratio(tier.long),
         ratio(tier.short),
         increase(BAD),
-        FEWEST_BAD - 1,
+        tier.fewest - 1,
         increase(EVENTS),
         tier.least - 1,
         threshold = plain(tier.threshold),

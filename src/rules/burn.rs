@@ -34,6 +34,8 @@ pub struct Tier {
     pub runs: u64,
     /// Fewest bad ones of them that alert.
     pub bad: u64,
+    /// Fewest bad ones that alert, however few runs there were.
+    pub fewest: u64,
     /// Fewest decisions in the long window that are enough to judge.
     pub least: u64,
 }
@@ -51,8 +53,9 @@ const MONTH: f64 = 30.0 * 86_400.0;
 /// Fewest runs in a long window, and in a short one.
 const RUNS: (u32, u32) = (12, 3);
 
-/// Fewest bad runs that alert: one may always be chance.
-pub(super) const FEWEST_BAD: u64 = 2;
+/// Fewest bad runs that page, and that make a ticket. At a bad rate that the budget allows, two of two
+/// dozen runs are bad by chance about every month; three are in two years.
+const FEWEST_BAD: (u64, u64) = (3, 2);
 
 /// Fewest decisions to judge by: half of the fewest runs of a long window.
 const LEAST: u64 = 6;
@@ -146,10 +149,12 @@ fn tier(
     let threshold = factor * budget;
     let runs = (long.as_secs_f64() / cadence.period.as_secs_f64()) as u64;
     let bad = (threshold * runs as f64) as u64 + 1;
-    // Nobody is paged for a single run.
-    let severity = if bad < FEWEST_BAD { severity.max(Severity::Warning) } else { severity };
-    let bad = bad.max(FEWEST_BAD);
-    Tier { severity, factor, threshold, long, short, runs, bad, least: bad.max(LEAST) }
+    // Where the share alone would page for a single run, it says too little to page at all.
+    let severity = if bad < 2 { severity.max(Severity::Warning) } else { severity };
+    let (page, ticket) = FEWEST_BAD;
+    let fewest = if severity == Severity::Critical { page } else { ticket };
+    let bad = bad.max(fewest);
+    Tier { severity, factor, threshold, long, short, runs, bad, fewest, least: bad.max(LEAST) }
 }
 
 /// Rounded up, at least one.

@@ -21,8 +21,8 @@ pub(super) const RUNS: &str = "hopclock:runs";
 /// Webhooks by whose they were.
 pub(super) const WEBHOOKS: &str = "hopclock:webhooks";
 
-/// Changes that were delivered without a notification.
-pub(super) const MISSED: &str = "hopclock:notifications_missed";
+/// Delivered changes by whether Flux told of them.
+pub(super) const NOTIFICATIONS: &str = "hopclock:notifications";
 
 /// The period of a scenario.
 pub(super) const PERIOD: &str = "hopclock:scenario_period_seconds:max";

@@ -1,17 +1,11 @@
 //! What a scenario promises: one objective for the whole delivery, and one for each hop that has a
-//! `within` of its own.
+//! `within` of its own. Without an `slo` nobody says which share of the changes should hold them.
 
 use crate::config::Scenario;
 use crate::export::TOTAL;
 use crate::rules::cadence::Cadence;
 use crate::rules::error::Error;
 use std::time::Duration;
-
-/// Share of a scenario that says none: hops may have a `within` without an `slo`.
-const SHARE: f64 = 0.99;
-
-/// Window of a scenario that says none.
-const WINDOW: Duration = Duration::from_secs(30 * 86_400);
 
 /// One objective of a scenario.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,25 +30,19 @@ pub struct Objective {
 ///
 /// [`Error::NoSchedule`] if it has some, and nobody knows how often it runs.
 pub fn objectives(scenario: &Scenario) -> Result<Vec<Objective>, Error> {
-    let total = scenario.slo.iter().map(|it| (TOTAL, it.within));
-    let own = scenario.hops.iter().filter_map(|it| Some((it.name.as_str(), it.within?)));
-    let all: Vec<_> = total.chain(own).collect();
-    if all.is_empty() {
-        return Ok(Vec::new());
-    }
+    let Some(slo) = &scenario.slo else { return Ok(Vec::new()) };
     let Some(timetable) = &scenario.schedule else {
         return Err(Error::NoSchedule { scenario: scenario.name.clone() });
     };
     let cadence = Cadence::of(timetable);
-    let share = scenario.slo.as_ref().map_or(SHARE, |it| it.objective);
-    let window = scenario.slo.as_ref().map_or(WINDOW, |it| it.window);
-    let objective = |(slo, within): (&str, Duration)| Objective {
+    let objective = |(label, within): (&str, Duration)| Objective {
         scenario: scenario.name.clone(),
-        slo: slo.to_owned(),
+        slo: label.to_owned(),
         within,
-        share,
-        window,
+        share: slo.objective,
+        window: slo.window,
         cadence,
     };
-    Ok(all.into_iter().map(objective).collect())
+    let own = scenario.hops.iter().filter_map(|it| Some((it.name.as_str(), it.within?)));
+    Ok([(TOTAL, slo.within)].into_iter().chain(own).map(objective).collect())
 }

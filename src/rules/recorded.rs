@@ -5,10 +5,9 @@
 //! is an increase to nobody.
 
 use crate::export::Metric;
-use crate::rules::awaited;
 use crate::rules::names::{
-    BAD, DEADLINE, EVENTS, LEFTOVERS, MISSED, NEXT_RUN, OBJECTIVE, PERIOD, RUNS, WEBHOOKS, max,
-    recent,
+    BAD, DEADLINE, EVENTS, LEFTOVERS, NEXT_RUN, NOTIFICATIONS, OBJECTIVE, PERIOD, RUNS, WEBHOOKS,
+    max, recent,
 };
 use crate::rules::rule::{Group, Rule};
 use crate::rules::settings::Settings;
@@ -30,8 +29,8 @@ const CLASSES: [(u64, u64); 5] = [
 
 const SLO: [&str; 2] = ["scenario", "slo"];
 const OUTCOME: [&str; 2] = ["scenario", "outcome"];
-const HOP: [&str; 3] = ["scenario", "target_cluster", "hop"];
 const WEBHOOK: [&str; 4] = ["scenario", "target_cluster", "hop", "webhook"];
+const NOTIFICATION: [&str; 4] = ["scenario", "target_cluster", "hop", "notification"];
 
 /// The groups of what others build on.
 pub(super) fn groups(settings: &Settings) -> Vec<Group> {
@@ -44,7 +43,7 @@ pub(super) fn groups(settings: &Settings) -> Vec<Group> {
         Group {
             name: "hopclock-recent".to_owned(),
             interval: Duration::from_secs(MINUTE),
-            rules: [RUNS, EVENTS, WEBHOOKS, MISSED]
+            rules: [RUNS, EVENTS, WEBHOOKS, NOTIFICATIONS]
                 .map(|it| Rule::record(recent(it), within_periods(settings, &max(it))))
                 .to_vec(),
         },
@@ -60,25 +59,17 @@ fn totals(settings: &Settings) -> Vec<Rule> {
         (max(BAD), &SLO, Metric::SloBadEvents.doc().name),
         (max(RUNS), &OUTCOME, Metric::Runs.doc().name),
         (max(WEBHOOKS), &WEBHOOK, Metric::Webhooks.doc().name),
+        (max(NOTIFICATIONS), &NOTIFICATION, Metric::HopNotifications.doc().name),
     ];
     let gauges = [
-        (OBJECTIVE.to_owned(), SLO.as_slice(), awaited::OBJECTIVE),
-        (PERIOD.to_owned(), &["scenario"], awaited::PERIOD),
-        (DEADLINE.to_owned(), &["scenario"], awaited::DEADLINE),
-        (NEXT_RUN.to_owned(), &["scenario"], awaited::NEXT_RUN),
+        (OBJECTIVE.to_owned(), SLO.as_slice(), Metric::SloObjective.doc().name),
+        (PERIOD.to_owned(), &["scenario"], Metric::ScenarioPeriod.doc().name),
+        (DEADLINE.to_owned(), &["scenario"], Metric::ScenarioDeadline.doc().name),
+        (NEXT_RUN.to_owned(), &["scenario"], Metric::NextRun.doc().name),
         (LEFTOVERS.to_owned(), &["scenario"], Metric::Leftovers.doc().name),
     ];
     let all = counters.into_iter().chain(gauges);
-    let mut rules: Vec<_> =
-        all.map(|(name, labels, metric)| Rule::record(name, largest(labels, metric))).collect();
-    let missed = format!(
-        "{}\nand on ({})\n  {}",
-        largest(&HOP, Metric::HopBypassed.doc().name),
-        settings.by(&HOP),
-        settings.now(awaited::HOP_INFO, r#"kind="notified""#)
-    );
-    rules.push(Rule::record(max(MISSED), missed));
-    rules
+    all.map(|(name, labels, metric)| Rule::record(name, largest(labels, metric))).collect()
 }
 
 /// The increase over the last few periods, each scenario's own.
@@ -88,7 +79,7 @@ fn within_periods(settings: &Settings, series: &str) -> String {
         let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
         shorter = longest;
         format!(
-            "  increase({}[{}])\nand on ({})\n  ({}{above} <= {longest})",
+            "increase({}[{}])\n  and on ({}) ({}{above} <= {longest})",
             settings.series(series, ""),
             range(Duration::from_secs(back)),
             settings.by(&["scenario"]),

@@ -3,7 +3,7 @@
 
 use crate::export::Metric;
 use crate::rules::awaited;
-use crate::rules::names::{LEFTOVERS, MISSED, RUNS, WEBHOOKS, recent};
+use crate::rules::names::{LEFTOVERS, NOTIFICATIONS, WEBHOOKS, recent};
 use crate::rules::rule::{Alert, Group, Rule, Severity};
 use crate::rules::settings::Settings;
 use std::time::Duration;
@@ -52,15 +52,14 @@ fn webhooks(settings: &Settings) -> Alert {
 }
 
 fn notifications(settings: &Settings) -> Alert {
-    let labels = settings.by(&["scenario"]);
+    let labels = settings.by(&["scenario", "target_cluster", "hop"]);
+    let series = |matchers: &str| {
+        format!("sum by ({labels}) ({})", settings.series(&recent(NOTIFICATIONS), matchers))
+    };
+    let (lost, all) = (series(r#"notification="lost""#), series(""));
     Alert {
         name: "HopclockNotificationsLost",
-        expr: format!(
-            "{missed} > 2.5\nand\n{missed}\n  / on ({labels}) group_left\nsum by ({labels}) ({}) > \
-             0.5",
-            settings.series(&recent(RUNS), r#"outcome=~"ok|slow""#),
-            missed = settings.series(&recent(MISSED), ""),
-        ),
+        expr: format!("{lost} > 2.5\nand\n{lost} / {all} > 0.5"),
         wait: None,
         severity: Severity::Warning,
         labels: Vec::new(),

@@ -29,8 +29,7 @@ pub(super) fn rules(arguments: &RulesArguments) -> anyhow::Result<Exit> {
     if planned.is_empty() && (for_objectives || arguments.only_objectives || !scenarios.is_empty())
     {
         complain(
-            &"there is no objective to write rules for: give files of scenarios that have an `slo`, \
-              or hops with a `within`",
+            &"there is no objective to write rules for: give files of scenarios that have an `slo`",
         );
         return Ok(Exit::Usage);
     }
