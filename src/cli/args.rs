@@ -127,6 +127,11 @@ pub(super) struct RunArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
 
+    /// Where totals live between one run and the next, so that what short-lived pods export only
+    /// grows: `configmap:NAMESPACE/NAME`, `file:PATH` (with history) or `none`. Default: `none`.
+    #[arg(long, env = "HOPCLOCK_STATE", value_name = "PLACE")]
+    pub(super) state: Option<StatePlace>,
+
     /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
     /// files.
     #[arg(long, env = "HOPCLOCK_NAMESPACE", value_name = "NAME")]

@@ -4,6 +4,7 @@
 
 mod args;
 mod assemble;
+mod assembly;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -11,6 +12,7 @@ mod discover;
 mod doctor;
 mod gc;
 mod history;
+mod kept;
 mod lanes;
 mod memory;
 mod merging;

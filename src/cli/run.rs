@@ -2,6 +2,7 @@
 
 use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
 use crate::cli::assemble::Workshop;
+use crate::cli::kept::Kept;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::{self, Paint};
@@ -57,7 +58,9 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     };
     let RunArguments { cluster, instance, namespace, .. } = arguments;
     let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
-    let lanes = whereabouts.beside_a_service("run").lanes(workshop.clusters.home());
+    let whereabouts = whereabouts.beside_a_service("run");
+    let lanes = whereabouts.lanes(workshop.clusters.home());
+    let name = whereabouts.name;
     let metrics = metrics::of(&scenarios, &workshop.instance, &workshop.clusters, clock.clone());
     // Nobody has set it before.
     let _ = workshop.metrics.set(metrics.clone());
@@ -73,12 +76,37 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (workshop.ears, notices) = (Some(ears), Some(open));
     }
-    let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
+    let progress: Arc<dyn Observer> = Arc::new(Progress::new(&scenarios));
+    let mut kept = match &arguments.state {
+        Some(place) if place.is_lasting() => {
+            let (lanes, counted) = (lanes.clone(), (&scenarios[..], &metrics));
+            match Kept::open(place, &name, &workshop, lanes, counted, progress.clone()).await {
+                Ok(kept) => Some(kept),
+                Err(error) => {
+                    complain(&error.message);
+                    return Ok(Exit::Unmeasured);
+                }
+            }
+        }
+        _ => None,
+    };
+    let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut exit = Exit::Delivered;
     for (number, scenario) in scenarios.iter().enumerate() {
-        let record = run_scenario(&workshop, &*lanes, scenario, &around, &stop).await;
+        let record = match &mut kept {
+            Some(kept) => kept.run(&workshop, scenario, &stop).await,
+            None => Ok(run_scenario(&workshop, &*lanes, scenario, &around, &stop).await),
+        };
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                complain(&format!("scenario `{}`: {error}", scenario.name));
+                exit = Exit::Unmeasured;
+                continue;
+            }
+        };
         print(&show(&record, arguments.output)?)?;
         exit = exit.max(exit_of(&record.outcome));
         let left = scenarios.len() - number - 1;
@@ -130,10 +158,15 @@ pub(super) async fn run_scenario(
             record
         }
     };
-    if let Outcome::ProbeError(error) = &record.outcome {
-        complain(&format!("scenario `{}`: {}", scenario.name, error.message));
-    }
+    complain_of(&record);
     record
+}
+
+/// Says what kept a run from measuring.
+pub(super) fn complain_of(record: &RunRecord) {
+    if let Outcome::ProbeError(error) = &record.outcome {
+        complain(&format!("scenario `{}`: {}", record.scenario, error.message));
+    }
 }
 
 /// Takes the lane for a run: nobody else may push to it meanwhile (rule S5).

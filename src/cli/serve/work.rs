@@ -2,10 +2,10 @@
 
 use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
+use crate::cli::assembly::ScenarioAssembly;
 use crate::cli::notify::Ears;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::absent::Absent;
-use crate::cli::serve::assembly::ScenarioAssembly;
 use crate::cli::serve::echoes::Echoes;
 use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
