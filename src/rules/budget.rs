@@ -32,6 +32,8 @@ pub(super) fn rules(settings: &Settings, objective: &Objective, plan: &Plan) -> 
             ),
         ));
     }
+    let mut rules: Vec<_> =
+        rules.into_iter().map(|it| it.of_scenario(&objective.scenario)).collect();
     rules.extend(plan.tiers.iter().map(|it| alert(settings, objective, it, &matchers)));
     rules
 }
@@ -76,7 +78,12 @@ fn alert(settings: &Settings, objective: &Objective, tier: &Tier, matchers: &str
         expr,
         wait: None,
         severity: tier.severity,
-        labels: vec![("long", long), ("short", short)],
+        labels: vec![
+            ("scenario", objective.scenario.clone()),
+            ("slo", objective.slo.clone()),
+            ("long", long),
+            ("short", short),
+        ],
         summary: "Changes miss their objective so often that the error budget will not last.",
         description,
     })

@@ -11,7 +11,7 @@ use crate::rules::names::{
 };
 use crate::rules::rule::{Group, Rule};
 use crate::rules::settings::Settings;
-use crate::rules::span::range;
+use crate::rules::span::{range, text};
 use std::time::Duration;
 
 const MINUTE: u64 = 60;
@@ -44,7 +44,7 @@ pub(super) fn groups(settings: &Settings) -> Vec<Group> {
             name: "hopclock-recent".to_owned(),
             interval: Duration::from_secs(MINUTE),
             rules: [RUNS, EVENTS, WEBHOOKS, NOTIFICATIONS]
-                .map(|it| Rule::record(recent(it), within_periods(settings, &max(it))))
+                .map(|it| Rule::record(recent(it), within_periods(settings, it)))
                 .to_vec(),
         },
     ]
@@ -73,15 +73,20 @@ fn totals(settings: &Settings) -> Vec<Rule> {
 }
 
 /// The increase over the last few periods, each scenario's own.
-fn within_periods(settings: &Settings, series: &str) -> String {
+fn within_periods(settings: &Settings, counter: &str) -> String {
+    let series = settings.series(&max(counter), "");
     let mut shorter = 0;
     let arms = CLASSES.map(|(longest, back)| {
         let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
         shorter = longest;
+        let range = range(Duration::from_secs(back));
+        // An objective that is new has no decisions yet, and that is nobody's fault.
+        let age = match counter {
+            EVENTS => format!(" and {series} offset {}", text(Duration::from_secs(back))),
+            _ => String::new(),
+        };
         format!(
-            "increase({}[{}])\n  and on ({}) ({}{above} <= {longest})",
-            settings.series(series, ""),
-            range(Duration::from_secs(back)),
+            "increase({series}[{range}]){age}\n  and on ({}) ({}{above} <= {longest})",
             settings.by(&["scenario"]),
             settings.series(PERIOD, ""),
         )

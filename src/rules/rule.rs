@@ -29,6 +29,9 @@ pub struct Record {
     pub name: String,
     /// The query.
     pub expr: String,
+    /// Labels that its results have anyway; with them a reader, or a linter, tells rules of one name
+    /// apart.
+    pub labels: Vec<(&'static str, String)>,
 }
 
 /// An alert.
@@ -66,7 +69,18 @@ pub enum Severity {
 impl Rule {
     /// A series that is recorded.
     pub(super) fn record(name: impl Into<String>, expr: String) -> Self {
-        Self::Record(Record { name: name.into(), expr })
+        Self::Record(Record { name: name.into(), expr, labels: Vec::new() })
+    }
+
+    /// The same series, recorded of one scenario.
+    pub(super) fn of_scenario(self, scenario: &str) -> Self {
+        match self {
+            Self::Record(it) => {
+                let labels = vec![("scenario", scenario.to_owned())];
+                Self::Record(Record { labels, ..it })
+            }
+            Self::Alert(_) => self,
+        }
     }
 
     /// Its query.

@@ -29,7 +29,8 @@ pub(super) fn rules(arguments: &RulesArguments) -> anyhow::Result<Exit> {
     if planned.is_empty() && (for_objectives || arguments.only_objectives || !scenarios.is_empty())
     {
         complain(
-            &"there is no objective to write rules for: give files of scenarios that have an `slo`",
+            &"there is no objective to write rules for: give files of scenarios that have `slo` and \
+              `schedule`",
         );
         return Ok(Exit::Usage);
     }
@@ -56,6 +57,7 @@ fn planned(scenarios: &[Scenario]) -> Option<Vec<(Objective, Plan)>> {
                 say(&format!("note: scenario `{}` has no objective (`slo`)", scenario.name));
             }
             Ok(found) => planned.extend(found),
+            Err(error @ Error::NoSchedule { .. }) => say(&format!("note: {error}")),
             Err(error) => {
                 complain(&error);
                 wrong = true;

@@ -37,6 +37,8 @@ enum RuleOut {
     Record {
         record: String,
         expr: LitString,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<&'static str, String>,
     },
     Alert {
         alert: &'static str,
@@ -82,7 +84,8 @@ fn file(settings: &Settings, groups: &[Group]) -> File {
 fn rule(settings: &Settings, rule: &Rule) -> RuleOut {
     match rule {
         Rule::Record(it) => {
-            RuleOut::Record { record: it.name.clone(), expr: LitString(it.expr.clone()) }
+            let (record, expr) = (it.name.clone(), LitString(it.expr.clone()));
+            RuleOut::Record { record, expr, labels: it.labels.iter().cloned().collect() }
         }
         Rule::Alert(it) => RuleOut::Alert {
             alert: it.name,

@@ -6,6 +6,9 @@ use crate::rules::world::{OK, Run, SLOW, TIMEOUT, World};
 
 const DAY: u32 = 24 * 60;
 
+/// Decisions of the calm scenario.
+const EVENTS: &str = r#"hopclock_slo_events_total{job="hopclock", namespace="hopclock", pod="hopclock-0", scenario="a", slo="total"}"#;
+
 /// A story of the calm scenario whose runs come to something else from minute 120 on.
 fn from_120(name: &str, run: Run) -> Story {
     Story::of(name, World::calm("a").from(120, run))
@@ -75,6 +78,11 @@ fn runs_that_decide_nothing_are_told_by_why() {
         &[
             from_120("superseded", superseded).fire(160, &[]).fire(170, &["HopclockNoMeasurement"]),
             twice("superseded twice", superseded),
+            // Runs of hours, and an objective that was only now added to their scenario.
+            Story::of("a new objective", World::calm("a").from(300, superseded))
+                .with(EVENTS, "_x310 0+0x289")
+                .fire(330, &[])
+                .fire(380, &["HopclockNoMeasurement"]),
             from_120("errors", error)
                 .fire(150, &[])
                 .fire(155, &["HopclockProbeErrors"])

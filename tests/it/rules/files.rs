@@ -22,6 +22,7 @@ fn root() -> PathBuf {
 fn objectives() -> Vec<Objective> {
     let all = [
         objectives_of("often", "{ every: 5m }", "{ within: 2m, objective: 99.5% }"),
+        objectives_of("too", "{ every: 5m }", "{ within: 2m, objective: 99.5% }"),
         objectives_of("hourly", "{ every: 1h }", "{ within: 2m, objective: 99%, window: 28d }"),
         objectives_of("minutely", "{ every: 1m }", "{ within: 20s, objective: 95%, window: 4w }"),
         objectives_of("weekly-budget", "{ every: 5m }", "{ within: 2m, window: 7d }"),
@@ -84,6 +85,18 @@ fn the_committed_files_are_what_the_command_writes() {
     committed("deploy/rules/hopclock.yaml", &prometheus(&settings, &groups));
     let metadata = Metadata { name: "hopclock".to_owned(), ..Metadata::default() };
     committed("deploy/rules/prometheusrule.yaml", &prometheus_rule(&settings, &groups, &metadata));
+}
+
+#[test]
+fn every_example_with_a_schedule_can_be_alerted_on() {
+    let scenarios = hopclock::config::load_dir(&root().join("scenarios")).unwrap();
+    let with_both = scenarios.iter().filter(|it| it.schedule.is_some() && it.slo.is_some());
+    let mut count = 0;
+    for it in with_both.flat_map(|it| hopclock::rules::objectives(it).unwrap()) {
+        plan(&it).unwrap_or_else(|it| panic!("{it}"));
+        count += 1;
+    }
+    assert!(count > 3, "{count}");
 }
 
 #[test]

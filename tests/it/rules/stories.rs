@@ -20,7 +20,7 @@ fn an_installation_and_a_restart_are_silent_and_lose_no_decision() {
     let kept = World { pods: pods.clone(), ..World::calm("a").until(900) };
     let lost = World { pods, keeps_totals: false, ..World::calm("a").until(900) };
     // Nobody marks what a Prometheus that was restarted itself does not scrape any more.
-    let overlapping = Story::of("an old pod's series that linger", World::calm("a").until(900))
+    let overlapping = Story::of("series of an old pod that linger", World::calm("a").until(900))
         .with(r#"hopclock_slo_events_total{job="hopclock", namespace="hopclock", pod="old", scenario="a", slo="total"}"#, "0+0x305 _x595");
     rulebook().play(
         1,
