@@ -34,7 +34,7 @@ pub(in crate::cli) struct RulesArguments {
     #[arg(long, value_name = "MATCHERS")]
     pub(in crate::cli) selector: Option<Selector>,
 
-    /// The series come by remote write at the end of a run (a CronJob), not by scrapes and not from
+    /// The series come by remote write at the end of a run (a `CronJob`), not by scrapes and not from
     /// a Pushgateway; what came last counts for four days.
     #[arg(long)]
     pub(in crate::cli) pushed: bool,

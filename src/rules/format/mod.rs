@@ -33,5 +33,5 @@ fn yaml<T: Serialize>(value: &T) -> String {
 
 /// A comment at the head of a file, a line each.
 fn head(lines: &[String]) -> String {
-    lines.iter().map(|it| format!("# {it}\n")).collect()
+    format!("# {}\n", lines.join("\n# "))
 }

@@ -135,17 +135,18 @@ fn slo(settings: &Settings, objective: &Objective, plan: &Plan) -> Slo {
 
 /// The template of a window that holds enough runs, whichever sloth asks for.
 fn window(period: Duration) -> String {
-    let mut template = String::new();
+    let mut arms: Vec<String> = Vec::new();
     for (seconds, is_long) in WINDOWS {
         let asked = Duration::from_secs(seconds);
         let least = period.saturating_mul(if is_long { 12 } else { 3 });
         if asked < least {
-            let or = if template.is_empty() { "if" } else { "else if" };
-            template += &format!("{{{{ {or} eq .window \"{}\" }}}}{}", text(asked), text(least));
+            let or = if arms.is_empty() { "if" } else { "else if" };
+            let (asked, least) = (text(asked), text(least));
+            arms.push(format!("{{{{ {or} eq .window \"{asked}\" }}}}{least}"));
         }
     }
-    if template.is_empty() {
+    if arms.is_empty() {
         return "{{ .window }}".to_owned();
     }
-    template + "{{ else }}{{ .window }}{{ end }}"
+    arms.concat() + "{{ else }}{{ .window }}{{ end }}"
 }

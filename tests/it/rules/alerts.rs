@@ -11,12 +11,12 @@ const EVENTS: &str = r#"hopclock_slo_events_total{job="hopclock", namespace="hop
 
 /// A story of the calm scenario whose runs come to something else from minute 120 on.
 fn from_120(name: &str, run: Run) -> Story {
-    Story::of(name, World::calm("a").from(120, run))
+    Story::of(name, World::calm("a").until(300).from(120, run))
 }
 
 /// The same where only the runs at minutes 120 and 135 do.
 fn twice(name: &str, run: Run) -> Story {
-    Story::of(name, World::calm("a").during(120..150, run)).have_fired(600, &[])
+    Story::of(name, World::calm("a").until(300).during(120..150, run)).have_fired(300, &[])
 }
 
 #[test]
@@ -45,12 +45,12 @@ fn a_scenario_whose_runs_do_not_come_or_do_not_end_is_told() {
         &[
             // Due at 120, and 39 minutes are two periods and the deadline.
             Story::of("no runs", hanging).fire(158, &[]).fire(162, &["HopclockStale"]),
-            Story::of("ten minutes without a pod", restarted).have_fired(600, &[]),
+            Story::of("ten minutes without a pod", restarted).have_fired(300, &[]),
             from_120("a run that does not end", Run { takes: 30, ..broken })
                 .fire(133, &[])
                 .fire(137, &["HopclockRunInFlightTooLong"]),
             from_120("runs that take until their deadline", Run { takes: 10, ..SLOW })
-                .have_fired(600, &[]),
+                .have_fired(300, &[]),
         ],
     );
     Rulebook::general().play(
@@ -111,7 +111,7 @@ fn webhooks_and_notifications_are_lost_only_if_most_of_several_are() {
         &[
             from_120("no webhook", dead).fire(150, &[]).fire(155, &["HopclockWebhookLost"]),
             twice("two webhooks lost", dead),
-            from_120("a Receiver that is suspended or not ready", unready).have_fired(600, &[]),
+            from_120("a Receiver that is suspended or not ready", unready).have_fired(300, &[]),
             from_120("no notification", silent)
                 .fire(150, &[])
                 .fire(155, &["HopclockNotificationsLost"]),

@@ -43,11 +43,7 @@ fn everything(settings: &Settings) -> Vec<Group> {
 
 fn alerts(groups: &[Group]) -> Vec<&Alert> {
     let rules = groups.iter().flat_map(|it| &it.rules);
-    let alert = |it| match it {
-        &Rule::Alert(ref it) => Some(it),
-        &Rule::Record(_) => None,
-    };
-    rules.filter_map(alert).collect()
+    rules.filter_map(|it| if let Rule::Alert(it) = it { Some(it) } else { None }).collect()
 }
 
 /// Compares a committed file, or writes it where `UPDATE` is set.
@@ -58,7 +54,11 @@ fn committed(path: &str, text: &str) {
         return;
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(there == text, "{path:?}: run `UPDATE=1 cargo test --test it rules::files` and commit");
+    assert!(
+        there == text,
+        "{}: run `UPDATE=1 cargo test --test it rules::files` and commit",
+        path.display()
+    );
 }
 
 /// What promtool has to say against a rule file; nothing without promtool.
@@ -173,14 +173,13 @@ fn every_query_asks_for_what_there_is() {
         for rule in rules() {
             let mut known: BTreeSet<&str> = by.iter().map(String::as_str).collect();
             for (name, _) in asked(rule.expr()) {
-                match labels_of(name) {
-                    Some(labels) => known.extend(labels),
-                    None => {
-                        assert!(recorded.contains(name), "nobody records `{name}`");
-                        // Their labels are those of the rules that record them.
-                        known.extend(["scenario", "slo", "outcome", "target_cluster", "hop"]);
-                        known.extend(["webhook", "notification"]);
-                    }
+                if let Some(labels) = labels_of(name) {
+                    known.extend(labels);
+                } else {
+                    assert!(recorded.contains(name), "nobody records `{name}`");
+                    // Their labels are those of the rules that record them.
+                    known.extend(["scenario", "slo", "outcome", "target_cluster", "hop"]);
+                    known.extend(["webhook", "notification"]);
                 }
             }
             for (name, labels) in asked(rule.expr()) {

@@ -104,12 +104,12 @@ impl Rulebook {
         Self { text: prometheus(&settings, &groups) }
     }
 
-    /// Without what is only shown: promtool evaluates every group as often as the quickest, and a
-    /// month's window at each step of a month is long.
-    pub(crate) fn in_steps_of_a_month(objectives: &[Objective]) -> Self {
+    /// Only what can page: promtool loads 10,000 samples at the most, whatever a Prometheus would, and
+    /// what is recent, or left of a month's budget, takes more.
+    pub(crate) fn of_pages(objectives: &[Objective]) -> Self {
         let settings = Settings::default();
         let mut groups = installation(&settings);
-        groups.retain(|it| it.name != "hopclock-slo-budget");
+        groups.retain(|it| !["hopclock-recent", "hopclock-slo-budget"].contains(&it.name.as_str()));
         groups.extend(of_objectives(&settings, objectives).unwrap_or_else(|it| panic!("{it}")));
         Self { text: prometheus(&settings, &groups) }
     }

@@ -46,10 +46,8 @@ fn month(scenario: &'static str, period: u32, seed: u64, weekends: bool) -> Worl
         pods.push((from, until));
         from = until + random.u32(1..12);
     }
-    let pauses = match weekends {
-        true => (0..5).map(|it| (it * 7 * DAY + 5 * DAY, (it + 1) * 7 * DAY)).collect(),
-        false => Vec::new(),
-    };
+    let weeks = if weekends { 0..5 } else { 0..0 };
+    let pauses = weeks.map(|it| (it * 7 * DAY + 5 * DAY, (it + 1) * 7 * DAY)).collect();
     World {
         period,
         step: STEP,
@@ -74,7 +72,7 @@ fn a_month_of_faults_within_the_budget_pages_nobody() {
             .and(month("slow", 60, seed, false))
             .have_paged(MONTH, &[])
     };
-    Rulebook::in_steps_of_a_month(&all.concat()).play(STEP, &[story(1)]);
+    Rulebook::of_pages(&all.concat()).play(STEP, &[story(1)]);
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl World {
     /// The series, as promtool reads them: name with labels, and values.
     pub(crate) fn series(mut self) -> Vec<(String, String)> {
         let mut shown: BTreeMap<String, BTreeMap<u32, f64>> = BTreeMap::new();
-        let mut totals = self.zero();
+        let mut totals = Self::zero();
         let mut pod = None;
         let mut flight: Option<Flight> = None;
         let mut next = 0;
@@ -118,7 +118,7 @@ impl World {
                     totals.add("hopclock_runs_total", "outcome=\"probe_error\"", 1.0);
                 }
                 if !self.keeps_totals {
-                    totals = self.zero();
+                    totals = Self::zero();
                 }
                 next = self.tick_after(minute);
             }
@@ -146,7 +146,7 @@ impl World {
         shown.into_iter().map(|(name, values)| (name, self.values(&values))).collect()
     }
 
-    fn zero(&self) -> Totals {
+    fn zero() -> Totals {
         let mut totals = Totals::default();
         for it in OUTCOMES {
             totals.add("hopclock_runs_total", &format!("outcome=\"{it}\""), 0.0);
@@ -171,7 +171,8 @@ impl World {
     /// The first tick after a minute that no pause takes.
     fn tick_after(&self, minute: u32) -> u32 {
         let first = (minute / self.period + 1) * self.period;
-        (0..).map(|it| first + it * self.period).find(|it| !self.is_paused(*it)).unwrap()
+        let ticks = (first..=self.until + self.period).step_by(self.period as usize);
+        ticks.into_iter().find(|it| !self.is_paused(*it)).unwrap_or(self.until + self.period)
     }
 
     fn show(
