@@ -5,6 +5,7 @@ use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::rules::RulesArguments;
+use crate::cli::printed::RunOutput;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
@@ -121,7 +122,7 @@ pub(super) struct RunArguments {
 
     /// How to print what was measured.
     #[arg(long, value_enum, default_value_t)]
-    pub(super) output: Output,
+    pub(super) output: RunOutput,
 
     /// Serve metrics at this address while the scenarios run, such as `127.0.0.1:9780`.
     #[arg(long, value_name = "ADDRESS")]

@@ -19,6 +19,7 @@ mod merging;
 mod metrics;
 mod notify;
 mod plan;
+mod printed;
 mod progress;
 mod proof;
 mod reader;

@@ -1,13 +1,14 @@
 //! `hopclock run`: runs scenarios once, one after the other.
 
-use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
+use crate::cli::args::{ClusterArguments, InstanceArguments, RunArguments};
 use crate::cli::assemble::Workshop;
 use crate::cli::kept::Kept;
+use crate::cli::printed::Printed;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
-use crate::cli::waterfall::{self, Paint};
+use crate::cli::waterfall::Paint;
 use crate::cli::whereabouts::Whereabouts;
-use crate::cli::{Exit, check, complain, metrics, notify, print, say};
+use crate::cli::{Exit, check, complain, metrics, notify, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
@@ -93,7 +94,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
-    let mut exit = Exit::Delivered;
+    let (mut exit, mut printed) = (Exit::Delivered, Printed::new(arguments.output));
     for (number, scenario) in scenarios.iter().enumerate() {
         let record = match &mut kept {
             Some(kept) => kept.run(&workshop, scenario, &stop).await,
@@ -107,14 +108,16 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
                 continue;
             }
         };
-        print(&show(&record, arguments.output)?)?;
         exit = exit.max(exit_of(&record.outcome));
+        printed.add(record)?;
         let left = scenarios.len() - number - 1;
         if stop.is_asked() && left > 0 {
             complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
-            return Ok(Exit::Unmeasured);
+            exit = Exit::Unmeasured;
+            break;
         }
     }
+    printed.finish()?;
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }
@@ -237,14 +240,6 @@ fn options(cluster: &ClusterArguments) -> ClusterOptions {
         timing: Timing::default(),
         ..ClusterOptions::default()
     }
-}
-
-/// What a run is printed as.
-pub(super) fn show(record: &RunRecord, output: Output) -> anyhow::Result<String> {
-    Ok(match output {
-        Output::Text => waterfall::draw(record, paint()) + "\n",
-        Output::Json => serde_json::to_string(record)? + "\n",
-    })
 }
 
 /// The exit code that an outcome asks for: an undelivered change is a measurement, a broken

@@ -9,8 +9,9 @@ mod image;
 
 use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output, Story};
 use crate::cli::metrics::Page;
+use crate::cli::printed::show;
 use crate::cli::progress::Progress;
-use crate::cli::run::{All, run_scenario, show, workshop};
+use crate::cli::run::{All, run_scenario, workshop};
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::length;
 use crate::cli::{Exit, complain, metrics, print};

@@ -3,6 +3,7 @@
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
 mod forms;
+mod junit;
 mod life;
 mod said;
 mod totals;
