@@ -12,7 +12,7 @@ const MONTH: u32 = 30 * DAY;
 /// Minutes between two samples, and two evaluations.
 const STEP: u32 = 5;
 
-/// Faults of a path that holds its objective, by this seed: six of a thousand runs are bad, some are
+/// Faults of a path that holds its objective, by this seed: four of a thousand runs are bad, some are
 /// superseded, skipped or errors, webhooks and notifications get lost.
 fn faults(seed: u64) -> impl FnMut(u32) -> Run {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -20,16 +20,16 @@ fn faults(seed: u64) -> impl FnMut(u32) -> Run {
         let webhook = if random.u32(0..100) < 5 { "none" } else { "ours" };
         let notification = if random.u32(0..100) < 5 { "lost" } else { "heard" };
         let run = Run { webhook, notification, leaves: 0, ..OK };
-        // Every Tuesday the controllers are upgraded.
+        // Every Tuesday the controllers are upgraded, and everything is late for ten minutes.
         match (at % (7 * DAY)).checked_sub(DAY + 600) {
             Some(0..15) => return Run { outcome: "skipped", ..run },
-            Some(15..30) => return Run { webhook: "unready", ..SLOW },
+            Some(15..25) => return Run { webhook: "unready", ..SLOW },
             _ => (),
         }
         match random.u32(0..1_000) {
-            0..4 => SLOW,
-            4..6 => TIMEOUT,
-            6..12 => Run { outcome: "superseded", ..run },
+            0..3 => SLOW,
+            3..4 => TIMEOUT,
+            4..12 => Run { outcome: "superseded", ..run },
             12..20 => Run { outcome: "probe_error", ..run },
             _ => run,
         }

@@ -15,7 +15,7 @@ const DECISIONS: &str = "round(sum(hopclock:slo_events:increase6h))";
 
 #[test]
 fn an_installation_and_a_restart_are_silent_and_lose_no_decision() {
-    let pods = vec![(0, 301), (303, 602), (606, u32::MAX)];
+    let pods = vec![(0, 305), (307, 602), (606, u32::MAX)];
     let fresh = World { pods: vec![(7, u32::MAX)], ..World::calm("a") };
     let kept = World { pods: pods.clone(), ..World::calm("a").until(900) };
     let lost = World { pods, keeps_totals: false, ..World::calm("a").until(900) };
