@@ -5,7 +5,6 @@
 //! with the arithmetic.
 
 mod alive;
-mod awaited;
 mod budget;
 mod burn;
 mod cadence;

@@ -2,7 +2,6 @@
 //! and a service that cannot read, keep or send.
 
 use crate::export::Metric;
-use crate::rules::awaited;
 use crate::rules::names::{LEFTOVERS, NOTIFICATIONS, WEBHOOKS, recent};
 use crate::rules::rule::{Alert, Group, Rule, Severity};
 use crate::rules::settings::Settings;
@@ -127,7 +126,7 @@ fn state(settings: &Settings) -> Alert {
 fn exports(settings: &Settings) -> Alert {
     let labels = settings.by(&["way"]);
     let sum = |matchers: &str| {
-        let series = settings.series(awaited::EXPORTS, matchers);
+        let series = settings.series(Metric::Exports.doc().name, matchers);
         format!("sum by ({labels}) (increase({series}[1h]))")
     };
     let (lost, all) = (sum(r#"result=~"failed|dropped""#), sum(""));

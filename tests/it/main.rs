@@ -45,6 +45,7 @@ mod e2e_secrets;
 mod e2e_shared;
 mod e2e_start;
 mod eventually;
+mod exports;
 mod fleet_kit;
 mod git;
 mod git_errors;

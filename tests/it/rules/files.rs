@@ -3,7 +3,7 @@
 
 use crate::prometheus_kit::found;
 use crate::rules::kit::objectives_of;
-use hopclock::export::{Metric, reference};
+use hopclock::export::reference;
 use hopclock::rules::{
     Alert, Arrival, Group, Metadata, Objective, Plan, Rule, Selector, Settings, installation,
     of_objectives, plan, prometheus, prometheus_rule, pyrra, sloth,
@@ -11,9 +11,6 @@ use hopclock::rules::{
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
-
-/// Metrics that the exports will have.
-const AWAITED: [(&str, &[&str]); 1] = [("hopclock_exports_total", &["way", "result"])];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -197,14 +194,6 @@ fn every_query_asks_for_what_there_is() {
 }
 
 #[test]
-fn the_metrics_that_are_awaited_are_still_to_come() {
-    for (name, _) in AWAITED {
-        assert!(!reference().iter().any(|it| it.name == name), "`{name}` is there: use it");
-    }
-    assert!(Metric::ALL.len() > 30);
-}
-
-#[test]
 fn a_spec_for_sloth_asks_for_windows_that_hold_enough_runs() {
     insta::assert_snapshot!(sloth(&Settings::default(), &planned()));
 }
@@ -217,8 +206,7 @@ fn objects_for_pyrra_alert_only_where_its_windows_hold_enough_runs() {
 
 /// The labels of a metric; none if it is recorded.
 fn labels_of(name: &str) -> Option<&'static [&'static str]> {
-    let ours = reference().into_iter().find(|it| it.name == name).map(|it| it.labels);
-    ours.or_else(|| AWAITED.into_iter().find(|it| it.0 == name).map(|it| it.1))
+    reference().into_iter().find(|it| it.name == name).map(|it| it.labels)
 }
 
 /// The series that a query asks for, with the labels that stand in their braces.
