@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::dashboards::DashboardsArguments;
 use crate::cli::discover::DiscoverArguments;
 use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
@@ -103,6 +104,11 @@ pub(super) enum Command {
     /// alerts whose windows fit its schedule. Exit code: 0 done, 2 bad usage or scenario, or an
     /// objective that its schedule cannot support.
     Rules(RulesArguments),
+
+    /// Write Grafana dashboards over the metrics of this version, one JSON file each.
+    ///
+    /// Exit code: 0 done, 2 bad usage, or the folder cannot be written.
+    Dashboards(DashboardsArguments),
 
     /// Print the JSON Schema of scenario files.
     Schema,

@@ -6,6 +6,7 @@ mod args;
 mod assemble;
 mod assembly;
 mod check;
+mod dashboards;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod discover;
@@ -83,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Rules(arguments) => rules::rules(&arguments),
+        Command::Dashboards(arguments) => dashboards::dashboards(&arguments),
         Command::Schema => schema::schema(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

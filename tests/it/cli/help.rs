@@ -22,6 +22,7 @@ async fn every_command_explains_itself() {
         "report",
         "rules",
         "schema",
+        "dashboards",
         "completions",
     ] {
         let arguments: Vec<_> =
