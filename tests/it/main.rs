@@ -70,6 +70,7 @@ mod registry;
 mod registry_faults;
 mod registry_kit;
 mod replay;
+mod rules;
 mod service;
 mod service_kit;
 mod service_property;
