@@ -3,7 +3,8 @@
 //! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
 //! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
 //! pipeline, [`cluster`] and [`remote`] talk to the outside, [`history`] keeps what happens, [`export`]
-//! counts it, [`web`] shows it and [`dashboard`] draws it, [`cli`] wires everything together.
+//! counts it, [`web`] shows it and [`dashboard`] draws it, [`rules`] says when somebody should look,
+//! [`cli`] wires everything together.
 
 pub mod model; // start reading here
 
@@ -22,6 +23,7 @@ pub mod engine;
 pub mod history;
 
 pub mod export;
+pub mod rules;
 pub mod web;
 
 pub mod dashboard;

@@ -6,6 +6,7 @@ use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
 use crate::cli::printed::RunOutput;
+use crate::cli::rules::RulesArguments;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cli::ways_out::WaysOutArguments;
@@ -96,6 +97,13 @@ pub(super) enum Command {
     /// delivered counts as longer than it was waited for. Exit code: 0 done, 2 bad usage or no such
     /// file, 3 the file cannot be read.
     Report(ReportArguments),
+
+    /// Write recording and alerting rules for Prometheus, its operator, sloth or pyrra.
+    ///
+    /// Without a file they fit every scenario; for each objective of a scenario there are burn-rate
+    /// alerts whose windows fit its schedule. Exit code: 0 done, 2 bad usage or scenario, or an
+    /// objective that its schedule cannot support.
+    Rules(RulesArguments),
 
     /// Write Grafana dashboards over the metrics of this version, one JSON file each.
     ///

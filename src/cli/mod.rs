@@ -25,6 +25,7 @@ mod progress;
 mod proof;
 mod reader;
 mod report;
+mod rules;
 mod run;
 mod schema;
 mod serve;
@@ -83,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Rules(arguments) => rules::rules(&arguments),
         Command::Dashboards(arguments) => dashboards::dashboards(&arguments),
         Command::Schema => schema::schema(),
         Command::Completions { shell } => {

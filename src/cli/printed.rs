@@ -15,7 +15,7 @@ pub(super) enum RunOutput {
     Text,
     /// A JSON object for each run, on a line of its own.
     Json,
-    /// One JUnit report of all runs, at the end.
+    /// One `JUnit` report of all runs, at the end.
     Junit,
 }
 

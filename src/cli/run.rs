@@ -22,6 +22,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 /// Several observers.
 pub(super) struct All(pub(super) Vec<Arc<dyn Observer>>);
@@ -29,28 +30,8 @@ pub(super) struct All(pub(super) Vec<Arc<dyn Observer>>);
 /// Runs the scenarios of all files.
 pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
-    let listener = match metrics::take_port(arguments.listen).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            complain(&error);
-            return Ok(Exit::Usage);
-        }
-    };
-    let (own, name) = (&arguments.ways_out, &arguments.instance.instance);
-    let mut ways = match WaysOut::of(own, name, ways_out::Output::Taken) {
-        Ok(ways) => ways,
-        Err(error) => {
-            complain(&error);
-            return Ok(Exit::Usage);
-        }
-    };
-    let wanted = scenarios.iter().any(notify::is_awaited);
-    let port = match notify::take_port(&arguments.notify, wanted).await {
-        Ok(port) => port,
-        Err(error) => {
-            complain(&error);
-            return Ok(Exit::Usage);
-        }
+    let Some((listener, mut ways, port)) = prepare(arguments, &scenarios).await else {
+        return Ok(Exit::Usage);
     };
     let stop = Stop::listen();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -90,7 +71,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     }
     let progress = Arc::new(Progress::new(&scenarios));
     let heard: Arc<dyn Observer> = Arc::new(All(vec![progress, ways.ear(&clock)]));
-    let mut kept = match &arguments.state {
+    let kept = match &arguments.state {
         Some(place) if place.is_lasting() => {
             let (lanes, counted) = (lanes.clone(), (&scenarios[..], &metrics));
             match Kept::open(place, &name, &workshop, lanes, counted, heard.clone()).await {
@@ -109,35 +90,76 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let observers = vec![metrics, heard];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
-    let (mut exit, mut printed) = (Exit::Delivered, Printed::new(arguments.output));
-    for (number, scenario) in scenarios.iter().enumerate() {
-        let record = match &mut kept {
-            Some(kept) => kept.run(&workshop, scenario, &stop).await,
-            None => Ok(run_scenario(&workshop, &*lanes, scenario, &around, &stop).await),
-        };
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                complain(&format!("scenario `{}`: {error}", scenario.name));
-                exit = Exit::Unmeasured;
-                continue;
-            }
-        };
-        exit = exit.max(exit_of(&record.outcome));
-        printed.add(record)?;
-        let left = scenarios.len() - number - 1;
-        if stop.is_asked() && left > 0 {
-            complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
-            exit = Exit::Unmeasured;
-            break;
-        }
-    }
+    let mut printed = Printed::new(arguments.output);
+    let runs = Runs { workshop: &workshop, lanes: &*lanes, around: &around, stop: &stop };
+    let exit = runs.make(&scenarios, kept, &mut printed).await?;
     ways.close().await;
     printed.finish()?;
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }
     Ok(exit)
+}
+
+/// What runs of a command are made with.
+struct Runs<'a> {
+    workshop: &'a Workshop,
+    lanes: &'a dyn Lanes,
+    around: &'a Surroundings,
+    stop: &'a Stop,
+}
+
+// === impl Runs ===
+
+impl Runs<'_> {
+    /// Runs scenarios one after the other, and prints what they come to.
+    async fn make(
+        &self,
+        scenarios: &[Scenario],
+        mut kept: Option<Kept>,
+        printed: &mut Printed,
+    ) -> anyhow::Result<Exit> {
+        let mut exit = Exit::Delivered;
+        for (number, scenario) in scenarios.iter().enumerate() {
+            let Self { workshop, lanes, around, stop } = self;
+            let record = match &mut kept {
+                Some(kept) => kept.run(workshop, scenario, stop).await,
+                None => Ok(run_scenario(workshop, *lanes, scenario, around, stop).await),
+            };
+            match record {
+                Ok(record) => {
+                    exit = exit.max(exit_of(&record.outcome));
+                    printed.add(record)?;
+                }
+                Err(error) => {
+                    complain(&format!("scenario `{}`: {error}", scenario.name));
+                    exit = Exit::Unmeasured;
+                }
+            }
+            let (left, all) = (scenarios.len() - number - 1, scenarios.len());
+            if stop.is_asked() && left > 0 {
+                complain(&format!("stopped before the last {left} of {all} scenarios"));
+                return Ok(Exit::Unmeasured);
+            }
+        }
+        Ok(exit)
+    }
+}
+
+/// Takes the ports and finds the ways that are asked for. Says what is wrong with them.
+async fn prepare(
+    arguments: &RunArguments,
+    scenarios: &[Scenario],
+) -> Option<(Option<TcpListener>, WaysOut, Option<TcpListener>)> {
+    let listener = metrics::take_port(arguments.listen).await;
+    let listener = listener.inspect_err(|it| complain(it)).ok()?;
+    let (own, name) = (&arguments.ways_out, &arguments.instance.instance);
+    let ways = WaysOut::of(own, name, ways_out::Output::Taken);
+    let ways = ways.inspect_err(|it| complain(it)).ok()?;
+    let wanted = scenarios.iter().any(notify::is_awaited);
+    let port = notify::take_port(&arguments.notify, wanted).await;
+    let port = port.inspect_err(|it| complain(it)).ok()?;
+    Some((listener, ways, port))
 }
 
 /// Runs one scenario; what cannot even be assembled is a run that could not measure. Says what

@@ -71,6 +71,7 @@ mod registry;
 mod registry_faults;
 mod registry_kit;
 mod replay;
+mod rules;
 mod service;
 mod service_kit;
 mod service_property;

@@ -8,6 +8,7 @@
 
 use crate::web_kit::ask;
 use serde_json::Value;
+use std::fmt::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -162,10 +163,8 @@ impl Setting {
                 Version::Three => "scrape_native_histograms: true, ",
             };
             let targets = targets.join(", ");
-            text += &format!(
-                "scrape_configs: [{{job_name: hopclock, {native}static_configs: \
-                 [{{targets: [{targets}]}}]}}]\n"
-            );
+            let job = format!("{native}static_configs: [{{targets: [{targets}]}}]");
+            let _ = writeln!(text, "scrape_configs: [{{job_name: hopclock, {job}}}]");
         }
         text
     }

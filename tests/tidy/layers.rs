@@ -5,7 +5,7 @@ use super::tree::{Complaints, File, rust, texts};
 use std::collections::HashMap;
 
 /// What each layer may use, itself aside; the same table stands in ARCHITECTURE.md.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("path", &["model"]),
     ("trigger", &["model", "remote"]),
@@ -16,13 +16,14 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("engine", &["model", "trigger", "hop", "cluster", "remote"]),
     ("history", &["model", "engine"]),
     ("export", &["model", "engine"]),
+    ("rules", &["model", "config", "export"]),
     ("web", &["model", "history", "export"]),
     ("dashboard", &["model", "export"]),
     ("cli", &ALL),
     ("lib", &ALL),
 ];
 
-const ALL: [&str; 13] = [
+const ALL: [&str; 14] = [
     "model",
     "path",
     "trigger",
@@ -33,6 +34,7 @@ const ALL: [&str; 13] = [
     "engine",
     "history",
     "export",
+    "rules",
     "web",
     "dashboard",
     "cli",

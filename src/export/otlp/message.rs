@@ -54,13 +54,13 @@ pub(super) struct KeyValue {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct AnyValue {
     #[prost(string, optional, tag = "1")]
-    pub(super) string_value: Option<String>,
+    pub(super) text: Option<String>,
     #[prost(bool, optional, tag = "2")]
-    pub(super) bool_value: Option<bool>,
+    pub(super) flag: Option<bool>,
     #[prost(int64, optional, tag = "3")]
-    pub(super) int_value: Option<i64>,
+    pub(super) whole: Option<i64>,
     #[prost(double, optional, tag = "4")]
-    pub(super) double_value: Option<f64>,
+    pub(super) number: Option<f64>,
 }
 
 /// Metrics of one program part.
@@ -231,22 +231,22 @@ pub(super) struct Exemplar {
 impl KeyValue {
     /// An attribute with a text.
     pub(super) fn text(key: &str, value: &str) -> Self {
-        Self::of(key, AnyValue { string_value: Some(value.to_owned()), ..AnyValue::default() })
+        Self::of(key, AnyValue { text: Some(value.to_owned()), ..AnyValue::default() })
     }
 
     /// An attribute that holds or not.
     pub(super) fn flag(key: &str, value: bool) -> Self {
-        Self::of(key, AnyValue { bool_value: Some(value), ..AnyValue::default() })
+        Self::of(key, AnyValue { flag: Some(value), ..AnyValue::default() })
     }
 
     /// An attribute with a whole number.
     pub(super) fn count(key: &str, value: u32) -> Self {
-        Self::of(key, AnyValue { int_value: Some(value.into()), ..AnyValue::default() })
+        Self::of(key, AnyValue { whole: Some(value.into()), ..AnyValue::default() })
     }
 
     /// An attribute with a number.
     pub(super) fn number(key: &str, value: f64) -> Self {
-        Self::of(key, AnyValue { double_value: Some(value), ..AnyValue::default() })
+        Self::of(key, AnyValue { number: Some(value), ..AnyValue::default() })
     }
 
     fn of(key: &str, value: AnyValue) -> Self {

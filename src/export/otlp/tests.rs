@@ -31,7 +31,7 @@ fn writing(second: i64, buckets: Buckets) -> Writing<'static> {
 
 fn attribute(of: &[KeyValue], name: &str) -> String {
     let found = of.iter().find(|it| it.key == name);
-    let value = found.and_then(|it| it.value.clone()?.string_value);
+    let value = found.and_then(|it| it.value.clone()?.text);
     value.unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! The JUnit report of runs that ended in every way.
+//! The `JUnit` report of runs that ended in every way.
 
 use super::{exactly, failed, hop, reached, run};
 use crate::export::junit;

@@ -20,6 +20,7 @@ async fn every_command_explains_itself() {
         "plan",
         "history",
         "report",
+        "rules",
         "schema",
         "dashboards",
         "completions",

@@ -21,6 +21,7 @@ mod over_ssh;
 mod past;
 mod plan;
 mod rights;
+mod rules;
 mod serve;
 mod serve_bad_input;
 mod serve_faults;

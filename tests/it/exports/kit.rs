@@ -36,10 +36,13 @@ pub(crate) struct Came {
     pub(crate) body: Bytes,
 }
 
+/// How the other end feels now, and what has come.
+type Seen = Arc<Mutex<(Mood, Vec<Came>)>>;
+
 /// An other end.
 pub(crate) struct OtherEnd {
     pub(crate) address: SocketAddr,
-    state: Arc<Mutex<(Mood, Vec<Came>)>>,
+    state: Seen,
     serving: JoinHandle<()>,
 }
 
@@ -76,12 +79,7 @@ impl OtherEnd {
     }
 }
 
-async fn answer(
-    State(state): State<Arc<Mutex<(Mood, Vec<Came>)>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
+async fn answer(State(state): State<Seen>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let mood = {
         let mut state = state.lock().unwrap();
         state.1.push(Came { path: uri.path().to_owned(), headers, body });

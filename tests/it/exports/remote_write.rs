@@ -1,4 +1,4 @@
-//! A real Prometheus takes our remote write, in both versions, and is asked for it by PromQL.
+//! A real Prometheus takes our remote write, in both versions, and is asked for it by `PromQL`.
 
 use crate::exports::kit::{assert_classic, assert_native, same, send};
 use crate::metrics::{after_some_runs, before_any_run, make_runs};

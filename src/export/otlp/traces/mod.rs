@@ -125,7 +125,7 @@ impl<'a> Page<'a> {
         });
         let unseen = record.hops.iter().filter_map(|it| self.unseen(it));
         Span {
-            parent_span_id: Vec::new(),
+            parent: Vec::new(),
             start_time_unix_nano: nanos(self.start),
             end_time_unix_nano: nanos(self.end),
             attributes,
@@ -161,13 +161,13 @@ impl<'a> Page<'a> {
         let took = stage.unwrap_or(model::Span::ZERO);
         // It may have begun before its bounds, but not before the push.
         let start = before(end, took.most).max(self.start);
-        let mut attributes = self.of_hop(hop);
+        let mut attributes = of_hop(hop);
         let scenario = &self.run.record.scenario;
         attributes.push(KeyValue::text("hopclock.scenario", scenario));
         attributes.push(KeyValue::text("cicd.pipeline.task.name", &hop.hop));
         attributes.extend(via.map(|it| KeyValue::text("hopclock.via", it.as_str())));
         attributes.extend(webhook.map(|it| KeyValue::text("hopclock.webhook", it.as_str())));
-        attributes.extend(wait.into_iter().flat_map(|it| length("hopclock.wait", *it)));
+        attributes.extend(wait.iter().flat_map(|it| length("hopclock.wait", *it)));
         let flags = [
             ("hopclock.early", *early),
             ("hopclock.reordered", *reordered),
@@ -201,33 +201,34 @@ impl<'a> Page<'a> {
             Passage::Bypassed => "hopclock.bypassed",
             Passage::Unreached => "hopclock.unreached",
         };
-        let attributes = self.of_hop(hop);
+        let attributes = of_hop(hop);
         Some(SpanEvent { time_unix_nano: nanos(self.end), name: name.to_owned(), attributes })
-    }
-
-    fn of_hop(&self, hop: &HopRecord) -> Vec<KeyValue> {
-        let mut all = vec![
-            KeyValue::text("hopclock.hop", &hop.hop),
-            KeyValue::text("hopclock.subject", &hop.subject),
-        ];
-        if !hop.target_cluster.is_empty() {
-            all.push(KeyValue::text("hopclock.target_cluster", &hop.target_cluster));
-        }
-        all
     }
 
     /// A span with its ids; a part of the whole.
     fn part(&self, part: &str, name: &str) -> Span {
         let (trace, canary) = (self.run.trace, &self.run.record.canary);
         Span {
-            trace_id: trace.bytes().to_vec(),
-            span_id: trace.span(canary, part).bytes().to_vec(),
-            parent_span_id: trace.span(canary, "").bytes().to_vec(),
+            trace: trace.bytes().to_vec(),
+            id: trace.span(canary, part).bytes().to_vec(),
+            parent: trace.span(canary, "").bytes().to_vec(),
             name: name.to_owned(),
             kind: INTERNAL,
             ..Span::default()
         }
     }
+}
+
+/// Which hop it is, and what was looked at.
+fn of_hop(hop: &HopRecord) -> Vec<KeyValue> {
+    let mut all = vec![
+        KeyValue::text("hopclock.hop", &hop.hop),
+        KeyValue::text("hopclock.subject", &hop.subject),
+    ];
+    if !hop.target_cluster.is_empty() {
+        all.push(KeyValue::text("hopclock.target_cluster", &hop.target_cluster));
+    }
+    all
 }
 
 /// `cicd.pipeline.result` of OpenTelemetry's conventions.

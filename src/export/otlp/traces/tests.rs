@@ -86,7 +86,7 @@ fn spans(record: &RunRecord, zero: Option<i64>) -> Vec<Span> {
     assert_eq!(text(&of.resource.unwrap().attributes, "service.name"), "hopclock");
     let scope = of.scope_spans.remove(0);
     assert_eq!(scope.scope.unwrap().version, "1.2.3");
-    assert!(scope.spans.iter().all(|it| it.trace_id == [7; 16]));
+    assert!(scope.spans.iter().all(|it| it.trace == [7; 16]));
     scope.spans
 }
 
@@ -95,11 +95,11 @@ fn value(of: &[KeyValue], name: &str) -> Option<AnyValue> {
 }
 
 fn text(of: &[KeyValue], name: &str) -> String {
-    value(of, name).and_then(|it| it.string_value).unwrap_or_default()
+    value(of, name).and_then(|it| it.text).unwrap_or_default()
 }
 
 fn number(of: &[KeyValue], name: &str) -> Option<f64> {
-    value(of, name)?.double_value
+    value(of, name)?.number
 }
 
 /// Start and end in seconds since zero.
@@ -119,9 +119,9 @@ fn a_run_is_a_span_with_one_for_its_push_and_one_for_each_stage() {
     let names: Vec<_> = all.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names, ["fleet", "push", "fetched", "applied", "late"]);
     let run = &all[0];
-    assert_eq!(run.parent_span_id, [0_u8; 0]);
-    assert!(all[1..].iter().all(|it| it.parent_span_id == run.span_id));
-    let ids: std::collections::BTreeSet<_> = all.iter().map(|it| it.span_id.clone()).collect();
+    assert_eq!(run.parent, [0_u8; 0]);
+    assert!(all[1..].iter().all(|it| it.parent == run.id));
+    let ids: std::collections::BTreeSet<_> = all.iter().map(|it| it.id.clone()).collect();
     assert_eq!(ids.len(), all.len());
     let when: Vec<_> = all.iter().map(times).collect();
     assert_eq!(when, [(-0.5, 9.0), (-0.5, 0.0), (0.0, 2.0), (2.0, 5.0), (1.0, 1.0)]);
@@ -145,7 +145,7 @@ fn a_run_is_a_span_with_one_for_its_push_and_one_for_each_stage() {
     let expected =
         [("hopclock.bypassed", "webhook".to_owned()), ("hopclock.unreached", "live".to_owned())];
     assert_eq!(unseen, expected);
-    assert_eq!(value(&all[1].attributes, "hopclock.attempts").unwrap().int_value, Some(2));
+    assert_eq!(value(&all[1].attributes, "hopclock.attempts").unwrap().whole, Some(2));
 }
 
 #[test]
@@ -159,13 +159,13 @@ fn a_stage_says_its_wait_who_woke_it_and_how_certain_it_is() {
     assert_eq!(begun.name, "hopclock.work_begins");
     assert_eq!(begun.time_unix_nano - fetched.start_time_unix_nano, 1_500_000_000);
     assert_eq!(value(&fetched.attributes, "hopclock.uncertain"), None);
-    assert_eq!(value(&applied.attributes, "hopclock.uncertain").unwrap().bool_value, Some(true));
+    assert_eq!(value(&applied.attributes, "hopclock.uncertain").unwrap().flag, Some(true));
     assert_eq!(number(&applied.attributes, "hopclock.at.least"), Some(4.0));
     assert_eq!(number(&applied.attributes, "hopclock.took.least"), Some(2.0));
     assert_eq!(number(&applied.attributes, "hopclock.took.most"), Some(3.0));
     assert_eq!(text(&applied.attributes, "hopclock.target_cluster"), "prod");
     assert_eq!(text(&applied.attributes, "hopclock.webhook"), "ours");
-    assert_eq!(value(&late.attributes, "hopclock.reordered").unwrap().bool_value, Some(true));
+    assert_eq!(value(&late.attributes, "hopclock.reordered").unwrap().flag, Some(true));
     assert_eq!(all[0].status.clone().unwrap().code, UNSET);
 }
 

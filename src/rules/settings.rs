@@ -1,0 +1,86 @@
+//! What holds for all rules: who shares the Prometheus, how series come, where runbooks are.
+
+use crate::rules::selector::{Selector, is_label};
+use crate::rules::span::text;
+use std::time::Duration;
+
+/// How long a series counts that is not sent again.
+const MEMORY: Duration = Duration::from_secs(4 * 86_400);
+
+/// What holds for all rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Labels beside our own that tell installations apart, those of the selector included.
+    by: Vec<String>,
+    selector: Option<Selector>,
+    /// How series come to Prometheus.
+    pub arrival: Arrival,
+    /// Where the runbooks are, without a slash at its end.
+    pub runbooks: String,
+    /// Address of a dashboard, if there is one.
+    pub dashboard: Option<String>,
+}
+
+/// How series come to Prometheus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrival {
+    /// They are there all the time: scraped from a service, or from a Pushgateway.
+    #[default]
+    Scraped,
+    /// They come when a run ends, by remote write, and are gone five minutes later.
+    Pushed,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Settings with these labels of installations; none if one of them is no label.
+    #[must_use]
+    pub fn new(by: &[String], selector: Option<Selector>, arrival: Arrival) -> Option<Self> {
+        let mut labels: Vec<String> = Vec::new();
+        let more = selector.iter().flat_map(Selector::labels);
+        for label in by.iter().map(String::as_str).chain(more) {
+            if !is_label(label) {
+                return None;
+            }
+            if !labels.iter().any(|it| it == label) {
+                labels.push(label.to_owned());
+            }
+        }
+        let runbooks = "docs/runbooks".to_owned();
+        Some(Self { by: labels, selector, arrival, runbooks, dashboard: None })
+    }
+
+    /// The labels of installations, then these.
+    pub(super) fn by(&self, more: &[&str]) -> String {
+        let all: Vec<_> = self.by.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        all.join(", ")
+    }
+
+    /// A metric with matchers of its own, as it is now or, where it is not sent again, was last.
+    pub(super) fn now(&self, metric: &str, matchers: &str) -> String {
+        let series = self.series(metric, matchers);
+        match self.arrival {
+            Arrival::Scraped => series,
+            Arrival::Pushed => format!("last_over_time({series}[{}])", text(MEMORY)),
+        }
+    }
+
+    /// A series with matchers of its own and those of the selector.
+    pub(super) fn series(&self, name: &str, matchers: &str) -> String {
+        let all = match &self.selector {
+            Some(selector) if matchers.is_empty() => selector.to_string(),
+            Some(selector) => format!("{matchers}, {selector}"),
+            None => matchers.to_owned(),
+        };
+        if all.is_empty() { name.to_owned() } else { format!("{name}{{{all}}}") }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let by = ["cluster", "namespace", "job"].map(str::to_owned).to_vec();
+        let runbooks = "docs/runbooks".to_owned();
+        Self { by, selector: None, arrival: Arrival::Scraped, runbooks, dashboard: None }
+    }
+}

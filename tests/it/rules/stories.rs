@@ -1,0 +1,140 @@
+//! Days in the life of an installation, on which nobody should be told anything that is not so.
+
+use crate::rules::kit::{Rulebook, Story, objectives_of};
+use crate::rules::world::{OK, Run, SLOW, World};
+use hopclock::rules::{Arrival, Settings, installation, of_objectives, prometheus};
+
+const DAY: u32 = 24 * 60;
+
+fn rulebook() -> Rulebook {
+    Rulebook::of(&objectives_of("a", "{ every: 15m }", "{ within: 2m }"))
+}
+
+/// Decisions of six hours, as whole ones.
+const DECISIONS: &str = "round(sum(hopclock:slo_events:increase6h))";
+
+#[test]
+fn an_installation_and_a_restart_are_silent_and_lose_no_decision() {
+    let pods = vec![(0, 305), (307, 602), (606, u32::MAX)];
+    let fresh = World { pods: vec![(7, u32::MAX)], ..World::calm("a") };
+    let kept = World { pods: pods.clone(), ..World::calm("a").until(900) };
+    let lost = World { pods, keeps_totals: false, ..World::calm("a").until(900) };
+    // Nobody marks what a Prometheus that was restarted itself does not scrape any more.
+    let overlapping = Story::of("series of an old pod that linger", World::calm("a").until(900))
+        .with(r#"hopclock_slo_events_total{job="hopclock", namespace="hopclock", pod="old", scenario="a", slo="total"}"#, "0+0x305 _x595");
+    rulebook().play(
+        1,
+        &[
+            Story::of("fresh", fresh).have_fired(600, &[]),
+            Story::of("restarted", kept).have_fired(900, &[]).yields(660, DECISIONS, Some(24.0)),
+            Story::of("restarted without state", lost).have_fired(900, &[]).yields(
+                660,
+                DECISIONS,
+                Some(24.0),
+            ),
+            overlapping.have_fired(900, &[]).yields(720, DECISIONS, Some(24.0)),
+        ],
+    );
+}
+
+#[test]
+fn a_paused_weekend_is_silent_and_monday_is_watched_again() {
+    let weekend =
+        || World { pauses: vec![(DAY, 3 * DAY + 8 * 60)], ..World::calm("a").until(4 * DAY) };
+    let monday = 3 * DAY + 8 * 60;
+    // Half of the runs of a long window have to be in before anybody is paged.
+    let page = monday + 5 * 15 + 2;
+    rulebook().play(
+        5,
+        &[
+            Story::of("a weekend", weekend()).have_fired(4 * DAY, &[]),
+            Story::of("an outage on Monday", weekend().from(monday, SLOW))
+                .have_paged(page - 2, &[])
+                .have_paged(page + 8, &["HopclockErrorBudgetBurn"]),
+        ],
+    );
+}
+
+#[test]
+fn an_upgrade_of_flux_is_silent() {
+    let upgrade = |at: u32| match at {
+        300 => Run { outcome: "skipped", ..OK },
+        315 => Run { outcome: "failed", takes: 4, webhook: "unready", ..OK },
+        330 => Run { webhook: "none", notification: "lost", ..OK },
+        345 => Run { outcome: "probe_error", ..OK },
+        _ => OK,
+    };
+    let world = World { run: Box::new(upgrade), ..World::calm("a") };
+    rulebook().play(1, &[Story::of("an upgrade", world).have_fired(600, &[])]);
+}
+
+#[test]
+fn scrapes_that_fail_for_a_while_are_silent() {
+    let world = World { gaps: vec![(200, 212), (400, 403)], ..World::calm("a") };
+    rulebook().play(1, &[Story::of("gaps", world).have_fired(600, &[])]);
+}
+
+#[test]
+fn two_installations_do_not_hide_each_other() {
+    let mut other = Story::new("two installations", 1);
+    for (name, values) in World::calm("a").until(700).series() {
+        other =
+            other.with(&name, &values).with(&name.replace("=\"hopclock\"", "=\"other\""), &values);
+    }
+    let gone = World { pods: vec![(0, 300)], ..World::calm("a").until(700) };
+    for (name, values) in gone.series() {
+        other = other.with(&name, &values);
+    }
+    rulebook().play(
+        1,
+        &[other.fire(310, &[]).fire(320, &["HopclockAbsent"]).yields(
+            320,
+            r#"count(ALERTS{alertstate="firing", job="hopclock"})"#,
+            Some(1.0),
+        )],
+    );
+}
+
+#[test]
+fn a_cron_job_that_sends_its_totals_at_the_end_is_watched_too() {
+    let objectives = objectives_of("a", "{ every: 15m }", "{ within: 2m }");
+    let by = ["job"].map(str::to_owned);
+    let settings = Settings::new(&by, None, Arrival::Pushed).unwrap();
+    let mut groups = installation(&settings);
+    groups.extend(of_objectives(&settings, &objectives).unwrap());
+    let rulebook = Rulebook::text(prometheus(&settings, &groups));
+    // One sample for each run, of a pod of its own, until minute 600; and nothing afterwards.
+    let sent = |name: &str, bad_from: u32| {
+        let mut story = Story::new(name, 1);
+        for (number, at) in (0..40_u32).map(|it| (it + 1, it * 15 + 2)) {
+            let bad = number.saturating_sub(bad_from);
+            for (metric, labels, value) in [
+                ("slo_events_total", ", slo=\"total\"", number),
+                ("slo_bad_events_total", ", slo=\"total\"", bad),
+                ("runs_total", ", outcome=\"ok\"", number - bad),
+                ("runs_total", ", outcome=\"slow\"", bad),
+                ("scenario_period_seconds", "", 900),
+                ("scenario_deadline_seconds", "", 540),
+                ("next_run_timestamp_seconds", "", number * 900),
+                ("build_info", "", 1),
+            ] {
+                let series = format!(
+                    "hopclock_{metric}{{job=\"cron\", pod=\"{number}\", scenario=\"a\"{labels}}}"
+                );
+                story = story.with(&series, &format!("_x{at} {value}"));
+            }
+        }
+        story
+    };
+    rulebook.play(
+        1,
+        &[
+            sent("in order, then no more", 40)
+                .yields(599, DECISIONS, Some(24.0))
+                .have_fired(638, &[])
+                .have_fired(642, &["HopclockStale"]),
+            // The 21st run is the first bad one, at 302.
+            sent("slow", 20).have_paged(331, &[]).have_paged(334, &["HopclockErrorBudgetBurn"]),
+        ],
+    );
+}
