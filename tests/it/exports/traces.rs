@@ -10,7 +10,8 @@ use hopclock::model::{Passage, RunRecord};
 use hopclock_sandbox::store::Key;
 use prost::Message;
 use serde_json::{Value, json};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 #[derive(Clone, PartialEq, Message)]
@@ -67,7 +68,10 @@ fn sha256(text: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, it| {
+        write!(text, "{it:02x}").unwrap();
+        text
+    })
 }
 
 /// An Alert of the lane with a Provider of this type, and its uid.
