@@ -37,7 +37,7 @@ pub(in crate::cli) struct DoctorArguments {
         long,
         env = "HOPCLOCK_EVENTS",
         action = clap::ArgAction::SetTrue,
-        value_parser = clap::builder::BoolishValueParser::new()
+        value_parser = clap::builder::FalseyValueParser::new()
     )]
     pub(in crate::cli) events: bool,
 

@@ -70,7 +70,7 @@ pub(in crate::cli) struct WaysOutArguments {
         long,
         env = "HOPCLOCK_EVENTS",
         action = clap::ArgAction::SetTrue,
-        value_parser = clap::builder::BoolishValueParser::new()
+        value_parser = clap::builder::FalseyValueParser::new()
     )]
     pub(super) events: bool,
 }

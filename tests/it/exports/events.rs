@@ -33,6 +33,11 @@ fn noted(stage: &Stage) -> Vec<[String; 5]> {
 async fn each_object_of_a_run_has_one_event_that_counts() {
     let stage = Stage::new().await;
     let file = stage.scenario(SOURCE, HOPS);
+    // A variable that is empty says nothing.
+    let mut call = stage.call(&["run", file]);
+    call.env("HOPCLOCK_EVENTS", "");
+    let quiet = told(call).await;
+    assert_eq!((quiet.code, noted(&stage).len()), (Some(0), 0), "{quiet:?}");
     for count in 1..=3_u32 {
         let mut call = stage.call(&["run", file]);
         call.env("HOPCLOCK_EVENTS", "true");
