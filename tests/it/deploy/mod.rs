@@ -4,11 +4,13 @@ mod applied;
 mod arguments;
 mod chart;
 mod flux;
+mod image;
 mod kustomize;
 mod refused;
 mod rights;
 mod served;
 mod values;
+mod webhooks;
 
 use hopclock_sandbox::store::{Resource, Store};
 use serde_json::{Map, Value};

@@ -10,7 +10,7 @@
 {{- fail "`existingConfigMap` and `scenarios` are both given: the folder of scenarios is one ConfigMap, so choose who keeps it" -}}
 {{- end -}}
 {{- if and $v.existingConfigMap $v.rbac.create (not $v.rbac.rules) -}}
-{{- fail "the chart cannot see the scenarios of `existingConfigMap`, so it cannot tell which rights they need: give `rbac.rules`, as `hopclock doctor --output roles` prints them, or set `rbac.create: false`" -}}
+{{- fail "the chart cannot see the scenarios of `existingConfigMap`, so it cannot tell which rights they need: give `rbac.rules`, as `hopclock doctor` names them, or set `rbac.create: false`" -}}
 {{- end -}}
 {{- if and (eq $v.state "file") (not $v.persistence.enabled) -}}
 {{- fail "`state: file` without `persistence.enabled` would lose all state with the pod: enable it, or use `state: configmap`" -}}
