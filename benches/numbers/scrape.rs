@@ -2,7 +2,7 @@
 
 use crate::Spread;
 use hopclock::engine::{Stamped, SystemClock, Totals};
-use hopclock::export::{Format, HopSeries, Metrics, ScenarioSeries};
+use hopclock::export::{Format, HopSeries, Metrics, Objective, ScenarioSeries};
 use hopclock::model::{
     CanaryId, Clock, Event, HopRecord, Outcome, Passage, Push, RunRecord, Span, Usage,
 };
@@ -87,9 +87,9 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// Thirty characters.
+/// Twenty-eight characters.
 fn name(number: usize) -> String {
-    format!("payments-platform-europe1-{number:04}")
+    format!("payments-platform-euro1-{number:04}")
 }
 
 fn series(scenario: &str) -> ScenarioSeries {
@@ -102,16 +102,22 @@ fn series(scenario: &str) -> ScenarioSeries {
     ScenarioSeries {
         scenario: scenario.to_owned(),
         hops: hops.to_vec(),
-        slos: vec!["total".to_owned()],
+        slos: vec![Objective {
+            slo: "total".to_owned(),
+            within: Duration::from_secs(120),
+            share: Some(0.99),
+        }],
         clusters: vec![String::new()],
         open: false,
+        deadline: Duration::from_secs(540),
+        schedule: None,
     }
 }
 
 /// The same in another cluster than hopclock's own: one label more on nearly every line.
 fn in_a_named_cluster(number: usize) -> ScenarioSeries {
     let mut series = series(&format!("fleet-{number:04}"));
-    let cluster = "prod-eu1".to_owned();
+    let cluster = "prod-1".to_owned();
     series.hops.iter_mut().for_each(|it| it.target_cluster.clone_from(&cluster));
     ScenarioSeries { clusters: vec![cluster], ..series }
 }
@@ -138,6 +144,7 @@ fn finished(scenario: &str, number: u32) -> RunRecord {
             carried_by: None,
         },
         reverted: false,
+        unready: false,
         sights: Vec::new(),
     });
     RunRecord {

@@ -4,6 +4,7 @@ use crate::cli::discover::DiscoverArguments;
 use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
 use crate::cli::notify::NotifyToken;
+use crate::cli::printed::RunOutput;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
 use crate::cluster::ClusterWay;
@@ -113,11 +114,16 @@ pub(super) struct RunArguments {
 
     /// How to print what was measured.
     #[arg(long, value_enum, default_value_t)]
-    pub(super) output: Output,
+    pub(super) output: RunOutput,
 
     /// Serve metrics at this address while the scenarios run, such as `127.0.0.1:9780`.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,
+
+    /// Where totals live between one run and the next, so that what short-lived pods export only
+    /// grows: `configmap:NAMESPACE/NAME`, `file:PATH` (with history) or `none`. Default: `none`.
+    #[arg(long, env = "HOPCLOCK_STATE", value_name = "PLACE")]
+    pub(super) state: Option<StatePlace>,
 
     /// Namespace of the Leases of lanes. Default: that of the pod; elsewhere lanes are locked by
     /// files.

@@ -83,7 +83,7 @@ impl Workshop {
         };
         self.proofs.say_unseen(&scenario.name, &unseen);
         if let Some(metrics) = self.metrics.get() {
-            metrics.declare(&metrics::series(&found));
+            metrics.declare(&metrics::series(&found, &self.instance));
         }
         self.with_hops(&found).await
     }

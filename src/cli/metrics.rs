@@ -2,7 +2,9 @@
 
 use crate::cluster::Clusters;
 use crate::config::{Hop, Scenario};
-use crate::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
+use crate::export::{
+    HopSeries, Metrics, Objective, ScenarioSeries, Schedule, TOTAL, WatchRestarts,
+};
 use crate::model::{Clock, Requirement};
 use crate::web::{self, Front, Limits, Pages, Readiness, Ready};
 use std::collections::BTreeSet;
@@ -22,15 +24,16 @@ pub(super) struct Page {
 /// A command that does its work once is ready as long as it is there.
 struct Once;
 
-/// Metrics of these scenarios; every series is there from the first scrape.
+/// Metrics of these scenarios of an instance; every series is there from the first scrape.
 pub(super) fn of(
     scenarios: &[Scenario],
+    instance: &str,
     clusters: &Clusters,
     clock: Arc<dyn Clock>,
 ) -> Arc<Metrics> {
     let metrics = later(Arc::new(OnceLock::from(clusters.clone())), clock);
     for scenario in scenarios {
-        metrics.declare(&series(scenario));
+        metrics.declare(&series(scenario, instance));
     }
     metrics
 }
@@ -114,8 +117,8 @@ pub(super) async fn take_port(
     }
 }
 
-/// The series that a scenario has.
-pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
+/// The series that a scenario of an instance has.
+pub(super) fn series(scenario: &Scenario, instance: &str) -> ScenarioSeries {
     let hop = |it: &Hop| HopSeries {
         hop: it.name.clone(),
         target_cluster: it.cluster.0.clone(),
@@ -127,13 +130,19 @@ pub(super) fn series(scenario: &Scenario) -> ScenarioSeries {
     if clusters.is_empty() {
         clusters.insert(String::new());
     }
-    let total = scenario.slo.as_ref().map(|_| "total".to_owned());
-    let own = scenario.hops.iter().filter(|it| it.within.is_some()).map(|it| it.name.clone());
+    let slo = scenario.slo.as_ref();
+    let share = slo.map(|it| it.objective);
+    let objective = |slo: &str, within| Objective { slo: slo.to_owned(), within, share };
+    let total = slo.map(|it| objective(TOTAL, it.within));
+    let own = scenario.hops.iter().filter_map(|it| Some(objective(&it.name, it.within?)));
+    let schedule = |timetable| Schedule { timetable, seed: instance.to_owned() };
     ScenarioSeries {
         scenario: scenario.name.clone(),
         hops: scenario.hops.iter().map(hop).collect(),
         slos: total.into_iter().chain(own).collect(),
         clusters: clusters.into_iter().collect(),
         open: scenario.target.is_some(),
+        deadline: scenario.deadline,
+        schedule: scenario.schedule.clone().map(schedule),
     }
 }

@@ -4,6 +4,7 @@
 
 mod args;
 mod assemble;
+mod assembly;
 mod check;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -11,12 +12,14 @@ mod discover;
 mod doctor;
 mod gc;
 mod history;
+mod kept;
 mod lanes;
 mod memory;
 mod merging;
 mod metrics;
 mod notify;
 mod plan;
+mod printed;
 mod progress;
 mod proof;
 mod reader;

@@ -1,12 +1,14 @@
 //! `hopclock run`: runs scenarios once, one after the other.
 
-use crate::cli::args::{ClusterArguments, InstanceArguments, Output, RunArguments};
+use crate::cli::args::{ClusterArguments, InstanceArguments, RunArguments};
 use crate::cli::assemble::Workshop;
+use crate::cli::kept::Kept;
+use crate::cli::printed::Printed;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
-use crate::cli::waterfall::{self, Paint};
+use crate::cli::waterfall::Paint;
 use crate::cli::whereabouts::Whereabouts;
-use crate::cli::{Exit, check, complain, metrics, notify, print, say};
+use crate::cli::{Exit, check, complain, metrics, notify, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
 use crate::config::{Hop, Scenario};
 use crate::engine::{Grip, Job, LaneError, Lanes, Surroundings, SystemClock, Unwritten, run_until};
@@ -57,8 +59,10 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     };
     let RunArguments { cluster, instance, namespace, .. } = arguments;
     let whereabouts = Whereabouts::of(cluster, instance, namespace.as_deref());
-    let lanes = whereabouts.beside_a_service("run").lanes(workshop.clusters.home());
-    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
+    let whereabouts = whereabouts.beside_a_service("run");
+    let lanes = whereabouts.lanes(workshop.clusters.home());
+    let name = whereabouts.name;
+    let metrics = metrics::of(&scenarios, &workshop.instance, &workshop.clusters, clock.clone());
     // Nobody has set it before.
     let _ = workshop.metrics.set(metrics.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
@@ -73,20 +77,47 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (workshop.ears, notices) = (Some(ears), Some(open));
     }
-    let observers: Vec<Arc<dyn Observer>> = vec![metrics, Arc::new(Progress::new(&scenarios))];
+    let progress: Arc<dyn Observer> = Arc::new(Progress::new(&scenarios));
+    let mut kept = match &arguments.state {
+        Some(place) if place.is_lasting() => {
+            let (lanes, counted) = (lanes.clone(), (&scenarios[..], &metrics));
+            match Kept::open(place, &name, &workshop, lanes, counted, progress.clone()).await {
+                Ok(kept) => Some(kept),
+                Err(error) => {
+                    complain(&error.message);
+                    return Ok(Exit::Unmeasured);
+                }
+            }
+        }
+        _ => None,
+    };
+    let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
-    let mut exit = Exit::Delivered;
+    let (mut exit, mut printed) = (Exit::Delivered, Printed::new(arguments.output));
     for (number, scenario) in scenarios.iter().enumerate() {
-        let record = run_scenario(&workshop, &*lanes, scenario, &around, &stop).await;
-        print(&show(&record, arguments.output)?)?;
+        let record = match &mut kept {
+            Some(kept) => kept.run(&workshop, scenario, &stop).await,
+            None => Ok(run_scenario(&workshop, &*lanes, scenario, &around, &stop).await),
+        };
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                complain(&format!("scenario `{}`: {error}", scenario.name));
+                exit = Exit::Unmeasured;
+                continue;
+            }
+        };
         exit = exit.max(exit_of(&record.outcome));
+        printed.add(record)?;
         let left = scenarios.len() - number - 1;
         if stop.is_asked() && left > 0 {
             complain(&format!("stopped before the last {left} of {} scenarios", scenarios.len()));
-            return Ok(Exit::Unmeasured);
+            exit = Exit::Unmeasured;
+            break;
         }
     }
+    printed.finish()?;
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }
@@ -130,10 +161,15 @@ pub(super) async fn run_scenario(
             record
         }
     };
-    if let Outcome::ProbeError(error) = &record.outcome {
-        complain(&format!("scenario `{}`: {}", scenario.name, error.message));
-    }
+    complain_of(&record);
     record
+}
+
+/// Says what kept a run from measuring.
+pub(super) fn complain_of(record: &RunRecord) {
+    if let Outcome::ProbeError(error) = &record.outcome {
+        complain(&format!("scenario `{}`: {}", record.scenario, error.message));
+    }
 }
 
 /// Takes the lane for a run: nobody else may push to it meanwhile (rule S5).
@@ -206,14 +242,6 @@ fn options(cluster: &ClusterArguments) -> ClusterOptions {
     }
 }
 
-/// What a run is printed as.
-pub(super) fn show(record: &RunRecord, output: Output) -> anyhow::Result<String> {
-    Ok(match output {
-        Output::Text => waterfall::draw(record, paint()) + "\n",
-        Output::Json => serde_json::to_string(record)? + "\n",
-    })
-}
-
 /// The exit code that an outcome asks for: an undelivered change is a measurement, a broken
 /// prober is an error. A run that was skipped or superseded has not delivered its change either.
 pub(super) fn exit_of(outcome: &Outcome) -> Exit {
@@ -272,6 +300,7 @@ fn unreached(hop: &Hop) -> HopRecord {
         target_cluster: hop.cluster.0.clone(),
         passage: Passage::Unreached,
         reverted: false,
+        unready: false,
         sights: Vec::new(),
     }
 }

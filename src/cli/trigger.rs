@@ -3,7 +3,8 @@
 //! For pipelines and cron jobs: they need no kubeconfig and no right to push, only a token.
 
 use crate::cli::args::{Output, TriggerArguments};
-use crate::cli::run::{exit_of, show};
+use crate::cli::printed::show;
+use crate::cli::run::exit_of;
 use crate::cli::{Exit, complain, print};
 use crate::model::Outcome;
 use crate::remote::server::{Accepted, Server, ServerOptions};

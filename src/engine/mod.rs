@@ -27,6 +27,6 @@ pub use plan::{Plan, PlannedBystander, PlannedHop, Witness};
 pub use polling::{Interest, Poll, Polled};
 pub use service::{
     Activity, Assembled, Assembly, Begun, Ending, Entry, Grip, Keeper, LaneError, Lanes, LastRun,
-    LocalLanes, Refusal, Service, Setting, Status,
+    LocalLanes, Refusal, Service, Setting, Status, perform_once,
 };
 pub use store::{Batch, Stamped, Store, StoreError, Totals};

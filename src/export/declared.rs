@@ -4,26 +4,55 @@
 use crate::export::finished;
 use crate::export::reference::{Metric, PUSH, TOTAL};
 use crate::export::series::Series;
-use crate::model::{Missed, Outcome, Via, Webhook};
+use crate::model::{Missed, Outcome, Timetable, Via, Webhook};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The kind of hop that is the arrival of a webhook.
 const WEBHOOK: &str = "webhook_received";
 
+/// The kind of hop that is the arrival of a notification.
+const NOTIFIED: &str = "notified";
+
 /// What a scenario has series of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScenarioSeries {
     /// The scenario's name.
     pub scenario: String,
     /// Its hops.
     pub hops: Vec<HopSeries>,
-    /// Labels of its objectives: `total`, and the names of hops with one of their own.
-    pub slos: Vec<String>,
+    /// Its objectives: that of the whole delivery, and those of hops with one of their own.
+    pub slos: Vec<Objective>,
     /// The clusters that it looks at, as the label `target_cluster`.
     pub clusters: Vec<String>,
     /// Whether its hops are still to be discovered: until then what an earlier process counted of
     /// any hop stays.
     pub open: bool,
+    /// How long a run looks for its change.
+    pub deadline: Duration,
+    /// When it runs; none if only on demand.
+    pub schedule: Option<Schedule>,
+}
+
+/// An objective that has series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Its label: `total`, or the name of the hop.
+    pub slo: String,
+    /// A change should take no longer than this.
+    pub within: Duration,
+    /// Share of the changes that should hold it, between 0 and 1; none if the scenario says none.
+    pub share: Option<f64>,
+}
+
+/// When a scenario runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    /// Its ticks and pauses.
+    pub timetable: Timetable,
+    /// What spreads the ticks of a period: the name of the installation.
+    pub seed: String,
 }
 
 /// A hop that has series.
@@ -56,10 +85,18 @@ impl ScenarioSeries {
         for outcome in Outcome::LABELS {
             series.declare(Metric::Runs, &[outcome]);
         }
-        for slo in &self.slos {
+        for it in &self.slos {
             for metric in [Metric::SloEvents, Metric::SloBadEvents, Metric::SloUnknown] {
-                series.declare(metric, &[slo]);
+                series.declare(metric, &[&it.slo]);
             }
+            series.set(Metric::SloThreshold, &[&it.slo], it.within.as_secs_f64());
+            if let Some(share) = it.share {
+                series.set(Metric::SloObjective, &[&it.slo], share);
+            }
+        }
+        series.set(Metric::ScenarioDeadline, &[], self.deadline.as_secs_f64());
+        if let Some(it) = &self.schedule {
+            series.set(Metric::ScenarioPeriod, &[], it.timetable.shortest_gap().as_secs_f64());
         }
         let clusters: BTreeSet<&str> = self.clusters.iter().map(String::as_str).collect();
         for cluster in clusters {
@@ -87,13 +124,37 @@ impl ScenarioSeries {
             let of_the_whole = has_cluster && cluster.is_some() && [PUSH, TOTAL].contains(&hop);
             of_the_whole || self.hops.iter().any(|it| it.hop == hop && is_here(it))
         } else {
-            has_cluster && label("slo").is_none_or(|it| self.slos.iter().any(|own| own == it))
+            has_cluster && label("slo").is_none_or(|it| self.slos.iter().any(|own| own.slo == it))
         }
     }
 
     /// Whether a hop is the arrival of a webhook.
     pub(super) fn is_webhook(&self, hop: &str) -> bool {
         self.hops.iter().any(|it| it.hop == hop && it.kind == WEBHOOK)
+    }
+
+    /// Whether a hop is the arrival of a notification.
+    pub(super) fn is_notification(&self, hop: &str) -> bool {
+        self.hops.iter().any(|it| it.hop == hop && it.kind == NOTIFIED)
+    }
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// The first tick after `after` that no pause takes; none if there is none within a year.
+    pub(super) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let horizon = after.checked_add(SignedDuration::from_hours(366 * 24)).ok()?;
+        let mut after = after;
+        loop {
+            let tick = self.timetable.next_after(&self.seed, after)?;
+            let Some(end) = self.timetable.is_paused(tick) else { return Some(tick) };
+            // The end of a pause belongs to it no more.
+            after = end.checked_sub(Duration::from_nanos(1)).ok()?.max(tick);
+            if tick > horizon {
+                return None;
+            }
+        }
     }
 }
 
@@ -125,6 +186,11 @@ fn declare_hop(series: &mut Series, it: &HopSeries) {
     }
     for via in wakes {
         series.declare(Metric::HopWakes, &with(via.as_str()));
+    }
+    if it.kind == NOTIFIED {
+        for came in finished::NOTIFICATION {
+            series.declare(Metric::HopNotifications, &with(came));
+        }
     }
     if it.kind == WEBHOOK {
         for webhook in [Webhook::Ours.as_str(), Webhook::Shared.as_str(), finished::NO_WEBHOOK] {

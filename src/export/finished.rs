@@ -25,6 +25,12 @@ pub(super) const ENDED_BADLY: [&str; 2] = ["failed", "timeout"];
 /// Value of the label `webhook` where none came.
 pub(super) const NO_WEBHOOK: &str = "none";
 
+/// The same where nobody could have heard one; such series begin when that happens.
+const UNREADY: &str = "unready";
+
+/// Values of the label `notification`: it came, or it did not though the change was delivered.
+pub(super) const NOTIFICATION: [&str; 2] = ["heard", "lost"];
+
 /// Longest exemplar, names and values, that OpenMetrics allows.
 const LONGEST_EXEMPLAR: usize = 128;
 
@@ -119,10 +125,18 @@ fn add_hop(tally: &mut Tally, record: &RunRecord, hop: &HopRecord) {
         }
         Passage::Unreached => (),
     }
+    if tally.declared().is_notification(&hop.hop) {
+        let [heard, lost] = NOTIFICATION;
+        match &hop.passage {
+            Passage::Reached { .. } => tally.count(Metric::HopNotifications, &with(heard)),
+            Passage::Bypassed => tally.count(Metric::HopNotifications, &with(lost)),
+            Passage::Unreached => (),
+        }
+    }
     // A superseded run ends before its hops, and the webhook, have had their time.
     let unseen = hop.passage.at().is_none() && record.outcome.is_measurement();
     if unseen && tally.declared().is_webhook(&hop.hop) {
-        tally.count(Metric::Webhooks, &with(NO_WEBHOOK));
+        tally.count(Metric::Webhooks, &with(if hop.unready { UNREADY } else { NO_WEBHOOK }));
     }
 }
 

@@ -69,7 +69,7 @@ impl Metrics {
     /// before stays; what it has not any more goes. Events of scenarios that were never declared
     /// are not counted.
     pub fn declare(&self, scenario: &ScenarioSeries) {
-        declare(&mut self.state(), scenario);
+        declare(&mut self.state(), scenario, self.clock.wall());
     }
 
     /// What a scenario has series of; none if it was not declared.
@@ -86,7 +86,7 @@ impl Metrics {
     /// As [`Totals::restore`]; the scenario is declared all the same.
     pub fn declare_with(&self, scenario: &ScenarioSeries, saved: &Value) -> Result<(), String> {
         let mut state = self.state();
-        declare(&mut state, scenario);
+        declare(&mut state, scenario, self.clock.wall());
         restore(&mut state, &scenario.scenario, saved)
     }
 
@@ -96,7 +96,7 @@ impl Metrics {
     ///
     /// A sentence, if they cannot be understood.
     pub fn check(scenario: &str, saved: &Value) -> Result<(), String> {
-        let blank = Tally::new(ScenarioSeries::default());
+        let blank = Tally::new(ScenarioSeries::default(), Timestamp::UNIX_EPOCH);
         saved::read(&blank, saved).map(drop).map_err(|it| unreadable(scenario, &it))
     }
 
@@ -178,12 +178,12 @@ impl Totals for Metrics {
     }
 }
 
-fn declare(state: &mut State, scenario: &ScenarioSeries) {
+fn declare(state: &mut State, scenario: &ScenarioSeries, now: Timestamp) {
     let known = state.tallies.get(&scenario.scenario);
     let tally = match known {
         Some(tally) if tally.declared() == scenario => tally.clone(),
         Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
-        None => Arc::new(Tally::new(scenario.clone())),
+        None => Arc::new(Tally::new(scenario.clone(), now)),
     };
     state.leaving.remove(&scenario.scenario);
     state.tallies.insert(scenario.scenario.clone(), tally);

@@ -4,6 +4,7 @@ mod declared;
 mod exposition;
 mod finished;
 mod health;
+mod junit;
 mod metrics;
 mod notices;
 mod protobuf;
@@ -17,9 +18,10 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use declared::{HopSeries, ScenarioSeries};
+pub use declared::{HopSeries, Objective, ScenarioSeries, Schedule};
 pub use exposition::Format;
 pub use health::{Reload, ScenarioCounts};
+pub use junit::junit;
 pub use metrics::{Metrics, RestartSource, WatchRestarts};
 pub use notices::NoticeResult;
 pub use reference::{Metric, MetricDoc, MetricKind, PUSH, TOTAL, reference};

@@ -80,8 +80,13 @@ metrics! {
     /// Hops reached, by who woke the subject.
     HopWakes: Counter "hopclock_hop_wakes_total" [scenario, target_cluster, hop, via];
 
-    /// Webhooks by whose they were; none counts changes whose webhook never came.
+    /// Webhooks by whose they were; none counts changes whose webhook never came, unready those of
+    /// which none came while the Receiver was suspended or not ready; absent until that was met.
     Webhooks: Counter "hopclock_webhooks_total" [scenario, target_cluster, hop, webhook];
+
+    /// Delivered changes of which Flux told hopclock (heard), and those of which it did not (lost).
+    HopNotifications: Counter "hopclock_hop_notifications_total"
+        [scenario, target_cluster, hop, notification];
 
     /// Changes that were not seen at a hop, though at one behind it.
     HopBypassed: Counter "hopclock_hop_bypassed_total" [scenario, target_cluster, hop];
@@ -117,6 +122,23 @@ metrics! {
 
     /// Objectives on which a run could not decide; in neither of the other two.
     SloUnknown: Counter "hopclock_slo_unknown_total" [scenario, slo];
+
+    /// Share of the changes that should hold an objective, as the scenario says it.
+    SloObjective: Gauge "hopclock_slo_objective_ratio" [scenario, slo];
+
+    /// How long a change may take to hold an objective, as the scenario says it.
+    SloThreshold: Gauge "hopclock_slo_threshold_seconds" [scenario, slo];
+
+    /// Shortest time between two ticks of the scenario's schedule; absent without one.
+    ScenarioPeriod: Gauge "hopclock_scenario_period_seconds" [scenario];
+
+    /// How long a run looks for its change, as the scenario says it.
+    ScenarioDeadline: Gauge "hopclock_scenario_deadline_seconds" [scenario];
+
+    /// When the run behind the last finished one is due, in seconds since 1970: the first tick outside
+    /// of pauses since a run has ended, or since this process knows of the scenario. It lies in the past
+    /// for as long as a run is overdue; absent without a schedule.
+    NextRun: Gauge "hopclock_next_run_timestamp_seconds" [scenario];
 
     /// Runs that were due and have not finished; scheduled are those that finished, these, and the
     /// missed.
@@ -215,9 +237,16 @@ impl Metric {
         labels.strip_prefix(&["scenario"]).unwrap_or(labels)
     }
 
-    /// Whether it says what goes on in this process, and so means nothing to the next one.
+    /// Whether it says what goes on in this process, or what the scenario says, and so means
+    /// nothing to the next one.
     pub(super) fn is_live(self) -> bool {
-        matches!(self, Self::RunInFlight | Self::HopWaiting)
+        matches!(self, Self::RunInFlight | Self::HopWaiting | Self::NextRun) || self.is_said()
+    }
+
+    /// Whether its values stand in the scenario.
+    pub(super) fn is_said(self) -> bool {
+        use Metric::{ScenarioDeadline, ScenarioPeriod, SloObjective, SloThreshold};
+        [ScenarioDeadline, ScenarioPeriod, SloObjective, SloThreshold].contains(&self)
     }
 
     /// The unit that the name ends in.

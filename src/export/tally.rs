@@ -23,6 +23,8 @@ pub(super) struct Tally {
     /// Runs that this process has seen start, and when they did.
     running: Vec<(CanaryId, Moment)>,
     waiting: Waiting,
+    /// When the last run ended, or since when the scenario is known.
+    rested: Timestamp,
 }
 
 /// Whether hops are waited for.
@@ -35,17 +37,20 @@ enum Waiting {
 // === impl Tally ===
 
 impl Tally {
-    /// A scenario of which nothing is known yet.
-    pub(super) fn new(declared: ScenarioSeries) -> Self {
+    /// A scenario that is known since a wall time, and of which nothing was counted yet.
+    pub(super) fn new(declared: ScenarioSeries, since: Timestamp) -> Self {
         let series = declared.series();
         let declared = Arc::new(declared);
-        Self { declared, series, running: Vec::new(), waiting: Waiting::ForNothing }
+        let waiting = Waiting::ForNothing;
+        let mut new = Self { declared, series, running: Vec::new(), waiting, rested: since };
+        new.rest(since);
+        new
     }
 
     /// The same scenario after a change of its file: what it still has keeps its values.
     pub(super) fn redeclared(&self, declared: ScenarioSeries) -> Self {
-        let mut new = Self::new(declared);
-        for metric in Metric::ALL {
+        let mut new = Self::new(declared, self.rested);
+        for metric in Metric::ALL.iter().filter(|it| !it.is_said() && **it != Metric::NextRun) {
             for (labels, value) in self.series.numbers(*metric, None) {
                 let labels: Vec<_> = labels.values().collect();
                 // A series at zero is there because it was declared, and may be so no more.
@@ -67,8 +72,10 @@ impl Tally {
     /// The same scenario with nothing counted. What goes on now goes on.
     pub(super) fn emptied(&self) -> Self {
         let mut new = Self { series: self.declared.series(), ..self.clone() };
-        for (labels, value) in self.series.numbers(Metric::HopWaiting, None) {
-            new.series.set(Metric::HopWaiting, &labels.values().collect::<Vec<_>>(), value);
+        for metric in [Metric::HopWaiting, Metric::NextRun] {
+            for (labels, value) in self.series.numbers(metric, None) {
+                new.series.set(metric, &labels.values().collect::<Vec<_>>(), value);
+            }
         }
         new
     }
@@ -134,6 +141,7 @@ impl Tally {
                 self.wait(Waiting::ForNothing);
                 self.running.retain(|it| it.0 != record.canary);
                 self.finish();
+                self.rest(wall);
                 finished::add(self, record, wall);
             }
         }
@@ -183,6 +191,15 @@ impl Tally {
     fn finish(&mut self) {
         let in_flight = self.series.numbers(Metric::RunsInFlight, None).map(|it| it.1).sum::<f64>();
         self.set(Metric::RunsInFlight, &[], (in_flight - 1.0).max(0.0));
+    }
+
+    /// From now on the next run is waited for.
+    fn rest(&mut self, now: Timestamp) {
+        self.rested = now;
+        let next = self.declared.schedule.as_ref().and_then(|it| it.next_after(now));
+        if let Some(next) = next {
+            self.series.set(Metric::NextRun, &[], next.as_duration().as_secs_f64());
+        }
     }
 
     fn wait(&mut self, waiting: Waiting) {

@@ -100,6 +100,11 @@ pub trait Detector: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Who has to work for the hop to be seen at all, beside its subject: the Receiver of a webhook.
+    fn relies_on(&self) -> Option<&Subject> {
+        None
+    }
+
     /// Whether `now` has lost the change that was here before (rule P11).
     fn has_lost(&self, _now: &State, _change: &Change) -> bool {
         false

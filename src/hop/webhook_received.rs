@@ -54,6 +54,7 @@ pub struct WebhookReceivedConfig {
 pub struct WebhookReceived {
     upstream: Upstream,
     annotated: Annotated,
+    receiver: Option<Subject>,
 }
 
 /// How many repositories can be behind a Receiver's request (rule T12).
@@ -187,7 +188,7 @@ impl Kind for WebhookReceivedConfig {
                 ));
             }
         };
-        Ok(Arc::new(WebhookReceived { upstream, annotated }))
+        Ok(Arc::new(WebhookReceived::new(upstream, annotated).by(self.receiver_subject())))
     }
 }
 
@@ -198,7 +199,13 @@ impl WebhookReceived {
     /// repositories.
     #[must_use]
     pub fn new(upstream: Upstream, annotated: Annotated) -> Self {
-        Self { upstream, annotated }
+        Self { upstream, annotated, receiver: None }
+    }
+
+    /// The same, by this Receiver.
+    #[must_use]
+    pub fn by(self, receiver: Subject) -> Self {
+        Self { receiver: Some(receiver), ..self }
     }
 
     fn received(&self, state: &State) -> Sighting {
@@ -247,6 +254,10 @@ impl Detector for WebhookReceived {
             Some((_, state)) => self.received(state),
             None => Sighting::NotYet,
         }
+    }
+
+    fn relies_on(&self) -> Option<&Subject> {
+        self.receiver.as_ref()
     }
 }
 

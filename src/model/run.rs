@@ -84,6 +84,10 @@ pub struct HopRecord {
     pub passage: Passage,
     /// The subject lost the change again before the run ended (rule P11).
     pub reverted: bool,
+    /// It was not seen, and who should have heard of it was suspended or not ready meanwhile: the
+    /// Receiver of a webhook.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unready: bool,
     /// Every sight of the change, where more than one subject could show the hop; the first one is
     /// its passage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -102,6 +102,7 @@ impl Underway {
                     target_cluster: String::new(),
                     passage: passage.clone(),
                     reverted: false,
+                    unready: false,
                     sights: Vec::new(),
                 }),
             }

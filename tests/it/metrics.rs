@@ -1,7 +1,7 @@
 //! The private port over real sockets: what scrapers get, and what bad clients do not.
 
 use crate::web_kit::{Server, metrics_only};
-use hopclock::export::{HopSeries, Metrics, ScenarioSeries, WatchRestarts};
+use hopclock::export::{HopSeries, Metrics, Objective, ScenarioSeries, WatchRestarts};
 use hopclock::model::{
     CanaryId, Clock, Event, HopRecord, Moment, Observer, Origin, Outcome, Passage, Push, Revision,
     RunRecord, SloVerdict, Span, Usage, Via, Webhook,
@@ -43,9 +43,15 @@ pub(crate) fn after_some_runs() -> Metrics {
     metrics.declare(&ScenarioSeries {
         scenario: "fleet".to_owned(),
         hops: kinds.map(hop).to_vec(),
-        slos: vec!["total".to_owned()],
+        slos: vec![Objective {
+            slo: "total".to_owned(),
+            within: Duration::from_secs(120),
+            share: Some(0.99),
+        }],
         clusters: vec!["prod".to_owned()],
         open: false,
+        deadline: Duration::from_secs(540),
+        schedule: None,
     });
     for (number, length) in (1..).zip(DELIVERED) {
         metrics.observe(&Event::Scheduled {
@@ -86,6 +92,7 @@ pub(crate) fn run(number: u64, length: f64) -> RunRecord {
         target_cluster: "prod".to_owned(),
         passage,
         reverted: false,
+        unready: false,
         sights: Vec::new(),
     });
     RunRecord {

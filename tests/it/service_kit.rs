@@ -302,6 +302,7 @@ impl Assembly for Lane {
                 target_cluster: String::new(),
                 passage: Passage::Unreached,
                 reverted: false,
+                unready: false,
                 sights: Vec::new(),
             }],
             outcome: Outcome::ProbeError(error),

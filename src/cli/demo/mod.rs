@@ -9,8 +9,9 @@ mod image;
 
 use crate::cli::args::{ClusterArguments, DemoArguments, InstanceArguments, Output, Story};
 use crate::cli::metrics::Page;
+use crate::cli::printed::show;
 use crate::cli::progress::Progress;
-use crate::cli::run::{All, run_scenario, show, workshop};
+use crate::cli::run::{All, run_scenario, workshop};
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::length;
 use crate::cli::{Exit, complain, metrics, print};
@@ -120,7 +121,7 @@ async fn play(
     // Nobody else knows the sandbox.
     let lanes = LocalLanes::default();
     let scenarios: Vec<Scenario> = acts.iter().map(|it| it.0.clone()).collect();
-    let metrics = metrics::of(&scenarios, &workshop.clusters, clock.clone());
+    let metrics = metrics::of(&scenarios, &workshop.instance, &workshop.clusters, clock.clone());
     let page = metrics::Page::open(listener, metrics.clone())?;
     let observer = Arc::new(All(vec![metrics, Arc::new(Progress::new(&scenarios))]));
     let around = Surroundings { clock, journal: Arc::new(Unwritten), observer };

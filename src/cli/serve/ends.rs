@@ -82,6 +82,7 @@ mod tests {
                 carried_by: None,
             },
             reverted: false,
+            unready: false,
             sights: Vec::new(),
         }
     }

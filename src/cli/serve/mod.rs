@@ -4,7 +4,6 @@
 //! cluster and the store are waited for; whatever the folder says is taken up as it changes.
 
 mod absent;
-mod assembly;
 mod echoes;
 mod ends;
 mod folder;

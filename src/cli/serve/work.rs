@@ -2,10 +2,10 @@
 
 use crate::cli::args::ServeArguments;
 use crate::cli::assemble::Workshop;
+use crate::cli::assembly::ScenarioAssembly;
 use crate::cli::notify::Ears;
 use crate::cli::serve::AGAIN;
 use crate::cli::serve::absent::Absent;
-use crate::cli::serve::assembly::ScenarioAssembly;
 use crate::cli::serve::echoes::Echoes;
 use crate::cli::serve::ends::Ends;
 use crate::cli::serve::folder::{Folder, Good, Look};
@@ -229,7 +229,7 @@ impl Work<'_> {
         let new = crew.service.keep(&names);
         let accounts = crew.recorder.adopt(new).await;
         for (name, good) in &look.scenarios {
-            let mut series = metrics::series(&good.scenario);
+            let mut series = metrics::series(&good.scenario, &self.arguments.instance.instance);
             // Hops that were discovered stay until they are discovered anew.
             if let Some(known) = self.metrics.declared(name)
                 && good.scenario.target.is_some()

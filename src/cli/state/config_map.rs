@@ -2,7 +2,8 @@
 //!
 //! Each scenario is one key, compressed: a ConfigMap holds at most 1 MiB. The optimistic lock of
 //! the API server keeps two processes from overwriting each other; the one that comes second says
-//! so and keeps nothing any more.
+//! so and keeps nothing any more. Processes that keep different scenarios in one ConfigMap are in
+//! nobody's way: each writes its own keys again over what the others have written.
 
 use crate::cluster::{Cluster, ConfigMap, Error};
 use crate::engine::{Batch, Store, StoreError};
@@ -10,7 +11,7 @@ use crate::model::{Account, ObjectName};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 
 /// End of each key.
@@ -26,13 +27,28 @@ pub(super) struct ConfigMapStore {
     writer: String,
     /// As it was last read or written.
     current: ConfigMap,
+    /// The keys that are ours; all, if nobody else has any there.
+    own: Option<BTreeSet<String>>,
 }
+
+/// How often a write is tried again that others came before.
+const TRIES: u32 = 8;
 
 // === impl ConfigMapStore ===
 
 impl ConfigMapStore {
     pub(super) fn new(cluster: Cluster, name: ObjectName, writer: &str) -> Self {
-        Self { cluster, name, writer: writer.to_owned(), current: ConfigMap::default() }
+        let (writer, current) = (writer.to_owned(), ConfigMap::default());
+        Self { cluster, name, writer, current, own: None }
+    }
+
+    /// The same for these scenarios alone: the accounts of others are theirs.
+    pub(super) fn of(self, scenarios: &BTreeSet<String>) -> Self {
+        Self { own: Some(scenarios.iter().map(|it| key(it)).collect()), ..self }
+    }
+
+    fn is_own(&self, key: &str) -> bool {
+        self.own.as_ref().is_none_or(|it| it.contains(key))
     }
 
     async fn put(&self, content: &ConfigMap) -> Result<ConfigMap, Error> {
@@ -45,6 +61,12 @@ impl ConfigMapStore {
     async fn put_again(&self, content: ConfigMap) -> Result<ConfigMap, Error> {
         let ObjectName { namespace, name } = &self.name;
         let stored = self.cluster.config_map(namespace, name).await?;
+        if let (Some(own), Some(stored)) = (&self.own, &stored) {
+            let ours = |it: &ConfigMap, key: &String| it.binary.get(key).cloned();
+            let kept = own.iter().all(|key| ours(&self.current, key) == ours(stored, key));
+            let content = if kept { with_keys_of(stored, &content, own) } else { content };
+            return self.put(&content).await;
+        }
         let ours = stored.as_ref().is_none_or(|it| self.current.is_kept_by(it));
         let content = if ours { content.over(stored.as_ref()) } else { content };
         self.put(&content).await
@@ -71,7 +93,9 @@ impl Store for ConfigMapStore {
         self.current = stored.unwrap_or_default();
         let mut accounts = BTreeMap::new();
         for (key, bytes) in &self.current.binary {
-            let Some(scenario) = key.strip_suffix(SUFFIX) else { continue };
+            let Some(scenario) = key.strip_suffix(SUFFIX).filter(|_| self.is_own(key)) else {
+                continue;
+            };
             let account = read(bytes).map_err(|why| self.unreadable(key, &why))?;
             accounts.insert(scenario.to_owned(), account);
         }
@@ -94,13 +118,29 @@ impl Store for ConfigMapStore {
         if content == self.current && content.exists() {
             return Ok(());
         }
-        let written = match self.put(&content).await {
-            Err(Error::Conflict { .. }) => self.put_again(content).await,
-            written => written,
-        };
+        let mut written = self.put(&content).await;
+        // Others who keep their own scenarios there may come before us again and again.
+        let tries = if self.own.is_some() { TRIES } else { 1 };
+        for _ in 0..tries {
+            if !matches!(written, Err(Error::Conflict { .. })) {
+                break;
+            }
+            written = self.put_again(content.clone()).await;
+        }
         self.current = written.map_err(|it| store_error(&it))?;
         Ok(())
     }
+}
+
+/// What others have stored, with our keys as they are in `content`.
+fn with_keys_of(stored: &ConfigMap, content: &ConfigMap, own: &BTreeSet<String>) -> ConfigMap {
+    let mut merged = stored.clone();
+    for key in own {
+        merged.binary.remove(key);
+    }
+    let ours = content.binary.iter().filter(|it| own.contains(it.0));
+    merged.binary.extend(ours.map(|(key, value)| (key.clone(), value.clone())));
+    merged
 }
 
 fn key(scenario: &str) -> String {
@@ -197,6 +237,33 @@ mod stored {
         let kept = store(&sandbox, "one").await.unwrap().load().await.unwrap();
         let totals: Vec<_> = kept.values().map(|it| it.totals["runs"].clone()).collect();
         assert_eq!(totals, [1, 3]);
+    }
+
+    #[tokio::test]
+    async fn whoever_keeps_other_scenarios_there_is_in_nobodys_way() {
+        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        let of = |name: &str| BTreeSet::from([name.to_owned()]);
+        let mut one = store(&sandbox, "one").await.unwrap().of(&of("a"));
+        let mut two = store(&sandbox, "two").await.unwrap().of(&of("b"));
+        assert!(one.load().await.unwrap().is_empty() && two.load().await.unwrap().is_empty());
+        for count in 1..4 {
+            one.save(&batch("a", count)).await.unwrap();
+            two.save(&batch("b", 10 * count)).await.unwrap();
+        }
+        let all = store(&sandbox, "three").await.unwrap().load().await.unwrap();
+        let totals: Vec<_> = all.values().map(|it| it.totals["runs"].clone()).collect();
+        assert_eq!(totals, [3, 30]);
+        // What was deleted is written anew, but only what is ours is known.
+        sandbox.store().delete(&key(), "kubectl-delete").unwrap();
+        one.save(&batch("a", 4)).await.unwrap();
+        let all = store(&sandbox, "three").await.unwrap().load().await.unwrap();
+        assert_eq!(all["a"].totals, json!({"runs": 4}));
+        // Two that keep the same scenario: the second one says so.
+        let mut late = store(&sandbox, "late").await.unwrap().of(&of("a"));
+        late.load().await.unwrap();
+        one.save(&batch("a", 5)).await.unwrap();
+        let error = late.save(&batch("a", 5)).await.unwrap_err();
+        assert!(error.message.contains("`one` wrote it"), "{}", error.message);
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use crate::cluster::Cluster;
 use crate::engine::{Store, StoreError};
 use crate::history::{Forgetful, Options, SqliteStore};
 use crate::model::{Clock, ObjectName};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -75,6 +76,22 @@ impl StatePlace {
             }
             Self::Nowhere => Box::new(Forgetful::default()),
         })
+    }
+
+    /// Opens the store for these scenarios alone: others in the same ConfigMap belong to others,
+    /// who may write at the same time.
+    pub(super) async fn open_for(
+        &self,
+        scenarios: &BTreeSet<String>,
+        cluster: &Cluster,
+        writer: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Box<dyn Store>, StoreError> {
+        if let Self::ConfigMap(name) = self {
+            let store = ConfigMapStore::new(cluster.clone(), name.clone(), writer);
+            return Ok(Box::new(store.of(scenarios)));
+        }
+        self.open(cluster, writer, clock).await
     }
 }
 

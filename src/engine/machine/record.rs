@@ -8,7 +8,7 @@ use crate::engine::plan::Part;
 use crate::hop::Place;
 use crate::model::{
     Carried, FailureRecord, HopRecord, Moment, Outcome, Passage, ProbeError, Push, RunRecord,
-    Sight, Span, Subject, Usage, When,
+    Sight, Span, Subject, Usage, When, flux,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -85,20 +85,22 @@ impl Run {
 
     fn hop_record(&self, index: usize) -> HopRecord {
         let hop = &self.plan.hops[index];
+        let passage = match self.passage(index) {
+            Some(reached) => reached,
+            None if self.followers[index].passed
+                || self.is_bypassed(index)
+                || self.is_untold(index) =>
+            {
+                Passage::Bypassed
+            }
+            None => Passage::Unreached,
+        };
         HopRecord {
             hop: hop.name.clone(),
             subject: hop.subject.to_string(),
             target_cluster: hop.subject.cluster.0.clone(),
-            passage: match self.passage(index) {
-                Some(reached) => reached,
-                None if self.followers[index].passed
-                    || self.is_bypassed(index)
-                    || self.is_untold(index) =>
-                {
-                    Passage::Bypassed
-                }
-                None => Passage::Unreached,
-            },
+            unready: passage.at().is_none() && self.relied_in_vain(index),
+            passage,
             reverted: self.followers[index].hold != Hold::Kept,
             sights: if hop.witnesses.is_empty() { Vec::new() } else { self.sights(index) },
         }
@@ -109,6 +111,21 @@ impl Run {
     fn is_untold(&self, hop: usize) -> bool {
         let delivered = matches!(self.outcome(), Some(Outcome::Ok | Outcome::Slow));
         delivered && self.plan.hops[hop].place == Place::Notify
+    }
+
+    /// Whether who has to work for a hop was suspended or not ready at any time since publish began:
+    /// a Receiver refuses all calls then.
+    fn relied_in_vain(&self, hop: usize) -> bool {
+        let hop = &self.plan.hops[hop];
+        let relied = hop.detector.relies_on().map(|it| it.clone().in_cluster(&hop.subject.cluster));
+        let states = relied.and_then(|it| self.subjects.get(&it));
+        let (Some(states), Some(began)) = (states, self.change.began()) else { return false };
+        let before = states.partition_point(|it| it.when.latest < began).saturating_sub(1);
+        let refuses = |it: &Value| {
+            let ready = flux::condition(it, "Ready").is_none_or(|it| it.status != "False");
+            it.is_null() || flux::is_suspended(it) || !ready
+        };
+        states[before..].iter().any(|it| refuses(&it.value))
     }
 
     /// Every sight of a hop: by its own subject, then by its witnesses.

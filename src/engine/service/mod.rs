@@ -6,6 +6,7 @@
 
 mod attendant;
 mod lanes;
+mod once;
 mod performance;
 mod roll;
 mod schedule;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use lanes::{Grip, LaneError, Lanes, LocalLanes};
+pub use once::perform_once;
 pub use status::{Activity, LastRun, Status};
 
 /// A scenario as the service runs it.

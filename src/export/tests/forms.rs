@@ -8,6 +8,7 @@ use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model::{
     LabelPair, MetricFamily,
 };
 use prost::Message;
+use std::time::Duration;
 
 fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let body = snapshot.encode(Format::Protobuf);
@@ -130,6 +131,8 @@ fn an_empty_label_is_left_out() {
         slos: vec![],
         clusters: vec![String::new()],
         open: false,
+        deadline: Duration::from_secs(540),
+        schedule: None,
     });
     metrics.declare_echo("");
     let text = String::from_utf8(metrics.snapshot().encode(Format::Plain)).unwrap();

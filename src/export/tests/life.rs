@@ -32,7 +32,7 @@ fn declaring_again_keeps_what_is_still_there_and_drops_what_is_not() {
     let (before, others) = (lines_of(&metrics, "fleet"), lines_of(&metrics, "other"));
     let mut smaller = scenario("fleet");
     smaller.hops.retain(|it| it.hop != "live");
-    smaller.slos.retain(|it| it != "live");
+    smaller.slos.retain(|it| it.slo != "live");
     metrics.declare(&smaller);
     let gone = |it: &&String| !it.contains("hop=\"live\"") && !it.contains("slo=\"live\"");
     let expected: Vec<_> = before.iter().filter(gone).cloned().collect();

@@ -1,6 +1,6 @@
 //! Totals outlive a killed process: nothing that was shown is lost, and nothing is counted twice.
 
-use super::{Stopped, exactly, hop, metrics, reached, run, scenario, scheduled, value};
+use super::{Stopped, exactly, hop, metrics, objective, reached, run, scenario, scheduled, value};
 use crate::engine::{Stamped, Totals};
 use crate::export::{Format, Metrics};
 use crate::model::{
@@ -235,7 +235,7 @@ fn a_restored_scenario_keeps_what_it_still_has_and_begins_at_zero_with_the_rest(
     let saved = metrics.after("fleet", &[]);
     let mut changed = scenario("fleet");
     changed.hops.retain(|it| it.hop != "applied");
-    changed.slos.push("source_fetched".to_owned());
+    changed.slos.push(objective("source_fetched"));
     let metrics = super::metrics();
     metrics.declare(&changed);
     metrics.restore("fleet", &saved).unwrap();

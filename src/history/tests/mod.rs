@@ -74,6 +74,7 @@ pub(super) fn run(scenario: &str, at: Timestamp, outcome: Outcome, bytes: usize)
                 target_cluster: String::new(),
                 passage: reached,
                 reverted: false,
+                unready: false,
                 sights: Vec::new(),
             }],
             outcome,

@@ -10,6 +10,7 @@ mod discover;
 mod doctor;
 mod exit_codes;
 mod help;
+mod kept;
 mod killed;
 #[allow(dead_code, reason = "the benches use more of it")]
 mod killed_kit;

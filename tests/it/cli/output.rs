@@ -1,7 +1,9 @@
 //! What a run prints: for people, for programs, on a terminal, into a pipe that is closed.
 
 use crate::cli::exit_codes::records;
-use crate::cli::kit::{HOPS, SOURCE, Stage, check, has, hopclock, program, timeless, told};
+use crate::cli::kit::{
+    HOPS, SOURCE, Stage, check, has, hopclock, program, scenario, timeless, told,
+};
 use insta::assert_snapshot;
 use serde_json::Value;
 use std::path::Path;
@@ -112,4 +114,23 @@ async fn an_error_that_nobody_can_read_is_an_exit_code_all_the_same() {
     let mut call = hopclock(Path::new("."), &["check", "missing.yaml"]);
     call.stderr(writer);
     assert_eq!(told(call).await.code, Some(2));
+}
+
+#[tokio::test]
+async fn junit_is_one_report_of_all_runs_whatever_became_of_them() {
+    let stage = Stage::new().await;
+    let file = stage.scenario(SOURCE, HOPS);
+    let other = scenario("other", "source: flux-system/nowhere", HOPS);
+    let told =
+        stage.tell(&["run", file, stage.file("other.yaml", &other), "--output", "junit"]).await;
+    assert_eq!(told.code, Some(3), "{told:?}");
+    assert!(told.out.starts_with("<?xml") && told.out.ends_with("</testsuites>\n"), "{told:?}");
+    for part in [
+        "<testsuites name=\"hopclock\" tests=\"",
+        "<testsuite name=\"canary\" tests=\"6\" failures=\"0\" errors=\"0\" skipped=\"0\"",
+        "<testsuite name=\"other\" tests=\"5\" failures=\"0\" errors=\"1\" skipped=\"4\"",
+        "flux-system/nowhere",
+    ] {
+        assert!(told.out.contains(part), "no `{part}` in {}", told.out);
+    }
 }

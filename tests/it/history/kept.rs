@@ -110,13 +110,15 @@ fn evidence() -> impl Strategy<Value = Evidence> {
 fn runs() -> impl Strategy<Value = KeptRun> {
     let sight = (words(), spans()).prop_map(|(subject, at)| Sight { subject, at });
     let sights = vec(sight, 0..3);
-    let hop = (words(), words(), words(), passages(), any::<bool>(), sights);
+    let flags = any::<[bool; 2]>();
+    let hop = (words(), words(), words(), passages(), flags, sights);
     let hop = hop.prop_map(|it| HopRecord {
         hop: it.0,
         subject: it.1,
         target_cluster: it.2,
         passage: it.3,
-        reverted: it.4,
+        reverted: it.4[0],
+        unready: it.4[1],
         sights: it.5,
     });
     let push = (spans(), any::<u32>()).prop_map(|it| Push {

@@ -122,6 +122,7 @@ pub(crate) fn hop(name: &str, passage: Passage) -> HopRecord {
         target_cluster: String::new(),
         passage,
         reverted: false,
+        unready: false,
         sights: Vec::new(),
     }
 }

@@ -1,12 +1,61 @@
 //! Rules T9, T12 and P11: commits of others, webhooks, and changes that are lost again.
 
 use crate::engine::machine::tests::script::{
-    APPLIED, LIVE, SOURCE, Script, WEBHOOK, kept, plan, plan_beside, plan_with, plan_within,
+    APPLIED, LIVE, SOURCE, Script, WEBHOOK, applier_subject, kept, live_subject, plan, plan_beside,
+    plan_with, plan_within, source_subject,
 };
 use crate::engine::machine::{Ancestry, Effect};
-use crate::hop::Bystander;
-use crate::hop::tests::objects::{at, canary, commit, first, next, source, webhook};
-use crate::model::{GroupKind, Passage, Requirement, SourceKind, Via, When};
+use crate::hop::tests::objects::{
+    at, canary, commit, config_map, first, kustomization, next, source, webhook,
+};
+use crate::hop::{Annotated, Bystander, Upstream, WebhookReceived};
+use crate::model::{GroupKind, Passage, Requirement, SourceKind, State, Via, When};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A run whose webhook comes by a Receiver that showed this before the push, and this at second 13.
+fn by_a_receiver(before: &Value, later: &Value) -> Script {
+    let (mut plan, receiver) = plan_beside("fleet", GroupKind::receiver(), Bystander::Other);
+    let git = Annotated::Source(SourceKind::Git);
+    let webhook = WebhookReceived::new(Upstream::Single, git).by(receiver.clone());
+    plan.hops[WEBHOOK].detector = Arc::new(webhook);
+    let mut script = Script::of(plan);
+    script.see(&source_subject(), first(1.0, source()));
+    script.see(&applier_subject(), first(1.0, kustomization()));
+    script.see(&live_subject(), first(1.0, config_map(1)));
+    let shows =
+        |seconds, it: &Value| State { value: Arc::new(it.clone()), ..next(seconds, source()) };
+    script.see(&receiver, shows(1.0, before));
+    script.run.start(at(9.0));
+    script.announce('c');
+    script.run.begin(at(10.0));
+    script.publish(When::at(at(11.0)));
+    script.see(&receiver, shows(13.0, later));
+    script
+}
+
+#[test]
+fn a_receiver_that_could_not_hear_is_said() {
+    let ready =
+        |status: &str| json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+    let suspended = json!({"spec": {"suspend": true}});
+    for (before, later, unready) in [
+        (ready("True"), ready("True"), false),
+        (json!({}), json!({}), false),
+        (suspended.clone(), ready("True"), true),
+        (ready("True"), suspended, true),
+        (ready("True"), ready("False"), true),
+        (ready("True"), Value::Null, true),
+    ] {
+        let mut script = by_a_receiver(&before, &later);
+        script.fetched(14.0, 'c');
+        script.applied(15.0, 'c');
+        script.live(15.0, 100);
+        let record = script.finish(30.0);
+        assert_eq!(record.hops[WEBHOOK].unready, unready, "{before} {later}");
+        assert!(record.hops[1..].iter().all(|it| !it.unready));
+    }
+}
 
 #[test]
 fn t9_a_revision_that_stood_there_before_the_push_is_not_asked_for() {

@@ -1,4 +1,4 @@
-//! Makes the jobs of a scenario for the service.
+//! Makes the jobs of a scenario for whoever runs it again and again.
 
 use crate::cli::assemble::Workshop;
 use crate::cli::run::unassembled;
