@@ -7,6 +7,7 @@ use crate::cli::notify::NotifyToken;
 use crate::cli::printed::RunOutput;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
+use crate::cli::ways_out::WaysOutArguments;
 use crate::cluster::ClusterWay;
 use crate::model::{Duration, Outcome};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -134,6 +135,9 @@ pub(super) struct RunArguments {
     pub(super) notify: NotifyArguments,
 
     #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
+
+    #[command(flatten)]
     pub(super) cluster: ClusterArguments,
 
     #[command(flatten)]
@@ -177,6 +181,9 @@ pub(super) struct ServeArguments {
 
     #[command(flatten)]
     pub(super) notify: NotifyArguments,
+
+    #[command(flatten)]
+    pub(super) ways_out: WaysOutArguments,
 
     #[command(flatten)]
     pub(super) cluster: ClusterArguments,

@@ -35,6 +35,7 @@ mod state_dir;
 mod stop;
 mod trigger;
 mod waterfall;
+mod ways_out;
 mod whereabouts;
 
 use crate::cli::args::{Arguments, Command};

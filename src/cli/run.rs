@@ -7,6 +7,7 @@ use crate::cli::printed::Printed;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
 use crate::cli::waterfall::Paint;
+use crate::cli::ways_out::WaysOut;
 use crate::cli::whereabouts::Whereabouts;
 use crate::cli::{Exit, check, complain, metrics, notify, say};
 use crate::cluster::{self, Cluster, ClusterOptions, Clusters, Timing};
@@ -30,6 +31,13 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let Some(scenarios) = check::load(&arguments.files) else { return Ok(Exit::Usage) };
     let listener = match metrics::take_port(arguments.listen).await {
         Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
+    let ways = match WaysOut::of(&arguments.ways_out, &arguments.instance.instance) {
+        Ok(ways) => ways,
         Err(error) => {
             complain(&error);
             return Ok(Exit::Usage);
@@ -91,6 +99,8 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         }
         _ => None,
     };
+    // Not before totals are there: a counter that begins at zero would seem to jump.
+    let ways = ways.open(&metrics, &clock);
     let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
@@ -117,6 +127,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
             break;
         }
     }
+    ways.close().await;
     printed.finish()?;
     for page in page.into_iter().chain(notices) {
         page.close().await;

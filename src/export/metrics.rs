@@ -62,7 +62,9 @@ impl Metrics {
     /// A registry without series, of hopclock `version`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, version: &str, restarts: RestartSource) -> Self {
-        Self { clock, version: version.to_owned(), restarts, state: Mutex::default() }
+        let mut state = State::default();
+        state.process.set_since(Some(clock.wall()));
+        Self { clock, version: version.to_owned(), restarts, state: Mutex::new(state) }
     }
 
     /// Makes every series of a scenario exist, at zero. What was counted of one that was declared
@@ -98,6 +100,12 @@ impl Metrics {
     pub fn check(scenario: &str, saved: &Value) -> Result<(), String> {
         let blank = Tally::new(ScenarioSeries::default(), Timestamp::UNIX_EPOCH);
         saved::read(&blank, saved).map(drop).map_err(|it| unreadable(scenario, &it))
+    }
+
+    /// When it began to count.
+    #[must_use]
+    pub fn began(&self) -> Timestamp {
+        self.state().process.since().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// What all series say now, of one instant.

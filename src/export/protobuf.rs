@@ -6,9 +6,10 @@
 
 use crate::export::finished::CANARY;
 use crate::export::reference::{Metric, MetricKind};
+use crate::export::rows::spans;
 use crate::export::series::Labels;
 use crate::export::snapshot::Snapshot;
-use crate::model::{Histogram, Native};
+use crate::model::Histogram;
 use prometheus_client::encoding::prometheus_protobuf::prometheus_data_model as data_model;
 use prost::Message;
 use std::time::SystemTime;
@@ -99,7 +100,9 @@ fn histogram(it: &Histogram) -> data_model::Histogram {
         }
     });
     let bucket = bucket.collect();
-    let (positive_span, positive_delta) = spans(it.native());
+    let (spans, positive_delta) = spans(it.native());
+    let span = |(offset, length)| data_model::BucketSpan { offset, length };
+    let positive_span = spans.into_iter().map(span).collect();
     data_model::Histogram {
         sample_count: it.count(),
         sample_sum: it.sum(),
@@ -111,24 +114,6 @@ fn histogram(it: &Histogram) -> data_model::Histogram {
         positive_delta,
         ..Default::default()
     }
-}
-
-/// Runs of neighbouring buckets, and each count as its difference to the one before (Prometheus,
-/// "Native Histograms" specification, section "Buckets").
-fn spans(native: &Native) -> (Vec<data_model::BucketSpan>, Vec<i64>) {
-    let mut spans: Vec<data_model::BucketSpan> = Vec::new();
-    let mut deltas = Vec::new();
-    let (mut next, mut before) = (0, 0);
-    for (index, count) in native.buckets() {
-        match spans.last_mut().filter(|_| index == next) {
-            Some(span) => span.length += 1,
-            None => spans.push(data_model::BucketSpan { offset: index - next, length: 1 }),
-        }
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        deltas.push(count - before);
-        (next, before) = (index + 1, count);
-    }
-    (spans, deltas)
 }
 
 /// Number and wire type of a field that has a length.

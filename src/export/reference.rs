@@ -199,6 +199,14 @@ metrics! {
     /// unawaited; and what was refused.
     Notifications: Counter "hopclock_notifications_total" [result];
 
+    /// What became of the metrics, runs or events that were to be sent some way out: sent; failed,
+    /// the other end did not take them; dropped, they were never sent because it was busy or asked
+    /// for patience. Of metrics, a later export makes up for both.
+    Exports: Counter "hopclock_exports_total" [way, result];
+
+    /// When something was last sent that way, in seconds since 1970; absent until something was.
+    ExportSuccess: Gauge "hopclock_export_last_success_timestamp_seconds" [way];
+
     /// Always 1; says which hopclock this is.
     BuildInfo: Gauge "hopclock_build_info" [version];
 }

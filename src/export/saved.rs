@@ -7,6 +7,7 @@ use crate::export::reference::{Metric, MetricKind};
 use crate::export::series::Labels;
 use crate::export::tally::Tally;
 use crate::model::Histogram;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ const VERSION: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct Saved {
     version: u32,
+    /// When all of it was zero; those who wrote totals first did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
     #[serde(default)]
     numbers: BTreeMap<String, Vec<(Vec<String>, f64)>>,
     #[serde(default)]
@@ -55,7 +59,9 @@ pub(super) enum NotATally {
 /// What a tally has counted.
 pub(super) fn write(tally: &Tally) -> Value {
     let words = |it: Labels<'_>| it.values().map(str::to_owned).collect();
-    let mut saved = Saved { version: VERSION, numbers: <_>::default(), histograms: <_>::default() };
+    let since = tally.series().since();
+    let (numbers, histograms) = <_>::default();
+    let mut saved = Saved { version: VERSION, since, numbers, histograms };
     for metric in Metric::ALL.iter().filter(|it| !it.is_live()) {
         let name = metric.doc().name;
         let counted = tally.series().numbers(*metric, None).filter(|it| it.1 != 0.0);
@@ -87,6 +93,7 @@ pub(super) fn read(tally: &Tally, saved: &Value) -> Result<Tally, NotATally> {
         return Err(NotATally::Version(version));
     }
     let saved = Saved::deserialize(saved).map_err(NotATally::Damaged)?;
+    tally.set_since(saved.since);
     for (name, series) in saved.numbers {
         let Some(metric) = kept(&name) else { continue };
         for (labels, value) in series {

@@ -5,7 +5,9 @@
 //! Copying them is cheap for the same reasons.
 
 use crate::export::reference::Metric;
-use crate::model::{Exemplar, Histogram};
+use crate::model::{BUCKETS, Exemplar, Histogram};
+use jiff::Timestamp;
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use std::time::Duration;
 /// Invariant: a series has as many label values as its metric has labels, the scenario aside.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series {
+    /// When they were all at zero; none if nobody remembers.
+    since: Option<Timestamp>,
     words: Vec<Arc<str>>,
     numbers: Vec<(Metric, Key, f64)>,
     histograms: Vec<(Metric, Key, Arc<Histogram>)>,
@@ -26,6 +30,7 @@ pub(super) struct Labels<'a> {
     scenario: Option<&'a str>,
     words: &'a [Arc<str>],
     key: Key,
+    since: Option<Timestamp>,
 }
 
 /// Most labels that a metric has, the scenario aside.
@@ -40,6 +45,35 @@ static EMPTY: LazyLock<Arc<Histogram>> = LazyLock::new(Arc::default);
 // === impl Series ===
 
 impl Series {
+    /// When they were all at zero; none if nobody remembers.
+    pub(super) fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// Says when they were all at zero.
+    pub(super) fn set_since(&mut self, since: Option<Timestamp>) {
+        self.since = since;
+    }
+
+    /// How many numbers they are; of a histogram, about as many as it has in its classic form.
+    pub(super) fn weight(&self) -> usize {
+        self.numbers.len() + self.histograms.len() * (BUCKETS + 2)
+    }
+
+    /// Those that another set of series has not.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        fn words(of: &Series, it: (Metric, Key)) -> (Metric, Vec<&str>) {
+            (it.0, of.labels(it.0, None, it.1).values().collect())
+        }
+        let numbers = other.numbers.iter().map(|it| (it.0, it.1));
+        let histograms = other.histograms.iter().map(|it| (it.0, it.1));
+        let theirs: HashSet<_> = numbers.chain(histograms).map(|it| words(other, it)).collect();
+        let mut left = self.clone();
+        left.numbers.retain(|it| !theirs.contains(&words(self, (it.0, it.1))));
+        left.histograms.retain(|it| !theirs.contains(&words(self, (it.0, it.1))));
+        left
+    }
+
     /// Makes a counter or gauge exist, at zero if it is new.
     pub(super) fn declare(&mut self, metric: Metric, labels: &[&str]) {
         self.number(metric, labels);
@@ -109,7 +143,7 @@ impl Series {
     }
 
     fn labels<'a>(&'a self, metric: Metric, scenario: Option<&'a str>, key: Key) -> Labels<'a> {
-        Labels { metric, scenario, words: &self.words, key }
+        Labels { metric, scenario, words: &self.words, key, since: self.since }
     }
 
     fn number(&mut self, metric: Metric, labels: &[&str]) -> &mut f64 {
@@ -155,6 +189,16 @@ impl<'a> Labels<'a> {
         let scenario = self.scenario.map(|it| ("scenario", it));
         let own = self.metric.own_labels().iter().copied().zip(self.values());
         scenario.into_iter().chain(own).filter(|it| !it.1.is_empty())
+    }
+
+    /// The scenario, if it is one's series.
+    pub(super) fn scenario(self) -> Option<&'a str> {
+        self.scenario
+    }
+
+    /// When their series was at zero; none if nobody remembers.
+    pub(super) fn since(self) -> Option<Timestamp> {
+        self.since
     }
 
     /// All values, in the order of the metric's documentation, the scenario aside.

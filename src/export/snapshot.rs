@@ -36,6 +36,53 @@ impl Snapshot {
         }
     }
 
+    /// Cuts it into parts of at most about so many samples, so that none becomes too long to be
+    /// sent; a scenario stays whole. The series of the process are in the first one.
+    #[must_use]
+    pub fn parts(&self, most: usize) -> Vec<Self> {
+        let (mut parts, mut weight) = (Vec::new(), 0);
+        let mut part = Self { tallies: Vec::new(), ..self.clone() };
+        for tally in &self.tallies {
+            let more = tally.series().weight();
+            if weight > 0 && weight + more > most {
+                let next = Self { at: self.at, process: Series::default(), tallies: Vec::new() };
+                parts.push(std::mem::replace(&mut part, next));
+                weight = 0;
+            }
+            weight += more;
+            part.tallies.push(tally.clone());
+        }
+        parts.push(part);
+        parts
+    }
+
+    /// The series that are not in a later snapshot any more; none if all of them are.
+    #[must_use]
+    pub fn gone(&self, later: &Self) -> Option<Self> {
+        let process = self.process.without(&later.process);
+        let mut tallies = Vec::new();
+        for tally in &self.tallies {
+            let scenario = &tally.declared().scenario;
+            let later = later.tallies.iter().find(|it| it.declared().scenario == *scenario);
+            if later.is_none_or(|it| !Arc::ptr_eq(it, tally)) {
+                let left = tally.without(later.map(|it| &**it));
+                tallies.extend((left.series().weight() > 0).then(|| Arc::new(left)));
+            }
+        }
+        let any = process.weight() > 0 || !tallies.is_empty();
+        any.then_some(Self { at: self.at, process, tallies })
+    }
+
+    /// The series of the process.
+    pub(super) fn process(&self) -> &Series {
+        &self.process
+    }
+
+    /// The tallies of the scenarios.
+    pub(super) fn tallies(&self) -> &[Arc<Tally>] {
+        &self.tallies
+    }
+
     /// The series of a counter or gauge, scenario by scenario.
     pub(super) fn numbers(&self, metric: Metric) -> impl Iterator<Item = (Labels<'_>, f64)> {
         let of_scenarios = self.tallies.iter().flat_map(move |tally| {

@@ -39,7 +39,8 @@ enum Waiting {
 impl Tally {
     /// A scenario that is known since a wall time, and of which nothing was counted yet.
     pub(super) fn new(declared: ScenarioSeries, since: Timestamp) -> Self {
-        let series = declared.series();
+        let mut series = declared.series();
+        series.set_since(Some(since));
         let declared = Arc::new(declared);
         let waiting = Waiting::ForNothing;
         let mut new = Self { declared, series, running: Vec::new(), waiting, rested: since };
@@ -50,6 +51,7 @@ impl Tally {
     /// The same scenario after a change of its file: what it still has keeps its values.
     pub(super) fn redeclared(&self, declared: ScenarioSeries) -> Self {
         let mut new = Self::new(declared, self.rested);
+        new.series.set_since(self.series.since());
         for metric in Metric::ALL.iter().filter(|it| !it.is_said() && **it != Metric::NextRun) {
             for (labels, value) in self.series.numbers(*metric, None) {
                 let labels: Vec<_> = labels.values().collect();
@@ -72,6 +74,7 @@ impl Tally {
     /// The same scenario with nothing counted. What goes on now goes on.
     pub(super) fn emptied(&self) -> Self {
         let mut new = Self { series: self.declared.series(), ..self.clone() };
+        new.series.set_since(self.series.since());
         for metric in [Metric::HopWaiting, Metric::NextRun] {
             for (labels, value) in self.series.numbers(metric, None) {
                 new.series.set(metric, &labels.values().collect::<Vec<_>>(), value);
@@ -83,6 +86,20 @@ impl Tally {
     /// What the scenario has series of.
     pub(super) fn declared(&self) -> &ScenarioSeries {
         &self.declared
+    }
+
+    /// The same scenario with only those of its series that another tally has not.
+    pub(super) fn without(&self, other: Option<&Self>) -> Self {
+        let series = match other {
+            Some(other) => self.series.without(&other.series),
+            None => self.series.clone(),
+        };
+        Self { series, ..self.clone() }
+    }
+
+    /// Says when nothing was counted yet.
+    pub(super) fn set_since(&mut self, since: Option<Timestamp>) {
+        self.series.set_since(since);
     }
 
     /// The values.

@@ -4,6 +4,7 @@ pub mod bucket;
 mod client;
 pub mod git;
 mod meter;
+pub mod post;
 pub mod registry;
 pub mod server;
 pub mod webhook;

@@ -345,7 +345,7 @@ fn shown(url: &Url) -> String {
 }
 
 /// A sentence of somebody else's, as one line without what a terminal would obey.
-fn tame(text: &str) -> String {
+pub(super) fn tame(text: &str) -> String {
     let line = text.chars().map(|it| if it.is_control() { ' ' } else { it });
     line.take(LONGEST_SENTENCE).collect::<String>().trim().to_owned()
 }

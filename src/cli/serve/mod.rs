@@ -23,6 +23,7 @@ use crate::cli::serve::standing::Standing;
 use crate::cli::serve::work::Work;
 use crate::cli::state::StatePlace;
 use crate::cli::stop::Stop;
+use crate::cli::ways_out::WaysOut;
 use crate::cli::{Exit, complain, metrics, notify, say, stop};
 use crate::cluster::Clusters;
 use crate::engine::SystemClock;
@@ -47,6 +48,13 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
     }
     let listener = match web::listen(arguments.listen).await {
         Ok(listener) => listener,
+        Err(error) => {
+            complain(&error);
+            return Ok(Exit::Usage);
+        }
+    };
+    let ways = match WaysOut::of(&arguments.ways_out, &arguments.instance.instance) {
+        Ok(ways) => ways,
         Err(error) => {
             complain(&error);
             return Ok(Exit::Usage);
@@ -90,9 +98,11 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (notices, ears) = (Some(open), Some(heard));
     }
+    let ways = ways.open(&metrics, &clock);
     let work =
         Work { arguments, place: &place, clock, clusters, metrics, standing, requests, ears };
     let exit = work.run(folder, first, &stop).await;
+    ways.close().await;
     for page in [page].into_iter().chain(notices) {
         page.close().await;
     }

@@ -35,7 +35,7 @@ fn scheduled(scenario: String) -> Event {
     Event::Scheduled { scenario, due, origin, fingerprint: String::new() }
 }
 
-fn metrics() -> Metrics {
+pub(super) fn metrics() -> Metrics {
     let restarts = || {
         let (target_cluster, kind) = ("prod".to_owned(), "Kustomization".to_owned());
         vec![WatchRestarts { target_cluster, kind, reason: "expired".to_owned(), count: 3 }]
@@ -43,13 +43,13 @@ fn metrics() -> Metrics {
     Metrics::new(Arc::new(Stopped), "1.2.3", Box::new(restarts))
 }
 
-fn declared() -> Metrics {
+pub(super) fn declared() -> Metrics {
     let metrics = metrics();
     metrics.declare(&scenario("fleet"));
     metrics
 }
 
-fn scenario(name: &str) -> ScenarioSeries {
+pub(super) fn scenario(name: &str) -> ScenarioSeries {
     let kinds = ["webhook_received", "source_fetched", "applied", "live"];
     let hop = |kind: &str| HopSeries {
         hop: kind.to_owned(),
@@ -72,7 +72,7 @@ fn objective(slo: &str) -> Objective {
     Objective { slo: slo.to_owned(), within: secs(120.0), share: Some(0.99) }
 }
 
-fn secs(it: f64) -> Duration {
+pub(super) fn secs(it: f64) -> Duration {
     Duration::from_secs_f64(it)
 }
 
@@ -122,11 +122,16 @@ fn run(outcome: Outcome, push_to_apply: Option<Span>, hops: Vec<HopRecord>) -> R
     }
 }
 
+/// A run of `fleet` of which nothing is known but its end.
+pub(super) fn fleet_run(outcome: Outcome, push_to_apply: Option<Span>) -> RunRecord {
+    run(outcome, push_to_apply, vec![hop("live", Passage::Unreached)])
+}
+
 fn finish(metrics: &Metrics, record: RunRecord) {
     metrics.observe(&Event::Finished(Box::new(record)));
 }
 
-fn failed() -> Outcome {
+pub(super) fn failed() -> Outcome {
     Outcome::Failed { reason: "BuildFailed".to_owned(), subject: String::new() }
 }
 

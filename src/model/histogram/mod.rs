@@ -82,6 +82,20 @@ impl Histogram {
         }
     }
 
+    /// What was counted since `before`, an earlier state of the same histogram. Of the exemplars,
+    /// those that it had not.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut new = self.clone();
+        new.sum_nanos = self.sum_nanos.saturating_sub(before.sum_nanos);
+        for (ours, theirs) in new.classic.iter_mut().zip(before.classic) {
+            *ours = ours.saturating_sub(theirs);
+        }
+        new.native.subtract(&before.native);
+        new.exemplars.retain(|it| !before.exemplars.contains(it));
+        new
+    }
+
     /// How many lengths were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -108,6 +108,19 @@ impl Native {
         self.limit();
     }
 
+    /// Takes away what an earlier state had counted; its schema was this one or a finer one.
+    pub(super) fn subtract(&mut self, before: &Self) {
+        let mut before = before.clone();
+        before.lower(self.schema);
+        self.zero = self.zero.saturating_sub(before.zero);
+        for (index, count) in before.buckets() {
+            if let Some(ours) = self.buckets.get_mut(&index) {
+                *ours = ours.saturating_sub(count);
+            }
+        }
+        self.buckets.retain(|_, count| *count > 0);
+    }
+
     /// Lowers the schema until there are few enough buckets.
     fn limit(&mut self) {
         while self.buckets.len() > MOST_BUCKETS && self.schema > COARSEST {

@@ -200,6 +200,18 @@ proptest! {
     }
 
     #[test]
+    fn property_what_came_since_is_what_was_merged(one in histograms(), two in histograms()) {
+        let since = merged(&one, &two).since(&one);
+        prop_assert_eq!(since.count(), two.count());
+        prop_assert_eq!(since.sum(), two.sum());
+        prop_assert_eq!(since.native().count(), two.native().count());
+        let classic = |it: &Histogram| it.classic().map(|it| it.1).collect::<Vec<_>>();
+        prop_assert_eq!(classic(&since), classic(&two));
+        let (again, all) = (merged(&one, &since), merged(&one, &two));
+        prop_assert_eq!(again.native(), all.native());
+    }
+
+    #[test]
     fn property_what_is_restored_is_what_was_saved(one in histograms(), two in histograms()) {
         let both = merged(&one, &two);
         let text = serde_json::to_string(&both).unwrap();

@@ -1,7 +1,8 @@
 //! Every value is said in the schema and in the chart's README, and what the chart copies is the same.
 
-use crate::deploy::{chart, files, folder};
+use crate::deploy::{chart, folder};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -122,7 +123,7 @@ fn different(schema: &Value, values: &Value, place: &str) -> Vec<String> {
 
 #[test]
 fn what_the_chart_brings_along_is_what_the_project_has() {
-    copies(&folder().join("rules"), &chart().join("files/rules"), "yaml");
+    copies(&folder().join("rules"), &chart().join("files/rules"), "hopclock.yaml");
     copies(
         &folder().parent().unwrap().join("dashboards"),
         &chart().join("files/dashboards"),
@@ -132,22 +133,15 @@ fn what_the_chart_brings_along_is_what_the_project_has() {
 
 /// A chart can hold only what lies in its folder, so it has copies; `UPDATE=1` makes them anew.
 fn copies(from: &Path, to: &Path, ending: &str) {
-    let named = |folder: &Path| -> Vec<(String, String)> {
-        if !folder.exists() {
-            return Vec::new();
-        }
-        let all = files(folder, ending).into_iter();
-        let read = all.map(|it| {
-            (
-                it.file_name().unwrap().to_str().unwrap().to_owned(),
-                std::fs::read_to_string(&it).unwrap(),
-            )
-        });
-        read.collect()
+    let named = |folder: &Path| -> BTreeMap<String, String> {
+        let all = std::fs::read_dir(folder).into_iter().flatten().map(|it| it.unwrap().path());
+        let name = |it: &Path| it.file_name().unwrap().to_str().unwrap().to_owned();
+        let all = all.filter(|it| name(it).ends_with(ending));
+        all.map(|it| (name(&it), std::fs::read_to_string(&it).unwrap())).collect()
     };
     let (originals, copies) = (named(from), named(to));
     if std::env::var_os("UPDATE").is_some() {
-        for (name, _) in &copies {
+        for name in copies.keys() {
             std::fs::remove_file(to.join(name)).unwrap();
         }
         for (name, text) in &originals {

@@ -1,0 +1,141 @@
+//! When a way is used: now, in every interval, and once more at the end.
+//!
+//! Nothing waits in line. What is sent is what all series say at that moment, so an export that
+//! was lost is made up for by the next one, and a slow other end costs no memory.
+
+use crate::cli::ways_out::line::Line;
+use crate::export::{Metrics, Snapshot};
+use crate::model::{Clock, Moment};
+use crate::remote::post::NotTaken;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+/// A way out of metrics.
+#[async_trait]
+pub(super) trait Way: Send {
+    /// Sends what all series said at an instant.
+    async fn send(&mut self, snapshot: &Snapshot, at: Timestamp) -> Result<(), NotTaken>;
+}
+
+/// Where numbers come from.
+pub(super) struct Source {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// How often, and how long at the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    pub(super) interval: Duration,
+    /// Longest time for all of one export.
+    pub(super) limit: Duration,
+    /// Longest time from the end of work to the end of the way.
+    pub(super) flush: Duration,
+}
+
+/// How often one export is tried.
+const TRIES: u32 = 3;
+
+/// Pause before the second try; it doubles.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Longest patience that the other end gets, whatever it asks for.
+const MOST_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Uses a way until it is told to stop, and then once more.
+pub(super) async fn keep(
+    mut way: Box<dyn Way>,
+    mut line: Line,
+    source: Source,
+    pace: Pace,
+    mut stop: oneshot::Receiver<()>,
+) {
+    let mut ticks = interval(pace.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut last, mut patient_until) = (None, None);
+    let mut flush = pace.flush;
+    loop {
+        let tick = tokio::select! {
+            biased;
+            _ = &mut stop => break,
+            tick = ticks.tick() => tick,
+        };
+        let passed = last.map_or(Duration::ZERO, |last| tick - last);
+        let missed = passed.as_nanos() / pace.interval.as_nanos().max(1);
+        line.dropped(u32::try_from(missed).unwrap_or(u32::MAX).saturating_sub(1));
+        last = Some(tick);
+        if patient_until.is_some_and(|until| source.clock.now() < until) {
+            line.dropped(1);
+            continue;
+        }
+        let mut exporting = Box::pin(export(&mut *way, &source, pace.limit));
+        let mut stopping = false;
+        let result = tokio::select! {
+            result = &mut exporting => Some(result),
+            // What is under way may still arrive, and would perhaps be counted twice if it were
+            // sent again.
+            _ = &mut stop => {
+                stopping = true;
+                flush = pace.flush / 2;
+                timeout(flush, &mut exporting).await.ok()
+            }
+        };
+        drop(exporting);
+        match result {
+            Some(Ok(())) => line.sent(),
+            Some(Err(error)) => {
+                if let NotTaken::Later { after: Some(after), .. } = &error {
+                    let now = source.clock.now();
+                    patient_until = Some(Moment(now.0 + (*after).min(MOST_PATIENCE)));
+                }
+                if !stopping {
+                    line.failed(&error.to_string());
+                }
+            }
+            None => (),
+        }
+        if stopping {
+            break;
+        }
+    }
+    match export(&mut *way, &source, flush).await {
+        Ok(()) => line.sent(),
+        Err(error) => line.failed_at_the_end(&error.to_string()),
+    }
+}
+
+/// Sends what all series say now; tries again if that may help and there is time for it, with what
+/// they say then.
+async fn export(way: &mut dyn Way, source: &Source, limit: Duration) -> Result<(), NotTaken> {
+    let mut said = None;
+    let work = async {
+        let mut pause = PAUSE;
+        for again in (0..TRIES).rev() {
+            let at = source.clock.wall();
+            let error = match way.send(&source.metrics.snapshot(), at).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let NotTaken::Later { after, .. } = &error else { return Err(error) };
+            let wait = after.unwrap_or(pause).max(pause);
+            if again == 0 || wait >= limit {
+                return Err(error);
+            }
+            said = Some(error);
+            sleep(wait).await;
+            pause *= 2;
+        }
+        unreachable!("the last try returns")
+    };
+    match timeout(limit, work).await {
+        Ok(result) => result,
+        Err(_) => Err(said.unwrap_or_else(|| NotTaken::Later {
+            why: format!("not all was taken within {}", crate::model::Duration(limit)),
+            after: None,
+        })),
+    }
+}

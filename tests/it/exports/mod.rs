@@ -1,0 +1,9 @@
+//! Ways out: what is sent arrives at real databases, which are then asked for it, and other ends
+//! that are slow, cut or refuse everything hold nothing up.
+
+mod faults;
+mod kit;
+mod otlp;
+mod program;
+mod pushgateway;
+mod remote_write;
