@@ -3,7 +3,7 @@
 //! A [`config`] file says what to do: a [`trigger`] makes a change; [`hop`] detectors recognise it
 //! in the states they are shown; the [`engine`] times one run. [`path`] knows the installed
 //! pipeline, [`cluster`] and [`remote`] talk to the outside, [`history`] keeps what happens, [`export`]
-//! counts it and [`web`] shows it, [`cli`] wires everything together.
+//! counts it, [`web`] shows it and [`dashboard`] draws it, [`cli`] wires everything together.
 
 pub mod model; // start reading here
 
@@ -23,5 +23,7 @@ pub mod history;
 
 pub mod export;
 pub mod web;
+
+pub mod dashboard;
 
 pub mod cli;

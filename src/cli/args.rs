@@ -1,5 +1,6 @@
 //! The arguments. Their doc comments are the reference: `--help` prints them.
 
+use crate::cli::dashboards::DashboardsArguments;
 use crate::cli::discover::DiscoverArguments;
 use crate::cli::doctor::DoctorArguments;
 use crate::cli::gc::GcArguments;
@@ -95,6 +96,11 @@ pub(super) enum Command {
     /// delivered counts as longer than it was waited for. Exit code: 0 done, 2 bad usage or no such
     /// file, 3 the file cannot be read.
     Report(ReportArguments),
+
+    /// Write Grafana dashboards over the metrics of this version, one JSON file each.
+    ///
+    /// Exit code: 0 done, 2 bad usage, or the folder cannot be written.
+    Dashboards(DashboardsArguments),
 
     /// Print the JSON Schema of scenario files.
     Schema,

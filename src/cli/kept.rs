@@ -102,8 +102,13 @@ impl Kept {
         record.inspect(run::complain_of).map_err(|it| it.to_string())
     }
 
+    /// Hears of it when what is counted cannot be kept.
+    pub(super) fn watch_trouble(&self) -> watch::Receiver<Option<StoreError>> {
+        self.recorder.watch_trouble()
+    }
+
     /// Why what was counted is not kept, if it is not: it must not be shown to anybody then.
-    pub(super) fn trouble(&self) -> Option<String> {
+    fn trouble(&self) -> Option<String> {
         let error = self.recorder.trouble()?;
         let place = &self.place;
         Some(format!("what this run counts is not kept in {place}, nor sent: {}", error.message))

@@ -6,6 +6,7 @@ mod args;
 mod assemble;
 mod assembly;
 mod check;
+mod dashboards;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod discover;
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Plan(arguments) => block_on(plan::plan(&arguments)),
         Command::History(arguments) => history::history(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Dashboards(arguments) => dashboards::dashboards(&arguments),
         Command::Schema => schema::schema(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -100,7 +100,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
         _ => None,
     };
     // Not before totals are there: a counter that begins at zero would seem to jump.
-    let ways = ways.open(&metrics, &clock);
+    let ways = ways.open(&metrics, &clock, &kept.as_ref().map(Kept::watch_trouble));
     let observers = vec![metrics, progress];
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };

@@ -17,6 +17,7 @@ mod cluster_rights;
 mod config_broken;
 mod config_files;
 mod config_schema;
+mod dashboards;
 mod deploy;
 mod doctor_table;
 mod drive;

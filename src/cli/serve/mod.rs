@@ -98,7 +98,7 @@ pub(super) async fn serve(arguments: &ServeArguments) -> anyhow::Result<Exit> {
         say(&format!("notifications come to http://{}/notify/LISTENER", open.address()));
         (notices, ears) = (Some(open), Some(heard));
     }
-    let ways = ways.open(&metrics, &clock);
+    let ways = ways.open(&metrics, &clock, &None);
     let work =
         Work { arguments, place: &place, clock, clusters, metrics, standing, requests, ears };
     let exit = work.run(folder, first, &stop).await;

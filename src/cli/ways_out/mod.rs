@@ -25,7 +25,7 @@ use crate::cli::ways_out::arguments::{
 use crate::cli::ways_out::endpoint::{Endpoint, Given};
 use crate::cli::ways_out::header::Header;
 use crate::cli::ways_out::line::Line;
-use crate::cli::ways_out::pace::{Pace, Source, Way, keep};
+use crate::cli::ways_out::pace::{Hold, Pace, Source, Way, keep};
 use crate::export::otlp::{Buckets, Memory};
 use crate::export::remote_write::Protocol;
 use crate::export::{Format, Metrics, WayOut};
@@ -91,8 +91,8 @@ impl WaysOut {
         Ok(Self { planned, pace })
     }
 
-    /// Begins to use them.
-    pub(super) fn open(self, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Open {
+    /// Begins to use them; nothing is sent while something holds it back.
+    pub(super) fn open(self, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>, hold: &Hold) -> Open {
         let pace = self.pace;
         // All series are there before the first export.
         let lines = self.planned.into_iter().map(|it| {
@@ -102,7 +102,8 @@ impl WaysOut {
         let lines: Vec<_> = lines.collect();
         let keeping = lines.into_iter().map(|(line, way)| {
             let (stop, stopped) = oneshot::channel();
-            let source = Source { metrics: metrics.clone(), clock: clock.clone() };
+            let (metrics, clock, hold) = (metrics.clone(), clock.clone(), hold.clone());
+            let source = Source { metrics, clock, hold };
             (stop, tokio::spawn(keep(way, line, source, pace, stopped)))
         });
         Open { keeping: keeping.collect(), flush: pace.flush }

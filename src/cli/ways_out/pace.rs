@@ -4,6 +4,7 @@
 //! was lost is made up for by the next one, and a slow other end costs no memory.
 
 use crate::cli::ways_out::line::Line;
+use crate::engine::StoreError;
 use crate::export::{Metrics, Snapshot};
 use crate::model::{Clock, Moment};
 use crate::remote::post::NotTaken;
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// A way out of metrics.
@@ -25,7 +26,11 @@ pub(super) trait Way: Send {
 pub(super) struct Source {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) hold: Hold,
 }
+
+/// What keeps numbers back: as long as they are not kept, another process may go on from lower ones.
+pub(in crate::cli) type Hold = Option<watch::Receiver<Option<StoreError>>>;
 
 /// How often, and how long at the end.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +50,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest patience that the other end gets, whatever it asks for.
 const MOST_PATIENCE: Duration = Duration::from_secs(600);
+
+// === impl Source ===
+
+impl Source {
+    /// Why nothing may be sent now.
+    fn held(&self) -> Option<String> {
+        Some(self.hold.as_ref()?.borrow().as_ref()?.message.clone())
+    }
+}
 
 /// Uses a way until it is told to stop, and then once more.
 pub(super) async fn keep(
@@ -68,7 +82,8 @@ pub(super) async fn keep(
         let missed = passed.as_nanos() / pace.interval.as_nanos().max(1);
         line.dropped(u32::try_from(missed).unwrap_or(u32::MAX).saturating_sub(1));
         last = Some(tick);
-        if patient_until.is_some_and(|until| source.clock.now() < until) {
+        let is_patient = patient_until.is_some_and(|until| source.clock.now() < until);
+        if is_patient || source.held().is_some() {
             line.dropped(1);
             continue;
         }
@@ -101,6 +116,9 @@ pub(super) async fn keep(
         if stopping {
             break;
         }
+    }
+    if let Some(why) = source.held() {
+        return line.failed_at_the_end(&format!("they are not kept: {why}"));
     }
     match export(&mut *way, &source, flush).await {
         Ok(()) => line.sent(),

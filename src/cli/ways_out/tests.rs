@@ -1,8 +1,8 @@
 //! The pace of a way, in a time that stands still unless everybody waits.
 
 use crate::cli::ways_out::line::Line;
-use crate::cli::ways_out::pace::{Pace, Source, Way, keep};
-use crate::engine::SystemClock;
+use crate::cli::ways_out::pace::{Hold, Pace, Source, Way, keep};
+use crate::engine::{StoreError, SystemClock};
 use crate::export::{Format, Metrics, Snapshot, WayOut};
 use crate::model::Clock;
 use crate::remote::post::NotTaken;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -59,13 +59,18 @@ impl Way for Script {
 
 impl Play {
     fn of(answers: Vec<Answer>) -> Self {
+        Self::held(answers, None)
+    }
+
+    /// The same, held back while something is wrong.
+    fn held(answers: Vec<Answer>, hold: Hold) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Arc::new(Metrics::new(clock.clone(), "1", Box::new(Vec::new)));
         let line = Line::new(WayOut::Textfile, "there".to_owned(), metrics.clone());
         let (begun, start) = (Arc::default(), Instant::now());
         let way = Script { answers, begun: Arc::clone(&begun), start };
         let (stop, stopped) = oneshot::channel();
-        let source = Source { metrics: metrics.clone(), clock };
+        let source = Source { metrics: metrics.clone(), clock, hold };
         let keeping = tokio::spawn(keep(Box::new(way), line, source, PACE, stopped));
         Self { metrics, begun, start, stop, keeping }
     }
@@ -151,4 +156,24 @@ async fn the_end_is_not_delayed_for_longer_than_is_said() {
     let (counts, tries, took) = Play::of(vec![soon]).until(5).await;
     assert_eq!((counts, tries), ([2, 0, 0], vec![0, 7]));
     assert_eq!(took, Duration::from_secs(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn numbers_that_are_not_kept_are_not_sent_even_at_the_end() {
+    let (say, trouble) = watch::channel(None);
+    let error = || {
+        let message = "somebody else wrote it".to_owned();
+        Some(StoreError { reason: "conflict", message })
+    };
+    let play = Play::held(Vec::new(), Some(trouble.clone()));
+    sleep(Duration::from_secs(5)).await;
+    say.send_replace(error());
+    sleep(Duration::from_secs(10)).await;
+    say.send_replace(None);
+    // At 10 it was held back, at 20 it was not.
+    let (counts, tries, _) = play.until(10).await;
+    assert_eq!((counts, tries), ([3, 0, 1], vec![0, 20, 25]));
+    say.send_replace(error());
+    let (counts, tries, _) = Play::held(Vec::new(), Some(trouble)).until(15).await;
+    assert_eq!((counts, tries), ([0, 1, 2], vec![]));
 }

@@ -21,6 +21,7 @@ async fn every_command_explains_itself() {
         "history",
         "report",
         "schema",
+        "dashboards",
         "completions",
     ] {
         let arguments: Vec<_> =

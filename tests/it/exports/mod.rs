@@ -2,6 +2,7 @@
 //! that are slow, cut or refuse everything hold nothing up.
 
 mod faults;
+mod in_a_row;
 mod kit;
 mod otlp;
 mod program;
