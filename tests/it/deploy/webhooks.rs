@@ -9,6 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use hopclock_sandbox::pipeline::{Door, Hook};
 use hopclock_sandbox::store::Key;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::process::Command;
 
 /// Token and path of the Receiver that a sandbox made ready.
@@ -31,7 +32,7 @@ fn terraform(template: &str, value: impl Fn(&str) -> String + Copy) -> String {
         if let Some(inner) = after.strip_prefix("sha256(\"") {
             let (inner, after) = inner.split_once("\")}").unwrap();
             for byte in digest(&SHA256, terraform(inner, value).as_bytes()).as_ref() {
-                text += &format!("{byte:02x}");
+                write!(text, "{byte:02x}").unwrap();
             }
             rest = after;
         } else {
