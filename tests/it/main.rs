@@ -18,6 +18,7 @@ mod config_broken;
 mod config_files;
 mod config_schema;
 mod dashboards;
+mod deploy;
 mod doctor_table;
 mod drive;
 mod e2e;
