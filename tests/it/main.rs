@@ -19,6 +19,7 @@ mod config_broken;
 mod config_files;
 mod config_schema;
 mod dashboards;
+mod deploy;
 mod doctor_table;
 mod drive;
 mod e2e;

@@ -1,6 +1,7 @@
 //! Which rights the runs of scenarios need, request by request.
 
 use crate::cli::doctor::rehearsal::Rehearsed;
+use crate::cli::serve::{ECHO, STATE};
 use crate::config::{Hop, Scenario};
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::delivery::KINDS;
@@ -26,24 +27,22 @@ pub(super) type Needs = BTreeMap<Need, BTreeSet<String>>;
 /// Events are written about them.
 pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: bool) -> Needs {
     let mut needs = Needs::new();
-    for Rehearsed { scenario, watched, .. } in all {
-        let path = match watched {
-            Some(watched) => watched.iter().map(|it| (**it).clone()).collect(),
-            None => path_of(scenario, graph),
-        };
+    let paths: Vec<_> = all.iter().map(|it| followed(it, graph)).collect();
+    let everything: BTreeSet<_> = paths.iter().flatten().collect();
+    for (Rehearsed { scenario, .. }, path) in all.iter().zip(&paths) {
         let mut need = |subject: Subject, verb, lacks| {
             let need = Need { subject, verb, lacks };
             needs.entry(need).or_default().insert(scenario.name.clone());
         };
-        let path: BTreeSet<_> = path.into_iter().filter(|it| is_object(&it.kind)).collect();
-        for subject in &path {
-            // A kind of which two objects of a namespace are followed is followed as a whole.
-            let beside = |it: &&Subject| {
+        for subject in path {
+            // A kind of which two objects of a namespace are followed is followed as a whole, and
+            // the runs of a service share what they follow.
+            let beside = |it: &&&Subject| {
                 it.kind == subject.kind
                     && it.namespace == subject.namespace
                     && it.cluster == subject.cluster
             };
-            let is_one = path.iter().filter(beside).count() == 1;
+            let is_one = everything.iter().filter(beside).count() == 1;
             let name = if is_one { subject.name.clone() } else { String::new() };
             let watched = Subject { name, ..subject.clone() };
             need(watched.clone(), "list", None);
@@ -51,7 +50,9 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
             let told = "no run can tell what the cluster itself notes of a change that is late";
             need(all_of(&GroupKind::new("", "Event"), subject), "list", Some(told));
         }
-        for subject in read(scenario, &path).into_iter().chain(secret(scenario, graph)) {
+        let pushed_by = of_trigger(scenario, graph);
+        let read = read(scenario, path).into_iter().chain(pushed_by);
+        for subject in read.chain(secret(scenario, graph)) {
             need(subject, "get", None);
         }
         let objects = scenario.hops.iter().filter_map(Hop::subject);
@@ -83,11 +84,27 @@ fn own(place: &str, needs: &mut Needs) {
         let subject = Subject::local(lease.clone(), place, "");
         needs.insert(Need { subject, verb, lacks: None }, BTreeSet::new());
     }
-    let kept = "a service cannot keep its state there, and has no watch echo";
-    for verb in ["get", "list", "watch", "create", "update", "patch"] {
-        let subject = Subject::local(GroupKind::new("", "ConfigMap"), place, "");
-        needs.insert(Need { subject, verb, lacks: Some(kept) }, BTreeSet::new());
+    let (state, echo) = ("a service cannot keep its state there", "there is no watch echo");
+    for (verb, name, lacks) in [
+        ("create", "", "a service cannot keep its state there, and has no watch echo"),
+        ("get", STATE, state),
+        ("update", STATE, state),
+        ("list", ECHO, echo),
+        ("watch", ECHO, echo),
+        ("patch", ECHO, echo),
+    ] {
+        let subject = Subject::local(GroupKind::new("", "ConfigMap"), place, name);
+        needs.insert(Need { subject, verb, lacks: Some(lacks) }, BTreeSet::new());
     }
+}
+
+/// The objects of the API that a run follows.
+fn followed(Rehearsed { scenario, watched, .. }: &Rehearsed, graph: &Graph) -> BTreeSet<Subject> {
+    let path = match watched {
+        Some(watched) => watched.iter().map(|it| (**it).clone()).collect(),
+        None => path_of(scenario, graph),
+    };
+    path.into_iter().filter(|it| is_object(&it.kind)).collect()
 }
 
 /// The objects that are read before a run: members of the path, what hops need, and the subjects
@@ -104,6 +121,34 @@ fn read(scenario: &Scenario, path: &BTreeSet<Subject>) -> BTreeSet<Subject> {
     }
     read.retain(|it| is_object(&it.kind));
     read
+}
+
+/// The objects that the trigger takes its address and its credentials from.
+fn of_trigger(scenario: &Scenario, graph: &Graph) -> Vec<Subject> {
+    let of = |kind: GroupKind, name: &ObjectName| Subject::local(kind, &name.namespace, &name.name);
+    let source = |kind: &str, name: &Option<ObjectName>| {
+        name.as_ref().map(|it| of(GroupKind::source(kind), it)).into_iter().collect()
+    };
+    let policy = |name: &ObjectName| {
+        let policy = of(GroupKind::image("ImagePolicy"), name);
+        repository(graph, name).into_iter().chain([policy]).collect()
+    };
+    match &scenario.trigger {
+        TriggerConfig::GitCommit(it) => source("GitRepository", &it.source),
+        TriggerConfig::ImageTag(it) => policy(&it.policy),
+        TriggerConfig::ImageDigest(it) => policy(&it.policy),
+        TriggerConfig::OciArtifact(it) => source("OCIRepository", &it.source),
+        TriggerConfig::BucketObject(it) => source("Bucket", &it.source),
+        TriggerConfig::HelmChart(it) => {
+            let release = it.helm_release.as_ref().map(|it| of(GroupKind::helm_release(), it));
+            let chart = it.helm_chart.as_ref().map(|it| of(GroupKind::source("HelmChart"), it));
+            let branch = it.git.as_ref().and_then(|it| it.source.as_ref());
+            let branch = branch.map(|it| of(GroupKind::git_repository(), it));
+            release.into_iter().chain(chart).chain(branch).collect()
+        }
+        TriggerConfig::ReceiverPost(it) => vec![of(GroupKind::receiver(), &it.receiver)],
+        TriggerConfig::ReceiverGet(it) => vec![of(GroupKind::receiver(), &it.receiver)],
+    }
 }
 
 /// The objects that a run would watch, as far as they are known without it.

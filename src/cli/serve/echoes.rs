@@ -11,7 +11,7 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// The ConfigMap of the echo.
-const NAME: &str = "hopclock-echo";
+pub(in crate::cli) const ECHO: &str = "hopclock-echo";
 
 /// The echoes of all clusters. They end when it is dropped.
 pub(super) struct Echoes {
@@ -25,7 +25,7 @@ pub(super) struct Echoes {
 impl Echoes {
     /// Echoes in a namespace of this name, which the other clusters need as well.
     pub(super) fn new(namespace: &str, metrics: &Arc<Metrics>) -> Self {
-        let (namespace, name) = (namespace.to_owned(), NAME.to_owned());
+        let (namespace, name) = (namespace.to_owned(), ECHO.to_owned());
         let options = EchoOptions { namespace, name, every: EVERY };
         Self { options, metrics: Arc::clone(metrics), running: BTreeMap::new() }
     }

@@ -32,6 +32,9 @@ use crate::web::{self, Gate, Limits, Pages, Runs, TokenFile};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+pub(super) use echoes::ECHO;
+pub(super) use place::STATE;
+
 /// How long to wait before what failed at the start is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 

@@ -10,7 +10,7 @@ use crate::model::ObjectName;
 use std::sync::Arc;
 
 /// The ConfigMap in which a pod keeps its state.
-const STATE: &str = "hopclock-state";
+pub(in crate::cli) const STATE: &str = "hopclock-state";
 
 /// Where a service is.
 pub(super) struct Place {

@@ -1,0 +1,136 @@
+{{/* Values that contradict each other, each with a sentence that says what would be right. */}}
+
+{{- define "hopclock.check" -}}
+{{- $v := .Values -}}
+{{- $jobs := eq $v.profile "cronjob" -}}
+{{- if gt (int $v.replicas) 1 -}}
+{{- fail (printf "`replicas: %v`: two hopclocks would push to the same lanes and write the same totals, so there is one; leave `replicas` at 1" $v.replicas) -}}
+{{- end -}}
+{{- if and $v.existingConfigMap $v.scenarios -}}
+{{- fail "`existingConfigMap` and `scenarios` are both given: the folder of scenarios is one ConfigMap, so choose who keeps it" -}}
+{{- end -}}
+{{- if and $v.existingConfigMap $v.rbac.create (not $v.rbac.rules) -}}
+{{- fail "the chart cannot see the scenarios of `existingConfigMap`, so it cannot tell which rights they need: give `rbac.rules`, as `hopclock doctor` names them, or set `rbac.create: false`" -}}
+{{- end -}}
+{{- if and (eq $v.state "file") (not $v.persistence.enabled) -}}
+{{- fail "`state: file` without `persistence.enabled` would lose all state with the pod: enable it, or use `state: configmap`" -}}
+{{- end -}}
+{{- if and $v.persistence.enabled (ne $v.state "file") -}}
+{{- fail (printf "`persistence.enabled` with `state: %s` keeps nothing on the volume: set `state: file`" $v.state) -}}
+{{- end -}}
+{{- if and $v.persistence.existingClaim (not $v.persistence.enabled) -}}
+{{- fail "`persistence.existingClaim` is given, but `persistence.enabled` is not: enable it to mount the claim" -}}
+{{- end -}}
+{{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled -}}
+{{- fail "`serviceMonitor` and `podMonitor` are both enabled, so each series would be there twice: choose one" -}}
+{{- end -}}
+{{- if and $v.caBundle.configMap $v.caBundle.secret -}}
+{{- fail "`caBundle.configMap` and `caBundle.secret` are both given: name one of them" -}}
+{{- end -}}
+{{- if and (eq $v.requests.by "token") (not $v.requests.tokenSecret.name) -}}
+{{- fail "`requests.by: token` needs `requests.tokenSecret.name`, the Secret whose token lets somebody ask for a run" -}}
+{{- end -}}
+{{- if and $v.requests.tokenSecret.name (ne $v.requests.by "token") -}}
+{{- fail (printf "`requests.tokenSecret.name` is given, but with `requests.by: %s` nobody would look at it: set `requests.by: token`" $v.requests.by) -}}
+{{- end -}}
+{{- if and $v.requests.accounts (ne $v.requests.by "review") -}}
+{{- fail (printf "`requests.accounts` are known by their tokens, but with `requests.by: %s` the cluster is not asked: set `requests.by: review`" $v.requests.by) -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled (not $jobs) (not $v.networkPolicy.scrapeFrom) -}}
+{{- fail "`networkPolicy.enabled` without `networkPolicy.scrapeFrom` lets nobody scrape: name your Prometheus, such as `[{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } } }]`" -}}
+{{- end -}}
+{{- if and $v.networkPolicy.enabled (eq $v.requests.by "none") $v.networkPolicy.requestsFrom -}}
+{{- fail "`networkPolicy.requestsFrom` lets somebody ask for runs, but `requests.by: none` answers nobody: set `requests.by`" -}}
+{{- end -}}
+{{- if and $v.notifications.enabled (not $v.notifications.listeners) -}}
+{{- fail "`notifications.enabled` without `notifications.listeners`: say where the token of a listener is, such as `flux: { secret: flux-system/hopclock-token }`" -}}
+{{- end -}}
+{{- if and $v.notifications.alerts (not $v.notifications.enabled) -}}
+{{- fail "`notifications.alerts` would have Flux call a port that nobody listens at: set `notifications.enabled`" -}}
+{{- end -}}
+{{- range $listener, $proof := $v.notifications.listeners -}}
+{{- if not (or $proof.secret $proof.unsigned) -}}
+{{- fail (printf "listener `%s` has no token: give it `secret: NAMESPACE/NAME`, or `unsigned: true`, which lets everybody in who reaches the port" $listener) -}}
+{{- end -}}
+{{- if and $proof.secret $proof.unsigned -}}
+{{- fail (printf "listener `%s` has a token and is `unsigned`: leave one out" $listener) -}}
+{{- end -}}
+{{- end -}}
+{{- if $jobs -}}{{ include "hopclock.check.jobs" . }}{{- else -}}{{ include "hopclock.check.service" . }}{{- end -}}
+{{- include "hopclock.check.scenarios" . -}}
+{{- end -}}
+
+{{- define "hopclock.check.service" -}}
+{{- range list "server" "timeZone" "schedules" -}}
+{{- if index $.Values.cronjob . -}}
+{{- fail (printf "`cronjob.%s` is for `profile: cronjob`, and this is `profile: service`: leave it out, or change the profile" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hopclock.check.jobs" -}}
+{{- $v := .Values -}}
+{{- range list "serviceMonitor" "podMonitor" "notifications" -}}
+{{- if (index $v .).enabled -}}
+{{- fail (printf "`%s.enabled` needs a pod that stays, and with `profile: cronjob` there is none: use `profile: service`" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne $v.requests.by "none" -}}
+{{- fail (printf "`requests.by: %s` lets others ask a service for runs, and with `profile: cronjob` there is none: use `profile: service`" $v.requests.by) -}}
+{{- end -}}
+{{- if $v.existingConfigMap -}}
+{{- fail "`profile: cronjob` makes a CronJob for each of `scenarios`, and those of `existingConfigMap` the chart cannot see: give `scenarios`" -}}
+{{- end -}}
+{{- $pushes := or $v.push.pushgateway $v.push.remoteWrite $v.push.otlp -}}
+{{- if eq $v.cronjob.mode "trigger" -}}
+{{- if not $v.cronjob.server -}}
+{{- fail "`cronjob.mode: trigger` needs `cronjob.server`, the address of the hopclock that makes the runs" -}}
+{{- end -}}
+{{- if or $pushes $v.persistence.enabled -}}
+{{- fail "with `cronjob.mode: trigger` the service that makes the runs keeps and pushes what was measured: leave `push` and `persistence` out here, or use `cronjob.mode: run`" -}}
+{{- end -}}
+{{- else -}}
+{{- if $v.cronjob.server -}}
+{{- fail "`cronjob.server` is given, but with `cronjob.mode: run` nobody asks it: set `cronjob.mode: trigger`" -}}
+{{- end -}}
+{{- if and (eq $v.state "none") $pushes -}}
+{{- fail "`state: none` with `push`: each pod would push counters that begin at 0 again, and nobody could add them up; use `state: configmap` or `file`" -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $_ := $v.cronjob.schedules -}}
+{{- if not (hasKey $v.scenarios $name) -}}
+{{- fail (printf "`cronjob.schedules` names `%s`, and there is no such scenario: it is one of %s" $name (keys $v.scenarios | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hopclock.check.scenarios" -}}
+{{- $v := .Values -}}
+{{- range $name, $it := include "hopclock.scenarios" . | fromYaml -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?$" $name) -}}
+{{- fail (printf "scenario `%s`: use at most 62 lower-case letters, digits and `-`, for objects bear the name" $name) -}}
+{{- end -}}
+{{- if ne $it.name $name -}}
+{{- fail (printf "scenario `%s` calls itself `%s`: give it the name of its key, or leave `name` out" $name $it.name) -}}
+{{- end -}}
+{{- range $hop := $it.hops -}}
+{{- with $hop.notified -}}
+{{- $listener := default "flux" .listener -}}
+{{- if eq $v.profile "cronjob" -}}
+{{- if eq $v.cronjob.mode "run" -}}
+{{- fail (printf "scenario `%s` has a `notified` hop, and with `profile: cronjob` nobody would listen when Flux calls: use `profile: service`, or leave the hop out" $name) -}}
+{{- end -}}
+{{- else if not $v.notifications.enabled -}}
+{{- fail (printf "scenario `%s` has a `notified` hop, but nobody listens: set `notifications.enabled`" $name) -}}
+{{- else if not (hasKey $v.notifications.listeners $listener) -}}
+{{- fail (printf "scenario `%s` waits for listener `%s`, and `notifications.listeners` has none of that name" $name $listener) -}}
+{{- end -}}
+{{- end -}}
+{{- with $hop.cluster -}}
+{{- if not (hasKey $v.clusters .) -}}
+{{- fail (printf "scenario `%s` looks into cluster `%s`, and `clusters` does not say how it is reached: add `%s: secret:NAMESPACE/NAME`" $name . .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,197 @@
+//! The kustomize overlays come to the same as the chart.
+
+use crate::chart_kit::has_helm;
+use crate::cli::kit::has;
+use crate::deploy::rights::granted;
+use crate::deploy::{NAME, block, folder, helm, objects};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+const SECRETS: &str = "rbac: { secrets: [flux-system/canary-git] }";
+
+/// An overlay, and the values of a chart that come to the same.
+struct Overlay {
+    folder: &'static str,
+    values: &'static str,
+    /// The file that is made of the chart, and the kinds that are in it.
+    written: Option<(&'static str, &'static [&'static str])>,
+}
+
+/// The service itself; its ConfigMap is made of a folder.
+const SERVICE: &[&str] = &[
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "Service",
+    "Deployment",
+];
+
+const OVERLAYS: [Overlay; 5] = [
+    Overlay { folder: "base", values: "", written: Some(("hopclock.yaml", SERVICE)) },
+    Overlay {
+        folder: "overlays/prometheus-operator",
+        values: "{ serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }",
+        written: Some(("monitoring.yaml", &["ServiceMonitor", "PrometheusRule", "ConfigMap"])),
+    },
+    Overlay {
+        folder: "overlays/notifications",
+        values: "notifications: { enabled: true, alerts: true, listeners: { flux: { secret: flux-system/hopclock-token } } }",
+        written: Some(("alerts.yaml", &["Provider", "Alert"])),
+    },
+    Overlay {
+        folder: "overlays/pvc",
+        values: "{ state: file, persistence: { enabled: true } }",
+        written: Some(("claim.yaml", &["PersistentVolumeClaim"])),
+    },
+    Overlay {
+        folder: "overlays/cronjob",
+        values: "{ profile: cronjob, push: { pushgateway: \"http://pushgateway.monitoring:9091\" } }",
+        written: Some(("cronjob.yaml", &["CronJob"])),
+    },
+];
+
+/// Builds a folder by kustomize 5, alone or in kubectl; none if there is neither.
+pub(super) fn built(path: &Path) -> Option<String> {
+    let version = Command::new("kubectl").args(["version", "--client"]).output();
+    let is_new = |it: &[u8]| String::from_utf8_lossy(it).contains("Kustomize Version: v5");
+    let mut call = if has("kustomize") {
+        let mut call = Command::new("kustomize");
+        call.arg("build");
+        call
+    } else if version.is_ok_and(|it| is_new(&it.stdout)) {
+        let mut call = Command::new("kubectl");
+        call.arg("kustomize");
+        call
+    } else {
+        let required = std::env::var("HOPCLOCK_REQUIRE_TOOLS").is_ok_and(|it| it == "1");
+        assert!(!required, "there is no kustomize 5, but it is required");
+        println!("skipped: there is no kustomize 5, neither alone nor in `kubectl`");
+        return None;
+    };
+    let output = call.arg(path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {said}", path.display());
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// The scenario that an overlay runs.
+fn scenario(overlay: &str) -> String {
+    let kustomize = folder().join("kustomize");
+    let own = kustomize.join(overlay).join("scenarios/fleet-git.yaml");
+    let path = if own.exists() { own } else { kustomize.join("base/scenarios/fleet-git.yaml") };
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// What the chart makes of an overlay's values, as text.
+fn charted(overlay: &Overlay) -> String {
+    let lines = block(&scenario(overlay.folder));
+    let values = tempfile::tempdir().unwrap();
+    let (one, two) = (values.path().join("one.yaml"), values.path().join("two.yaml"));
+    std::fs::write(&one, format!("{SECRETS}\nscenarios:\n  fleet-git: |\n{lines}")).unwrap();
+    std::fs::write(&two, overlay.values).unwrap();
+    let command = ["template", NAME, "--namespace", NAME, "--kube-version", "1.33.0"];
+    helm(&command, &[&one, &two]).unwrap()
+}
+
+/// Some objects of the chart without what says that Helm keeps them.
+fn written(text: &str, kinds: &[&str]) -> String {
+    let mut all = String::from(
+        "# Made of the chart; `UPDATE=1 cargo test --test it deploy::kustomize` makes it anew.\n",
+    );
+    for document in text.split("\n---\n").map(|it| it.strip_prefix("---\n").unwrap_or(it)) {
+        let object: Value = serde_saphyr::from_str(document).unwrap();
+        let is_folder = object["metadata"]["name"] == "hopclock-scenarios";
+        if !kinds.iter().any(|it| object["kind"] == *it) || is_folder {
+            continue;
+        }
+        all += "---\n";
+        for line in document.lines() {
+            let is_helms = ["# Source:", "helm.sh/chart:", "app.kubernetes.io/managed-by:"]
+                .iter()
+                .any(|it| line.trim_start().starts_with(it));
+            if !is_helms {
+                all += line.trim_end();
+                all += "\n";
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_is_made_of_the_chart_is_up_to_date() {
+    if !has_helm() {
+        return;
+    }
+    for overlay in &OVERLAYS {
+        let Some((file, kinds)) = overlay.written else { continue };
+        let path = folder().join("kustomize").join(overlay.folder).join(file);
+        let text = written(&charted(overlay), kinds);
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, text).unwrap();
+            continue;
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == text,
+            "{}: run `UPDATE=1 cargo test --test it deploy::kustomize`",
+            path.display()
+        );
+    }
+}
+
+/// Objects by kind, namespace and name, without what only Helm or only kustomize writes.
+fn known(objects: &[Value]) -> BTreeMap<String, Value> {
+    let mut known = BTreeMap::new();
+    for object in objects {
+        let mut object = object.clone();
+        let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+        let (kind, namespace) = (text(&object["kind"]), text(&object["metadata"]["namespace"]));
+        let name = text(&object["metadata"]["name"]);
+        object["metadata"] = json!({});
+        if kind == "Namespace" {
+            continue;
+        }
+        // Rights are compared one by one.
+        if kind.ends_with("Role") {
+            object["rules"] = json!([]);
+        }
+        known.insert(format!("{kind} {namespace}/{name}"), object);
+    }
+    known
+}
+
+#[test]
+fn every_overlay_comes_to_the_same_as_the_chart() {
+    if !has_helm() {
+        return;
+    }
+    for overlay in &OVERLAYS {
+        let path = folder().join("kustomize").join(overlay.folder);
+        let Some(text) = built(&path) else { return };
+        let (built, charted) = (objects(&text), objects(&charted(overlay)));
+        let (mut ours, mut theirs) = (known(&built), known(&charted));
+        let image = |it: &mut Value| {
+            for at in ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+                if let Some(image) = it.pointer_mut(&format!("{at}/containers/0/image")) {
+                    *image = "hopclock".into();
+                }
+            }
+        };
+        ours.values_mut().chain(theirs.values_mut()).for_each(image);
+        assert_eq!(
+            ours.keys().collect::<BTreeSet<_>>(),
+            theirs.keys().collect(),
+            "{}",
+            overlay.folder
+        );
+        for (name, object) in &ours {
+            assert_eq!(object, &theirs[name], "{}: {name}", overlay.folder);
+        }
+        assert_eq!(granted(&built), granted(&charted), "{}", overlay.folder);
+    }
+}

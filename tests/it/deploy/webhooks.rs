@@ -1,0 +1,128 @@
+//! Terraform and Crossplane compute the very path that Flux does, so both ends of a webhook agree.
+
+use crate::chart_kit::has_helm;
+use crate::cli::kit::{Stage, lane};
+use crate::deploy::{folder, objects, of, one};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hopclock_sandbox::pipeline::{Door, Hook};
+use hopclock_sandbox::store::Key;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::process::Command;
+
+/// Token and path of the Receiver that a sandbox made ready.
+async fn receiver() -> (String, String) {
+    let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
+    let get = |kind: &str, name: &str| {
+        stage.sandbox.store().get(&Key::new(kind, "flux-system", name)).unwrap()
+    };
+    let token = get("Secret", "canary-hook")["data"]["token"].as_str().unwrap().to_owned();
+    let path = get("Receiver", "canary")["status"]["webhookPath"].as_str().unwrap().to_owned();
+    (String::from_utf8(BASE64_STANDARD.decode(token).unwrap()).unwrap(), path)
+}
+
+/// What a template of Terraform comes to: references, and `sha256("…")` around some of them.
+fn terraform(template: &str, value: impl Fn(&str) -> String + Copy) -> String {
+    let mut text = String::new();
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("${") {
+        text += before;
+        if let Some(inner) = after.strip_prefix("sha256(\"") {
+            let (inner, after) = inner.split_once("\")}").unwrap();
+            for byte in digest(&SHA256, terraform(inner, value).as_bytes()).as_ref() {
+                write!(text, "{byte:02x}").unwrap();
+            }
+            rest = after;
+        } else {
+            let (name, after) = after.split_once('}').unwrap();
+            text += &value(name);
+            rest = after;
+        }
+    }
+    text + rest
+}
+
+#[tokio::test]
+async fn terraform_calls_the_path_that_flux_makes_of_the_token() {
+    let (token, path) = receiver().await;
+    let main = std::fs::read_to_string(folder().join("terraform/main.tf")).unwrap();
+    let line = main.lines().find_map(|it| it.trim().strip_prefix("path = \"")).unwrap();
+    let made = terraform(line.strip_suffix('"').unwrap(), |name| match name {
+        "random_password.token.result" => token.clone(),
+        "var.name" => "canary".to_owned(),
+        "var.namespace" => "flux-system".to_owned(),
+        other => panic!("{other}"),
+    });
+    assert_eq!(made, path);
+    // The host calls that path and signs with that token, which is the Secret's.
+    for part in [
+        "url          = \"${var.address}${local.path}\"",
+        "secret       = random_password.token.result",
+        "token = random_password.token.result",
+        "name = kubernetes_secret_v1.token.metadata[0].name",
+    ] {
+        assert!(main.contains(part), "{part}");
+    }
+    assert_eq!(main.matches("resource \"random_password\"").count(), 1);
+    let opened = main.matches('{').count();
+    assert_eq!(opened, main.matches('}').count());
+    let variables = std::fs::read_to_string(folder().join("terraform/variables.tf")).unwrap();
+    for used in main.split("var.").skip(1) {
+        let name: String =
+            used.chars().take_while(|it| it.is_alphanumeric() || *it == '_').collect();
+        assert!(variables.contains(&format!("variable \"{name}\"")), "{name}");
+    }
+}
+
+/// What the composition makes when it sees this. Its template is Go's with sprig's functions, as Helm's are.
+fn composed(observed: &Value) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder().join("crossplane/composition.yaml")).unwrap();
+    let composition = objects(&text);
+    let step = &one(&composition, "Composition")["spec"]["pipeline"][0];
+    let template = step["input"]["inline"]["template"].as_str().unwrap();
+    let chart = tempfile::tempdir().unwrap();
+    std::fs::create_dir(chart.path().join("templates")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(chart.path().join(name), text).unwrap();
+    write("Chart.yaml", "{ apiVersion: v2, name: a, version: 0.1.0 }");
+    write("values.yaml", &json!({"observed": observed}).to_string());
+    write("templates/all.yaml", &template.replace(".observed.", ".Values.observed."));
+    let output = Command::new("helm")
+        .args(["template", "a"])
+        .arg(chart.path())
+        .env("HOME", chart.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    objects(&String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn crossplane_makes_both_ends_of_one_token_and_keeps_it() {
+    if !has_helm() {
+        return;
+    }
+    let (token, path) = receiver().await;
+    let webhook =
+        objects(&std::fs::read_to_string(folder().join("crossplane/webhook.yaml")).unwrap());
+    let composite = json!({"resource": webhook[0]});
+    let first = composed(&json!({"composite": composite, "resources": {}}));
+    let made = one(&first, "Secret")["data"]["token"].as_str().unwrap();
+    assert_eq!(BASE64_STANDARD.decode(made).unwrap().len(), 40);
+    let there = json!({"token": {"resource": {"data": {"token": BASE64_STANDARD.encode(&token)}}}});
+    let next = composed(&json!({"composite": composite, "resources": there}));
+    let secret = one(&next, "Secret");
+    let text = |key: &str| {
+        let value = secret["data"][key].as_str().unwrap();
+        String::from_utf8(BASE64_STANDARD.decode(value).unwrap()).unwrap()
+    };
+    assert_eq!(text("token"), token, "a token that is there stays");
+    assert_eq!(text("url"), format!("https://flux-webhook.example.com{path}"));
+    let name = &secret["metadata"]["name"];
+    assert_eq!(one(&next, "Receiver")["spec"]["secretRef"]["name"], *name);
+    let hook = &one(&next, "RepositoryWebhook")["spec"]["forProvider"]["configuration"];
+    assert_eq!(hook["urlSecretRef"], json!({"name": name, "key": "url"}));
+    assert_eq!(hook["secretSecretRef"], json!({"name": name, "key": "token"}));
+    assert!(of(&next, "Secret").len() == 1);
+}
