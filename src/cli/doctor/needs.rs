@@ -51,8 +51,8 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
             need(all_of(&GroupKind::new("", "Event"), subject), "list", Some(told));
         }
         let pushed_by = of_trigger(scenario, graph);
-        let read = read(scenario, path).into_iter().chain(pushed_by);
-        for subject in read.chain(secret(scenario, graph)) {
+        let read: BTreeSet<Subject> = read(scenario, path).into_iter().chain(pushed_by).collect();
+        for subject in read.iter().cloned().chain(secret(scenario, graph)) {
             need(subject, "get", None);
         }
         let objects = scenario.hops.iter().filter_map(Hop::subject);
@@ -60,6 +60,11 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
             for verb in ["create", "patch"] {
                 let lacks = Some("no Event there says what becomes of a change");
                 need(all_of(&GroupKind::new("", "Event"), &subject), verb, lacks);
+            }
+            // What a run reads anyway is asked for without that.
+            if !read.contains(&subject) {
+                let lacks = "`kubectl describe` shows no Event there, for none names its uid";
+                need(subject, "get", Some(lacks));
             }
         }
         for (group, kind) in KINDS {

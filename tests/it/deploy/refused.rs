@@ -55,6 +55,7 @@ fn values_that_contradict_each_other_are_refused_with_a_sentence() {
         ("jobs that ask nobody", format!("{jobs}cronjob: {{ mode: trigger }}")),
         ("jobs that ask and push", format!("{jobs}cronjob: {{ mode: trigger, server: \"http://a\" }}\npush: {{ otlp: \"http://b\" }}")),
         ("jobs that do not ask", format!("{jobs}cronjob: {{ server: \"http://a\" }}")),
+        ("lines that nobody writes", format!("{jobs}tell: {{ jsonLines: true }}")),
         ("totals that begin again", format!("{jobs}state: none\npush: {{ pushgateway: \"http://b\" }}")),
         ("a schedule for nobody", format!("{jobs}{}\ncronjob: {{ schedules: {{ other: \"* * * * *\" }} }}", every("5m"))),
         ("a hop that no job hears", format!("{jobs}{}", scenario(notified, "{ every: 5m }"))),

@@ -90,7 +90,9 @@ async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, String)], more:
         std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
     }
     let objects = rendered_with(&values(scenarios, more)).unwrap();
-    let needed = lacking(stage, &[title]).await;
+    let asked: &[&str] =
+        if more.contains("events: true") { &[title, "--events"] } else { &[title] };
+    let needed = lacking(stage, asked).await;
     let granted = granted(&objects);
     let superfluous: Vec<_> = granted.difference(&needed).collect();
     // A right to all covers that to one, and the cluster's that of a namespace.
@@ -111,7 +113,7 @@ async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, String)], more:
         "{title}: granted in vain {superfluous:#?}, absent {absent:#?}"
     );
     install(stage, &objects);
-    let rest = lacking(stage, &[title]).await;
+    let rest = lacking(stage, asked).await;
     assert!(rest.is_empty(), "{title}: {rest:?}");
     for kind in ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"] {
         for object in of(&objects, kind) {
@@ -194,6 +196,8 @@ async fn the_chart_grants_what_the_scenarios_need_and_nothing_else() {
     );
     let canary = "rbac: { secrets: [flux-system/canary-git] }";
     compare(&stage, "git", std::slice::from_ref(&git), canary).await;
+    let telling = format!("{canary}\ntell: {{ events: true }}");
+    compare(&stage, "telling", std::slice::from_ref(&git), &telling).await;
     compare(&stage, "rolled", std::slice::from_ref(&rolled), "rbac: { secrets: [flux-system/canary-git], objects: { git_repository: [flux-system/canary] } }").await;
     compare(&stage, "image", std::slice::from_ref(&image), "").await;
     compare(&stage, "called", &[called], "rbac: { secrets: [flux-system/canary-hook] }").await;

@@ -78,6 +78,9 @@
 {{- if ne $v.requests.by "none" -}}
 {{- fail (printf "`requests.by: %s` lets others ask a service for runs, and with `profile: cronjob` there is none: use `profile: service`" $v.requests.by) -}}
 {{- end -}}
+{{- if $v.tell.jsonLines -}}
+{{- fail "`tell.jsonLines` is for the service: the pod of a CronJob prints its run anyway, as JSON with `extraArgs: [--output=json]`" -}}
+{{- end -}}
 {{- if $v.existingConfigMap -}}
 {{- fail "`profile: cronjob` makes a CronJob for each of `scenarios`, and those of `existingConfigMap` the chart cannot see: give `scenarios`" -}}
 {{- end -}}
@@ -86,8 +89,8 @@
 {{- if not $v.cronjob.server -}}
 {{- fail "`cronjob.mode: trigger` needs `cronjob.server`, the address of the hopclock that makes the runs" -}}
 {{- end -}}
-{{- if or $pushes $v.persistence.enabled -}}
-{{- fail "with `cronjob.mode: trigger` the service that makes the runs keeps and pushes what was measured: leave `push` and `persistence` out here, or use `cronjob.mode: run`" -}}
+{{- if or $pushes $v.persistence.enabled $v.tell.events -}}
+{{- fail "with `cronjob.mode: trigger` the service that makes the runs keeps, pushes and tells what was measured: leave `push`, `tell` and `persistence` out here, or use `cronjob.mode: run`" -}}
 {{- end -}}
 {{- else -}}
 {{- if $v.cronjob.server -}}

@@ -25,6 +25,12 @@
 {{- with $v.push.otlp }}
 - { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
 {{- end }}
+{{- if $v.tell.events }}
+- { name: HOPCLOCK_EVENTS, value: "true" }
+{{- end }}
+{{- if $v.tell.jsonLines }}
+- { name: HOPCLOCK_JSON_LINES, value: "-" }
+{{- end }}
 {{- with $v.extraEnv }}
 {{ toYaml . }}
 {{- end }}

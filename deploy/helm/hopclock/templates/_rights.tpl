@@ -200,6 +200,18 @@ there, so the right to one of them would not do. What is allowed for all needs n
 {{- define "hopclock.wants" -}}
 {{- $lines := list -}}{{- $names := dict -}}{{- $v := .Values -}}
 {{- $followed := include "hopclock.want.scenarios" . | splitList "\n" | uniq | compact -}}
+{{- if $v.tell.events -}}
+{{- /* An Event names its object by its uid, which has to be read. */}}
+{{- range $followed -}}
+{{- if hasSuffix "|events||list" . -}}
+{{- $followed = append $followed (trimSuffix "list" . | printf "%screate") -}}
+{{- $followed = append $followed (trimSuffix "list" . | printf "%spatch") -}}
+{{- else if hasSuffix "|watch" . -}}
+{{- $followed = append $followed (trimSuffix "watch" . | printf "%sget") -}}
+{{- end -}}
+{{- end -}}
+{{- $followed = uniq $followed -}}
+{{- end -}}
 {{- range $followed -}}
 {{- $it := splitList "|" . -}}
 {{- if ne (last $it) "get" -}}
