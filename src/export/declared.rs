@@ -96,7 +96,7 @@ impl ScenarioSeries {
         }
         series.set(Metric::ScenarioDeadline, &[], self.deadline.as_secs_f64());
         if let Some(it) = &self.schedule {
-            series.set(Metric::ScenarioPeriod, &[], it.timetable.shortest_gap().as_secs_f64());
+            series.set(Metric::ScenarioPeriod, &[], it.timetable.usual_gap().as_secs_f64());
         }
         let clusters: BTreeSet<&str> = self.clusters.iter().map(String::as_str).collect();
         for cluster in clusters {

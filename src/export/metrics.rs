@@ -190,7 +190,7 @@ fn declare(state: &mut State, scenario: &ScenarioSeries, now: Timestamp) {
     let known = state.tallies.get(&scenario.scenario);
     let tally = match known {
         Some(tally) if tally.declared() == scenario => tally.clone(),
-        Some(tally) => Arc::new(tally.redeclared(scenario.clone())),
+        Some(tally) => Arc::new(tally.redeclared(scenario.clone(), now)),
         None => Arc::new(Tally::new(scenario.clone(), now)),
     };
     state.leaving.remove(&scenario.scenario);

@@ -129,7 +129,8 @@ metrics! {
     /// How long a change may take to hold an objective, as the scenario says it.
     SloThreshold: Gauge "hopclock_slo_threshold_seconds" [scenario, slo];
 
-    /// Shortest time between two ticks of the scenario's schedule; absent without one.
+    /// Usual time between two runs of the scenario's schedule: its period, or of a calendar, or with
+    /// pauses, a quarter of the time that most runs see the last four take; absent without one.
     ScenarioPeriod: Gauge "hopclock_scenario_period_seconds" [scenario];
 
     /// How long a run looks for its change, as the scenario says it.

@@ -48,9 +48,11 @@ impl Tally {
         new
     }
 
-    /// The same scenario after a change of its file: what it still has keeps its values.
-    pub(super) fn redeclared(&self, declared: ScenarioSeries) -> Self {
-        let mut new = Self::new(declared, self.rested);
+    /// The same scenario after a change of its file, at `now`: what it still has keeps its values. A
+    /// schedule that has changed owes nothing from before.
+    pub(super) fn redeclared(&self, declared: ScenarioSeries, now: Timestamp) -> Self {
+        let is_same = declared.schedule == self.declared.schedule;
+        let mut new = Self::new(declared, if is_same { self.rested } else { now });
         new.series.set_since(self.series.since());
         for metric in Metric::ALL.iter().filter(|it| !it.is_said() && **it != Metric::NextRun) {
             for (labels, value) in self.series.numbers(*metric, None) {

@@ -98,6 +98,23 @@ fn a_restart_owes_nothing_and_what_the_file_says_now_holds() {
 }
 
 #[test]
+fn a_schedule_that_changes_owes_nothing_and_any_other_change_forgives_nothing() {
+    let metrics = metrics();
+    metrics.declare(&scheduled_every(QUARTER, vec![]));
+    let at = Timestamp::from_second(1_700_000_000 - 20_000).unwrap();
+    let event = Event::Finished(Box::new(run(Outcome::Ok, None, vec![])));
+    metrics.count("fleet", &[Stamped { at, event }]);
+    assert!(ahead(&metrics) < -19_000.0, "{}", ahead(&metrics));
+    let same =
+        ScenarioSeries { deadline: Duration::from_secs(300), ..scheduled_every(QUARTER, vec![]) };
+    metrics.declare(&same);
+    assert_eq!(said(&metrics, "scenario_deadline_seconds"), Some(300.0));
+    assert!(ahead(&metrics) < -19_000.0, "{}", ahead(&metrics));
+    metrics.declare(&scheduled_every(QUARTER / 3, vec![]));
+    assert!((0.0..=300.0).contains(&ahead(&metrics)), "{}", ahead(&metrics));
+}
+
+#[test]
 fn a_webhook_that_nobody_could_hear_is_not_one_that_was_lost() {
     let metrics = declared();
     let webhooks = |webhook: &str| {

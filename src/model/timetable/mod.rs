@@ -8,6 +8,7 @@ mod chance;
 mod fields;
 mod pause;
 mod position;
+mod usual;
 mod zone;
 
 use jiff::{SignedDuration, Timestamp};
