@@ -7,12 +7,23 @@ use crate::export::Metric;
 use crate::rules::names::{DEADLINE, EVENTS, NEXT_RUN, PERIOD, RUNS, max, recent};
 use crate::rules::rule::{Alert, Group, Rule, Severity};
 use crate::rules::settings::{Arrival, Settings};
+use crate::rules::span::text;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = days(1);
+
+/// How long an installation that is gone is told.
+const WEEK: Duration = days(7);
 
 /// Periods after which a run that was due is missed.
 const OVERDUE: u32 = 2;
+
+/// Up to which period in seconds, over which time, and how that is written, no run may end while one
+/// has been due for half of that time. All samples are taken at the same instants: a run that ends
+/// leaves the time together with the promise that it keeps.
+const BROKEN: [(u64, Duration, &str); 3] =
+    [(21_600, DAY, "1d"), (86_400, days(4), "4d:1h"), (7 * 86_400, days(28), "28d:6h")];
 
 /// Seconds beyond its deadline after which a run hangs: settling, lingering and tidying up take less.
 const HANGING: u32 = 300;
@@ -34,21 +45,38 @@ pub(super) fn group(settings: &Settings) -> Group {
     }
 }
 
+const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 86_400)
+}
+
 fn stale(settings: &Settings) -> Alert {
+    let (labels, next) = (settings.by(&["scenario"]), settings.series(NEXT_RUN, ""));
+    let period = settings.series(PERIOD, "");
+    let due = format!(
+        "time() - {next}\n  > on ({labels})\n({OVERDUE} * {period} + {})",
+        settings.series(DEADLINE, ""),
+    );
+    // Every start of a process promises anew, so of one that starts again and again, or cannot begin,
+    // the oldest promise is looked at.
+    let mut shorter = 0;
+    let broken = BROKEN.map(|(longest, back, range)| {
+        let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
+        shorter = longest;
+        format!(
+            "time() - min_over_time({next}[{range}]) > {}\n  and on ({labels}) ({period}{above} <= \
+             {longest})\n  unless on ({labels}) sum by ({labels}) (increase({}[{range}])) > 0",
+            back.as_secs() / 2,
+            settings.series(&max(RUNS), ""),
+        )
+    });
     Alert {
         name: "HopclockStale",
-        expr: format!(
-            "time() - {}\n  > on ({})\n({OVERDUE} * {} + {})",
-            settings.series(NEXT_RUN, ""),
-            settings.by(&["scenario"]),
-            settings.series(PERIOD, ""),
-            settings.series(DEADLINE, ""),
-        ),
+        expr: [due].into_iter().chain(broken).collect::<Vec<_>>().join("\nor\n"),
         wait: None,
         severity: Severity::Warning,
         labels: Vec::new(),
         summary: "Runs of a scenario are due and do not end, so nothing is measured.",
-        description: "The next run of scenario {{ $labels.scenario }} was due \
+        description: "A run of scenario {{ $labels.scenario }} was due \
                       {{ $value | humanizeDuration }} ago, and none has ended since, whatever its \
                       outcome."
             .to_owned(),
@@ -59,13 +87,21 @@ fn absent(settings: &Settings) -> Alert {
     let service = settings.series(Metric::ReloadSuccessful.doc().name, "");
     let any = settings.series(Metric::BuildInfo.doc().name, "");
     let by = settings.by(&[]);
+    // Without any data there must have been some, or an installation would begin with a page.
     let expr = match settings.arrival {
-        // The second arm begins where the first ends.
-        Arrival::Scraped => format!(
-            "group by ({by}) (last_over_time({service}[1d1h]))\n  unless on ({by}) {service}\nor\n\
-             absent_over_time({any}[1d])"
+        // The second arm is for what comes from a Pushgateway. Steps of five minutes see every sample.
+        Arrival::Scraped => {
+            let known = format!("(last_over_time({service}[7d:5m]))");
+            format!(
+                "group by ({by}) {known}\n  unless on ({by}) {service}\nor\nabsent_over_time({any}[1d])\n  \
+                 and on () group (last_over_time({any}[8d:5m]))\n  unless on () group {known}"
+            )
+        }
+        Arrival::Pushed => format!(
+            "absent_over_time({any}[{}])\n  and on () group (last_over_time({any}[{}]))",
+            text(settings.memory()),
+            text(settings.memory() + WEEK)
         ),
-        Arrival::Pushed => format!("absent_over_time({any}[4d])"),
     };
     Alert {
         name: "HopclockAbsent",

@@ -55,6 +55,18 @@ pub enum Why {
         /// That window.
         window: Duration,
     },
+    /// No page would ever come.
+    Never {
+        /// Decisions that it takes.
+        least: u64,
+        /// In this window.
+        window: Duration,
+    },
+    /// The budget is spent before anybody is paged, if an outage begins at a bad time.
+    Uneven {
+        /// Bad runs that page then.
+        bad: u64,
+    },
     /// The shortest window with enough runs is longer than that of the objective.
     TooRare {
         /// The shortest window with enough runs.
@@ -67,13 +79,13 @@ impl std::error::Error for Unsupported {}
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Objective { scenario, slo, share, window, cadence, .. } = &self.objective;
-        let Cadence { period, .. } = cadence;
         let runs = cadence.runs_in(*window);
-        let (wanted, window, every) = (percent(*share), text(*window), text(*period));
+        let (wanted, window) = (percent(*share), text(*window));
+        let often = often(cadence);
         write!(
             f,
-            "scenario `{scenario}` cannot be held to {wanted} of objective `{slo}` with a run every \
-             {every}: {window} have {runs:.0} runs, so {:.1} of them may be bad, and ",
+            "scenario `{scenario}` cannot be held to {wanted} of objective `{slo}` with {often}: \
+             {window} have {runs:.0} runs, so {:.1} of them may be bad, and ",
             runs * (1.0 - share)
         )?;
         match self.why {
@@ -84,17 +96,33 @@ impl fmt::Display for Unsupported {
                 let window = text(window);
                 write!(f, "nobody would be paged before {bad} of the {of} in {window} are")
             }
+            Why::Never { least, window } => {
+                write!(f, "there are times without {least} runs in {} to page for", text(window))
+            }
+            Why::Uneven { bad } => {
+                write!(f, "an outage that begins at a bad time pages nobody before {bad} are")
+            }
             Why::TooRare { window } => {
                 write!(f, "the 12 runs that have to be looked at take {}", text(window))
             }
         }?;
         let share = self.other_share.map(|it| format!("{} with this schedule", percent(it)));
-        let period = self.other_period.map(|it| format!("{wanted} with a run every {}", text(it)));
+        let always = if cadence.is_even() { "" } else { ", day and night" };
+        let period = |it| format!("{wanted} with a run every {}{always}", text(it));
+        let period = self.other_period.map(period);
         match share.into_iter().chain(period).collect::<Vec<_>>().as_slice() {
             [] => f.write_str("; no schedule would do"),
             ways => write!(f, "; what would do is {}", ways.join(", or ")),
         }
     }
+}
+
+/// How often there is a run.
+fn often(cadence: &Cadence) -> String {
+    if cadence.is_even() {
+        return format!("a run every {}", text(cadence.period));
+    }
+    format!("{} runs a day in the mean", plain((cadence.per_day * 10.0).round() / 10.0))
 }
 
 /// A share as people write it.

@@ -49,7 +49,8 @@ pub fn of_objectives(settings: &Settings, objectives: &[Objective]) -> Result<Ve
     for objective in objectives {
         let plan = plan(objective)?;
         let rules = budget::rules(settings, objective, &plan);
-        let name = format!("hopclock-slo-{}", objective.scenario);
+        // No group of ours has this prefix, whatever a scenario is called.
+        let name = format!("hopclock-objectives-{}", objective.scenario);
         match groups.iter_mut().find(|it| it.name == name) {
             Some(group) => budget::join(group, rules),
             None => groups.push(Group { name, interval: budget::INTERVAL, rules }),

@@ -41,7 +41,7 @@ pub fn objectives(scenario: &Scenario) -> Result<Vec<Objective>, Error> {
         within,
         share: slo.objective,
         window: slo.window,
-        cadence,
+        cadence: cadence.clone(),
     };
     let own = scenario.hops.iter().filter_map(|it| Some((it.name.as_str(), it.within?)));
     Ok([(TOTAL, slo.within)].into_iter().chain(own).map(objective).collect())

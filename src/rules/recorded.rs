@@ -19,12 +19,13 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Up to which period, and how far back, what is recent reaches: at least four periods.
-const CLASSES: [(u64, u64); 5] = [
+const CLASSES: [(u64, u64); 6] = [
     (5 * MINUTE, 20 * MINUTE),
     (15 * MINUTE, HOUR),
     (HOUR, 4 * HOUR),
     (6 * HOUR, DAY),
     (DAY, 4 * DAY),
+    (7 * DAY, 28 * DAY),
 ];
 
 const SLO: [&str; 2] = ["scenario", "slo"];
@@ -79,7 +80,7 @@ fn within_periods(settings: &Settings, counter: &str) -> String {
     let arms = CLASSES.map(|(longest, back)| {
         let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
         shorter = longest;
-        let range = range(Duration::from_secs(back));
+        let range = recent_range(Duration::from_secs(back));
         // An objective that is new has no decisions yet, and that is nobody's fault.
         let age = match counter {
             EVENTS => format!(" and {series} offset {}", text(Duration::from_secs(back))),
@@ -92,4 +93,9 @@ fn within_periods(settings: &Settings, counter: &str) -> String {
         )
     });
     arms.join("\nor\n")
+}
+
+/// A range for what is recent. Where a day or more lies between two runs, hours are steps enough.
+fn recent_range(back: Duration) -> String {
+    if back > Duration::from_secs(7 * DAY) { format!("{}:1h", text(back)) } else { range(back) }
 }

@@ -1,10 +1,14 @@
 //! What holds for all rules: who shares the Prometheus, how series come, where runbooks are.
 
+use crate::model::Timetable;
+use crate::rules::cadence::WALK;
 use crate::rules::selector::{Selector, is_label};
 use crate::rules::span::text;
 use std::time::Duration;
 
-/// How long a series counts that is not sent again.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How long a series counts that is not sent again, if runs are a day apart at the most.
 const MEMORY: Duration = Duration::from_secs(4 * 86_400);
 
 /// What holds for all rules.
@@ -15,6 +19,8 @@ pub struct Settings {
     selector: Option<Selector>,
     /// How series come to Prometheus.
     pub arrival: Arrival,
+    /// How long a series counts that is not sent again.
+    memory: Duration,
     /// Where the runbooks are, without a slash at its end.
     pub runbooks: String,
     /// Address of a dashboard, if there is one.
@@ -48,7 +54,21 @@ impl Settings {
             }
         }
         let runbooks = "docs/runbooks".to_owned();
-        Some(Self { by: labels, selector, arrival, runbooks, dashboard: None })
+        let memory = MEMORY;
+        Some(Self { by: labels, selector, arrival, memory, runbooks, dashboard: None })
+    }
+
+    /// Has what was sent last count until a run of this schedule is missed for certain: four usual
+    /// gaps, and a day longer than the longest night or pause.
+    pub fn remember(&mut self, timetable: &Timetable) {
+        let needed = (4 * timetable.usual_gap()).max(timetable.longest_wait(WALK) + DAY);
+        let days = needed.as_secs().div_ceil(DAY.as_secs());
+        self.memory = self.memory.max(Duration::from_secs(days * DAY.as_secs()));
+    }
+
+    /// How long a series counts that is not sent again.
+    pub(super) fn memory(&self) -> Duration {
+        self.memory
     }
 
     /// The labels of installations, then these.
@@ -62,7 +82,7 @@ impl Settings {
         let series = self.series(metric, matchers);
         match self.arrival {
             Arrival::Scraped => series,
-            Arrival::Pushed => format!("last_over_time({series}[{}])", text(MEMORY)),
+            Arrival::Pushed => format!("last_over_time({series}[{}])", text(self.memory)),
         }
     }
 
@@ -81,6 +101,7 @@ impl Default for Settings {
     fn default() -> Self {
         let by = ["cluster", "namespace", "job"].map(str::to_owned).to_vec();
         let runbooks = "docs/runbooks".to_owned();
-        Self { by, selector: None, arrival: Arrival::Scraped, runbooks, dashboard: None }
+        let (arrival, memory) = (Arrival::Scraped, MEMORY);
+        Self { by, selector: None, arrival, memory, runbooks, dashboard: None }
     }
 }

@@ -74,14 +74,14 @@ fn leftovers(settings: &Settings) -> Alert {
     let series = settings.series(LEFTOVERS, "");
     Alert {
         name: "HopclockLeftovers",
-        expr: format!("{series} > {LEFT}\nand\n{series} > {series} offset 1d"),
+        expr: format!("min_over_time({series}[1d]) > {LEFT}\nand\n{series} > {series} offset 1d"),
         wait: Some(60 * MINUTE),
         severity: Severity::Warning,
         labels: Vec::new(),
         summary: "Canaries pile up on a remote, because hopclock cannot take them away.",
         description:
-            "Scenario {{ $labels.scenario }} has left {{ $value | humanize }} canaries beyond \
-                      those that stay, more than a day ago."
+            "For a day scenario {{ $labels.scenario }} has had {{ $value | humanize }} canaries \
+                      or more beyond those that stay, and they become more."
                 .to_owned(),
     }
 }

@@ -35,7 +35,8 @@ pub(in crate::cli) struct RulesArguments {
     pub(in crate::cli) selector: Option<Selector>,
 
     /// The series come by remote write at the end of a run (a `CronJob`), not by scrapes and not from
-    /// a Pushgateway; what came last counts for four days.
+    /// a Pushgateway; what came last counts for four days, or longer if a schedule of the files is
+    /// slower.
     #[arg(long)]
     pub(in crate::cli) pushed: bool,
 

@@ -13,7 +13,7 @@ pub(super) use arguments::{RulesArguments, RulesFormat};
 
 /// Writes the rules, or says everything that is in their way.
 pub(super) fn rules(arguments: &RulesArguments) -> anyhow::Result<Exit> {
-    let Some(settings) = settings(arguments) else {
+    let Some(mut settings) = settings(arguments) else {
         complain(&"`--by` takes names of labels, such as `cluster,namespace,job`");
         return Ok(Exit::Usage);
     };
@@ -24,6 +24,7 @@ pub(super) fn rules(arguments: &RulesArguments) -> anyhow::Result<Exit> {
             None => return Ok(Exit::Usage),
         },
     };
+    scenarios.iter().filter_map(|it| it.schedule.as_ref()).for_each(|it| settings.remember(it));
     let Some(planned) = planned(&scenarios) else { return Ok(Exit::Usage) };
     let for_objectives = matches!(arguments.format, RulesFormat::Sloth | RulesFormat::Pyrra);
     if planned.is_empty() && (for_objectives || arguments.only_objectives || !scenarios.is_empty())

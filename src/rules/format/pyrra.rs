@@ -106,9 +106,8 @@ fn spec(settings: &Settings, objective: &Objective, plan: &Plan) -> Spec {
 /// Whether pyrra's shortest windows, five minutes and an hour of four weeks, hold enough runs.
 fn fits(objective: &Objective) -> bool {
     let share = objective.window.as_secs_f64() / (28.0 * 86_400.0);
-    let period = objective.cadence.period;
     let holds = |minutes: f64, runs: u32| {
-        Duration::from_secs_f64(minutes * 60.0 * share) >= period.saturating_mul(runs)
+        Duration::from_secs_f64(minutes * 60.0 * share) >= objective.cadence.span(runs)
     };
     holds(5.0, 3) && holds(60.0, 12)
 }

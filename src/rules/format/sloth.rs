@@ -5,6 +5,7 @@
 
 use crate::rules::budget::matchers;
 use crate::rules::burn::{Plan, Tier};
+use crate::rules::cadence::Cadence;
 use crate::rules::error::{percent, plain};
 use crate::rules::format::{head, yaml};
 use crate::rules::names::{BAD, EVENTS, max};
@@ -96,7 +97,7 @@ fn slo(settings: &Settings, objective: &Objective, plan: &Plan) -> Slo {
     let matchers = matchers(objective);
     let query = |of: &str| {
         let series = settings.series(&max(of), &matchers);
-        format!("sum(increase({series}[{}]))", window(objective.cadence.period))
+        format!("sum(increase({series}[{}]))", window(&objective.cadence))
     };
     let labels = |severity: Severity| Severe::Labels {
         labels: BTreeMap::from([("severity", severity.as_str())]),
@@ -134,11 +135,11 @@ fn slo(settings: &Settings, objective: &Objective, plan: &Plan) -> Slo {
 }
 
 /// The template of a window that holds enough runs, whichever sloth asks for.
-fn window(period: Duration) -> String {
+fn window(cadence: &Cadence) -> String {
     let mut arms: Vec<String> = Vec::new();
     for (seconds, is_long) in WINDOWS {
         let asked = Duration::from_secs(seconds);
-        let least = period.saturating_mul(if is_long { 12 } else { 3 });
+        let least = cadence.span(if is_long { 12 } else { 3 });
         if asked < least {
             let or = if arms.is_empty() { "if" } else { "else if" };
             let (asked, least) = (text(asked), text(least));

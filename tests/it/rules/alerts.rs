@@ -9,6 +9,8 @@ const DAY: u32 = 24 * 60;
 /// Decisions of the calm scenario.
 const EVENTS: &str = r#"hopclock_slo_events_total{job="hopclock", namespace="hopclock", pod="hopclock-0", scenario="a", slo="total"}"#;
 
+const BUILD: &str = r#"hopclock_build_info{job="push", version="1"}"#;
+
 /// A story of the calm scenario whose runs come to something else from minute 120 on.
 fn from_120(name: &str, run: Run) -> Story {
     Story::of(name, World::calm("a").until(300).from(120, run))
@@ -20,16 +22,18 @@ fn twice(name: &str, run: Run) -> Story {
 }
 
 #[test]
-fn nothing_fires_while_all_is_well_and_without_data_only_that_there_is_none() {
+fn nothing_fires_while_all_is_well_nor_before_there_were_any_data() {
     let calm = World { step: 5, ..World::calm("a").until(2 * DAY) };
     Rulebook::of(&objectives_of("a", "{ every: 15m }", "{ within: 2m }")).play(
         5,
         &[
             Story::of("calm", calm).have_fired(2 * DAY, &[]),
-            Story::new("no data", 1)
-                .with("up", "1+0x600")
-                .fire(10, &[])
-                .have_fired(600, &["HopclockAbsent"]),
+            Story::new("no data", 1).with("up", "1+0x600").have_fired(600, &[]),
+            // From a Pushgateway, of which nothing is there until the first run has ended.
+            Story::new("the first CronJob", 5)
+                .with(BUILD, "_x11 1+0x40 stale")
+                .have_fired(1_700, &[])
+                .have_fired(1_800, &["HopclockAbsent"]),
         ],
     );
 }
@@ -61,6 +65,70 @@ fn a_scenario_whose_runs_do_not_come_or_do_not_end_is_told() {
             .fire(1_570, &["HopclockAbsent"])
             .fire(1_700, &["HopclockAbsent"])
             .have_fired(1_800, &["HopclockAbsent"])],
+    );
+}
+
+#[test]
+fn an_installation_that_is_gone_is_told_for_a_week_though_another_lives() {
+    let service = |job: &str| format!("hopclock_config_last_reload_successful{{job=\"{job}\"}}");
+    let gone = 24 * 60;
+    Rulebook::general().play(
+        5,
+        &[Story::new("one of two", 5)
+            .with(&service("a"), "1+0x2592")
+            .with(&service("b"), "1+0x287 stale")
+            .fire(gone + 10, &[])
+            .fire(gone + 30, &["HopclockAbsent"])
+            .fire(gone + 2 * DAY, &["HopclockAbsent"])
+            .fire(gone + 7 * DAY - 30, &["HopclockAbsent"])
+            .fire(gone + 7 * DAY + 30, &[])],
+    );
+}
+
+#[test]
+fn promises_that_are_broken_again_and_again_are_told() {
+    // Every start of a process promises a run within the hour, and is ended before.
+    let pods = || (0..100).map(|it| (it * 50 + 1, it * 50 + 51)).collect();
+    let hourly = |hangs| World {
+        period: 60,
+        step: 5,
+        pods: pods(),
+        hangs,
+        ..World::calm("a").until(2 * DAY)
+    };
+    let daily = World {
+        period: DAY,
+        step: 5,
+        pods: (0..6).map(|it| (it * 1_300 + 1, it * 1_300 + 1_301)).collect(),
+        hangs: Some(0),
+        ..World::calm("a").until(5 * DAY)
+    };
+    Rulebook::general().play(
+        5,
+        &[
+            Story::of("restarts before every run", hourly(Some(0)))
+                .fire(770, &[])
+                .fire(800, &["HopclockStale"])
+                .fire(2 * DAY, &["HopclockStale"]),
+            Story::of("restarts between runs", hourly(None)).have_fired(2 * DAY, &[]),
+            Story::of("restarts before the run of every day", daily)
+                .fire(3 * DAY - 30, &[])
+                .fire(3 * DAY + 90, &["HopclockStale"]),
+        ],
+    );
+}
+
+#[test]
+fn runs_of_an_uneven_calendar_are_enough_to_tell() {
+    let error = Run { outcome: "probe_error", ..OK };
+    // At nine, ten and seventeen: four runs take 31 hours as a rule.
+    let times = vec![9 * 60, 10 * 60, 17 * 60];
+    let world = World { times, period: 465, step: 5, ..World::calm("a") };
+    Rulebook::general().play(
+        5,
+        &[Story::of("errors", world.until(3 * DAY).from(DAY, error))
+            .fire(DAY + 16 * 60, &[])
+            .fire(2 * DAY + 18 * 60, &["HopclockProbeErrors"])],
     );
 }
 
@@ -132,8 +200,9 @@ fn leftovers_are_told_while_they_grow() {
     Rulebook::general().play(
         5,
         &[
-            Story::of("growing", growing).fire(1_400, &[]).fire(1_520, &["HopclockLeftovers"]),
+            Story::of("growing", growing).fire(1_750, &[]).fire(1_850, &["HopclockLeftovers"]),
             left("as many as ever", "30+0x576").have_fired(2 * DAY, &[]),
+            left("many, but not for a day", "0+0x300 21+1x275").have_fired(1_700, &[]),
             left("few", "0+0x200 20+0x375").have_fired(2 * DAY, &[]),
         ],
     );

@@ -108,6 +108,19 @@ fn promtool_has_nothing_to_say_against_any_form() {
 }
 
 #[test]
+fn no_scenario_takes_the_name_of_a_group_of_ours() {
+    let settings = Settings::default();
+    let names = ["budget", "totals", "recent", "alive", "upkeep", "slo", "slo-budget"];
+    let of = |name: &str| objectives_of(name, "{ every: 5m }", "{ within: 2m }");
+    let objectives: Vec<_> = names.into_iter().flat_map(of).collect();
+    let mut groups = installation(&settings);
+    groups.extend(of_objectives(&settings, &objectives).unwrap());
+    let unique: BTreeSet<_> = groups.iter().map(|it| &it.name).collect();
+    assert_eq!(unique.len(), groups.len(), "{unique:?}");
+    check(&prometheus(&settings, &groups));
+}
+
+#[test]
 fn an_object_of_the_operator_holds_the_same_groups() {
     let settings = Settings::default();
     let groups = installation(&settings);
@@ -232,5 +245,6 @@ fn grouped(query: &str) -> Vec<&str> {
     let lists = query.split("by (").chain(query.split("on (")).skip(1);
     let inner = lists.filter_map(|it| it.split_once(')')).map(|it| it.0);
     let labels = inner.flat_map(|it| it.split(", ")).map(str::trim);
-    labels.filter(|it| it.chars().all(|it| it.is_ascii_lowercase() || it == '_')).collect()
+    let is_label = |it: &str| it.chars().all(|it| it.is_ascii_lowercase() || it == '_');
+    labels.filter(|it| !it.is_empty() && is_label(it)).collect()
 }

@@ -2,7 +2,8 @@
 
 use crate::prometheus_kit::found;
 use crate::rules::world::World;
-use hopclock::config;
+use hopclock::config::{self, Scenario};
+use hopclock::model::Timetable;
 use hopclock::rules::{Objective, Settings, installation, objectives, of_objectives, prometheus};
 use std::fmt::Write;
 use std::process::Command;
@@ -156,13 +157,22 @@ impl Rulebook {
 /// The objectives of a scenario with this schedule and `slo`.
 pub(crate) fn objectives_of(name: &str, schedule: &str, slo: &str) -> Vec<Objective> {
     let deadline = if slo.contains("20s") { "30s" } else { "4m" };
+    let scenario = scenario(name, deadline, &format!("schedule: {schedule}\nslo: {slo}\n"));
+    objectives(&scenario).unwrap_or_else(|it| panic!("{it}"))
+}
+
+/// When a scenario with this schedule runs.
+pub(crate) fn timetable_of(schedule: &str) -> Timetable {
+    scenario("a", "4m", &format!("schedule: {schedule}\n")).schedule.unwrap()
+}
+
+fn scenario(name: &str, deadline: &str, more: &str) -> Scenario {
     let text = format!(
-        "name: {name}\ndeadline: {deadline}\nschedule: {schedule}\nslo: {slo}\n\
+        "name: {name}\ndeadline: {deadline}\n{more}\
          trigger: {{ git_commit: {{ source: a/b, path: c }} }}\n\
          hops: [{{ live: {{ config_map: a/b }} }}]\n"
     );
-    let scenario = config::load_text("a.yaml", &text).unwrap_or_else(|it| panic!("{it}"));
-    objectives(&scenario).unwrap_or_else(|it| panic!("{it}"))
+    config::load_text("a.yaml", &text).unwrap_or_else(|it| panic!("{it}"))
 }
 
 fn names(alerts: &[&str]) -> String {

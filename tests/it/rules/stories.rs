@@ -1,6 +1,6 @@
 //! Days in the life of an installation, on which nobody should be told anything that is not so.
 
-use crate::rules::kit::{Rulebook, Story, objectives_of};
+use crate::rules::kit::{Rulebook, Story, objectives_of, timetable_of};
 use crate::rules::world::{OK, Run, SLOW, World};
 use hopclock::rules::{Arrival, Settings, installation, of_objectives, prometheus};
 
@@ -136,5 +136,48 @@ fn a_cron_job_that_sends_its_totals_at_the_end_is_watched_too() {
             // The 21st run is the first bad one, at 302.
             sent("slow", 20).have_paged(331, &[]).have_paged(334, &["HopclockErrorBudgetBurn"]),
         ],
+    );
+}
+
+#[test]
+fn the_first_runs_of_a_cron_job_and_those_of_a_slow_one_are_silent() {
+    let pushed = || Settings::new(&["job".to_owned()], None, Arrival::Pushed).unwrap();
+    let general =
+        |settings: &Settings| Rulebook::text(prometheus(settings, &installation(settings)));
+    let build = r#"hopclock_build_info{job="cron", version="1"}"#;
+    let first = Story::new("the first run", 1).with(build, "_x55 1 _x185");
+    general(&pushed()).play(1, &[first.have_fired(240, &[])]);
+    // Each Monday; whoever does not know that takes the silence of four days for an end.
+    let mondays = || Story::new("each week", 60).with(build, "1 _x167 1 _x167 1 _x167 1 _x60");
+    let mut weekly = pushed();
+    weekly.remember(&timetable_of("{ cron: '0 6 * * 1' }"));
+    general(&weekly).play(60, &[mondays().have_fired(21 * DAY, &[])]);
+    general(&pushed()).play(60, &[mondays().have_fired(21 * DAY, &["HopclockAbsent"])]);
+}
+
+#[test]
+fn an_outage_of_a_path_with_uneven_runs_pages() {
+    let thrice =
+        objectives_of("a", "{ cron: '0 9,10,17 * * *' }", "{ within: 2m, objective: 95% }");
+    let world = World {
+        times: vec![9 * 60, 10 * 60, 17 * 60],
+        period: 465,
+        step: 5,
+        ..World::calm("a").until(5 * DAY).from(2 * DAY, SLOW)
+    };
+    Rulebook::of_pages(&thrice).play(
+        5,
+        &[Story::of("thrice a day", world)
+            .have_paged(2 * DAY + 12 * 60, &[])
+            .have_paged(5 * DAY, &["HopclockErrorBudgetBurn"])],
+    );
+    let twice = objectives_of("a", "{ cron: '0,5 * * * *' }", "{ within: 2m, objective: 90% }");
+    let times = (0..24).flat_map(|it| [it * 60, it * 60 + 5]).collect();
+    let world = World { times, period: 30, deadline: 4, step: 5, ..World::calm("a").until(DAY) };
+    Rulebook::of_pages(&twice).play(
+        5,
+        &[Story::of("twice an hour", world.from(720, SLOW))
+            .have_paged(720, &[])
+            .have_paged(720 + 7 * 60, &["HopclockErrorBudgetBurn"])],
     );
 }

@@ -11,6 +11,8 @@ pub(crate) struct World {
     pub(crate) scenario: &'static str,
     /// In minutes, as everything here.
     pub(crate) period: u32,
+    /// Minutes of each day at which a run is due, if they are not a period apart.
+    pub(crate) times: Vec<u32>,
     pub(crate) deadline: u32,
     pub(crate) until: u32,
     /// Time between two samples.
@@ -73,6 +75,7 @@ impl World {
         Self {
             scenario,
             period: 15,
+            times: Vec::new(),
             deadline: 9,
             until: 600,
             step: 1,
@@ -125,7 +128,7 @@ impl World {
             if pod.is_none() {
                 continue;
             }
-            let due = minute % self.period == 0 && !self.is_paused(minute);
+            let due = self.ticks_at(minute) && !self.is_paused(minute);
             if due && flight.is_none() && self.hangs.is_none_or(|it| minute < it) {
                 flight = Some(Flight { run: (self.run)(minute), began: minute, decided: false });
             }
@@ -168,11 +171,19 @@ impl World {
         self.pauses.iter().any(|it| it.0 <= minute && minute < it.1)
     }
 
+    fn ticks_at(&self, minute: u32) -> bool {
+        if self.times.is_empty() {
+            minute % self.period == 0
+        } else {
+            self.times.contains(&(minute % (24 * 60)))
+        }
+    }
+
     /// The first tick after a minute that no pause takes.
     fn tick_after(&self, minute: u32) -> u32 {
-        let first = (minute / self.period + 1) * self.period;
-        let ticks = (first..=self.until + self.period).step_by(self.period as usize);
-        ticks.into_iter().find(|it| !self.is_paused(*it)).unwrap_or(self.until + self.period)
+        let later = self.until + self.period;
+        let mut ticks = (minute + 1..=later).filter(|it| self.ticks_at(*it));
+        ticks.find(|it| !self.is_paused(*it)).unwrap_or(later)
     }
 
     fn show(
