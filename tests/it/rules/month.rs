@@ -59,6 +59,8 @@ fn month(scenario: &'static str, period: u32, seed: u64, weekends: bool) -> Worl
     }
 }
 
+/// One seed, and only what pages, because promtool takes minutes for a month and loads no more samples:
+/// that warnings and what is recent stay silent over a month is not shown here.
 #[test]
 fn a_month_of_faults_within_the_budget_pages_nobody() {
     let all = [
@@ -72,22 +74,7 @@ fn a_month_of_faults_within_the_budget_pages_nobody() {
             .and(month("slow", 60, seed, false))
             .have_paged(MONTH, &[])
     };
-    Rulebook::of_pages(&all.concat()).play(STEP, &[story(1), story(2), story(3)]);
-}
-
-/// All rules, and so fewer days: what is recent of a month is more than promtool loads. Tickets of the
-/// budget are no false ones, because the faults spend some of it in bursts.
-#[test]
-fn some_days_of_faults_within_the_budget_warn_of_nothing_else() {
-    let others = r#"alertstate="firing", alertname!="HopclockErrorBudgetBurn""#;
-    let query = format!("count(last_over_time(ALERTS{{{others}}}[3d]))");
-    let story = |seed: u64| {
-        Story::of(&format!("seed {seed}"), month("office", 15, seed, true).until(3 * DAY))
-            .have_paged(3 * DAY, &[])
-            .yields(3 * DAY, &query, None)
-    };
-    Rulebook::of(&objectives_of("office", "{ every: 15m }", "{ within: 2m }"))
-        .play(STEP, &[story(1), story(4), story(5)]);
+    Rulebook::of_pages(&all.concat()).play(STEP, &[story(1)]);
 }
 
 #[test]
