@@ -5,30 +5,14 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
+use crate::exports::kit::{QUANTILES, assert_in_classic_bucket, assert_in_native_bucket};
 use crate::metrics::{DELIVERED, after_some_runs};
 use crate::prometheus_kit::{Setting, Version, found};
 use crate::web_kit::{Server, metrics_only};
 use hopclock::export::Format;
-use hopclock::model::{BOUNDS, Histogram};
 use hopclock::web;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-/// The true quantile of the lengths that were delivered: the smallest that `q` of them reach.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "a small rank"
-)]
-fn truth(q: f64) -> f64 {
-    DELIVERED[(q * DELIVERED.len() as f64).ceil() as usize - 1]
-}
-
-/// None lies between two of the lengths, where everything between them is right, and Prometheus 3,
-/// which counts from the top, says something else than 2.
-const QUANTILES: [f64; 4] = [0.3, 0.55, 0.8, 1.0];
 
 #[tokio::test]
 async fn a_prometheus_without_native_histograms_computes_the_quantiles() {
@@ -42,9 +26,7 @@ async fn a_prometheus_without_native_histograms_computes_the_quantiles() {
         let bucket = r#"hopclock_push_to_apply_seconds_bucket{outcome="ok"}"#;
         let computed =
             prometheus.eventually_value(&format!("histogram_quantile({q}, {bucket})")).await;
-        let upper = BOUNDS.into_iter().find(|it| truth(q) <= *it).unwrap();
-        let lower = BOUNDS.into_iter().rev().find(|it| *it < truth(q)).unwrap();
-        assert!(lower < computed && computed <= upper, "{q}: {computed} is not {}", truth(q));
+        assert_in_classic_bucket(q, computed);
     }
     let sum =
         prometheus.eventually_value(r#"hopclock_push_to_apply_seconds_sum{outcome="ok"}"#).await;
@@ -73,21 +55,11 @@ async fn natively(version: Version) {
     let server = Server::start(metrics_only(after_some_runs()), web::Limits::default()).await;
     let mut prometheus =
         Setting::of(version).scraping(server.address).native().exemplars().start().await;
-    let mut ours = Histogram::default();
-    for length in DELIVERED {
-        ours.observe(Duration::from_secs_f64(length));
-    }
     for q in QUANTILES {
         let native = r#"hopclock_push_to_apply_seconds{outcome="ok"}"#;
         let computed =
             prometheus.eventually_value(&format!("histogram_quantile({q}, {native})")).await;
-        let range = ours.native().ranges().find(|it| truth(q) <= it.1).unwrap();
-        let rounding = 1.0 + 1e-9;
-        assert!(
-            range.0 < computed * rounding && computed <= range.1 * rounding,
-            "{q}: {computed} is not {}",
-            truth(q)
-        );
+        assert_in_native_bucket(q, computed);
     }
     let native = r#"histogram_count(hopclock_push_to_apply_seconds{outcome="ok"})"#;
     assert_eq!(prometheus.eventually_value(native).await, 8.0);

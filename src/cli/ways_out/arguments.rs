@@ -3,7 +3,7 @@
 //! Secrets are named by their place, because others can read a command line. Variables that
 //! OpenTelemetry defines are understood as it defines them.
 
-use crate::cli::ways_out::header::{Credentials, Header, Pair};
+use crate::cli::ways_out::unread::{OrDefault, Unread};
 use crate::model::Duration;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -121,7 +121,7 @@ pub(super) struct RemoteWriteArguments {
         value_name = "NAME=VALUE",
         value_delimiter = ','
     )]
-    pub(super) label: Vec<Pair>,
+    pub(super) label: Vec<Unread>,
 
     /// What to prove ourselves with: `bearer:` or `basic:`, then `file:PATH` or `env:NAME`, the
     /// place of a token or of `USER:PASSWORD`.
@@ -131,7 +131,7 @@ pub(super) struct RemoteWriteArguments {
         env = "HOPCLOCK_REMOTE_WRITE_AUTH",
         value_name = "SCHEME:PLACE"
     )]
-    pub(super) auth: Option<Credentials>,
+    pub(super) auth: Option<Unread>,
 
     /// A header more, such as `X-Scope-OrgID=team`; `NAME=file:PATH` and `NAME=env:NAME` say where
     /// its value is.
@@ -143,7 +143,7 @@ pub(super) struct RemoteWriteArguments {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    pub(super) header: Vec<Header>,
+    pub(super) header: Vec<Unread>,
 
     /// File with further certificate authorities for it, in PEM.
     #[arg(
@@ -152,7 +152,7 @@ pub(super) struct RemoteWriteArguments {
         env = "HOPCLOCK_REMOTE_WRITE_CA_FILE",
         value_name = "FILE"
     )]
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) ca_file: Option<String>,
 }
 
 /// A Pushgateway.
@@ -198,7 +198,7 @@ pub(super) struct PushgatewayArguments {
         env = "HOPCLOCK_PUSHGATEWAY_AUTH",
         value_name = "SCHEME:PLACE"
     )]
-    pub(super) auth: Option<Credentials>,
+    pub(super) auth: Option<Unread>,
 
     /// A header more, as with remote write.
     #[arg(
@@ -209,7 +209,7 @@ pub(super) struct PushgatewayArguments {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    pub(super) header: Vec<Header>,
+    pub(super) header: Vec<Unread>,
 
     /// File with further certificate authorities for it, in PEM.
     #[arg(
@@ -218,7 +218,7 @@ pub(super) struct PushgatewayArguments {
         env = "HOPCLOCK_PUSHGATEWAY_CA_FILE",
         value_name = "FILE"
     )]
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) ca_file: Option<String>,
 }
 
 /// OTLP over HTTP.
@@ -281,9 +281,9 @@ pub(super) struct OtlpArguments {
         long = "otlp-temporality",
         env = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
         value_name = "WHAT",
-        value_enum,
+        value_parser = OrDefault::<Temporality>::new(),
         ignore_case = true,
-        default_value_t
+        default_value = "cumulative"
     )]
     pub(super) temporality: Temporality,
 
@@ -293,9 +293,9 @@ pub(super) struct OtlpArguments {
         long = "otlp-histograms",
         env = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
         value_name = "FORM",
-        value_enum,
+        value_parser = OrDefault::<OtlpHistograms>::new(),
         ignore_case = true,
-        default_value_t
+        default_value = "explicit"
     )]
     pub(super) histograms: OtlpHistograms,
 
@@ -317,7 +317,7 @@ pub(super) struct OtlpArguments {
         value_name = "NAME=VALUE",
         value_delimiter = ','
     )]
-    pub(super) resource: Vec<Pair>,
+    pub(super) resource: Vec<Unread>,
 
     /// What to prove ourselves with, as with remote write.
     #[arg(
@@ -326,7 +326,7 @@ pub(super) struct OtlpArguments {
         env = "HOPCLOCK_OTLP_AUTH",
         value_name = "SCHEME:PLACE"
     )]
-    pub(super) auth: Option<Credentials>,
+    pub(super) auth: Option<Unread>,
 
     /// A header more, as with remote write.
     #[arg(
@@ -337,7 +337,7 @@ pub(super) struct OtlpArguments {
         value_delimiter = ',',
         hide_env_values = true
     )]
-    pub(super) header: Vec<Header>,
+    pub(super) header: Vec<Unread>,
 
     /// File with further certificate authorities for it, in PEM.
     #[arg(
@@ -346,7 +346,7 @@ pub(super) struct OtlpArguments {
         env = "OTEL_EXPORTER_OTLP_CERTIFICATE",
         value_name = "FILE"
     )]
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) ca_file: Option<String>,
 }
 
 /// Version of remote write.

@@ -4,7 +4,6 @@ use crate::cli::ways_out::header::{Credentials, Header};
 use crate::remote::Clients;
 use crate::remote::post::{Destination, NotTaken, Parcel, Receipt, Verb};
 use secrecy::SecretString;
-use std::path::Path;
 use std::time::Duration;
 
 /// An address with all that goes with a request to it.
@@ -17,9 +16,9 @@ pub(super) struct Endpoint {
 /// What is known of an address.
 pub(super) struct Given<'a> {
     pub(super) url: &'a str,
-    pub(super) credentials: Option<&'a Credentials>,
+    pub(super) credentials: Option<Credentials>,
     pub(super) headers: Vec<Header>,
-    pub(super) ca_file: Option<&'a Path>,
+    pub(super) ca_file: Option<&'a str>,
 }
 
 // === impl Endpoint ===
@@ -34,14 +33,14 @@ impl Endpoint {
     ) -> Result<Self, String> {
         let ca = match given.ca_file {
             Some(path) => Some(std::fs::read(path).map_err(|why| {
-                format!("the authority `{}` for `{argument}` cannot be read: {why}", path.display())
+                format!("the authority `{path}` for `{argument}` cannot be read: {why}")
             })?),
             None => None,
         };
         let destination = Destination::new(given.url, ca.as_deref(), timeout, clients)
             .map_err(|why| format!("`{argument}` cannot be used: {why}"))?;
-        let credentials = given.credentials.cloned();
-        let endpoint = Self { destination, credentials, headers: given.headers };
+        let Given { credentials, headers, .. } = given;
+        let endpoint = Self { destination, credentials, headers };
         // What is missing now is better said before anything is done.
         endpoint.headers().map_err(|why| format!("`{argument}` cannot be used: {why}"))?;
         Ok(endpoint)

@@ -20,6 +20,7 @@ mod tell;
 mod telling;
 mod textfile;
 mod traces;
+mod unread;
 
 #[cfg(test)]
 mod tell_tests;
@@ -32,10 +33,11 @@ use crate::cli::ways_out::arguments::{
 };
 use crate::cli::ways_out::ear::{Ear, Heard, Mouth};
 use crate::cli::ways_out::endpoint::{Endpoint, Given};
-use crate::cli::ways_out::header::Header;
+use crate::cli::ways_out::header::{Header, Pair};
 use crate::cli::ways_out::line::Line;
 use crate::cli::ways_out::pace::{Hold, Pace, Source, Way, keep};
 use crate::cli::ways_out::tell::{Tell, tell_all};
+use crate::cli::ways_out::unread::{read_all, read_one};
 use crate::cluster::Clusters;
 use crate::export::otlp::{Buckets, Memory};
 use crate::export::remote_write::Protocol;
@@ -237,9 +239,9 @@ fn remote_write(
     let endpoint = means.endpoint(
         Given {
             url,
-            credentials: arguments.auth.as_ref(),
-            headers: arguments.header.clone(),
-            ca_file: arguments.ca_file.as_deref(),
+            credentials: read_one(arguments.auth.as_ref(), "--remote-write-auth")?,
+            headers: read_all(&arguments.header, "--remote-write-header")?,
+            ca_file: given(arguments.ca_file.as_deref()),
         },
         "--remote-write-url",
     )?;
@@ -252,8 +254,8 @@ fn remote_write(
         Histograms::Classic => remote_write::Histograms::Classic,
         Histograms::Native => remote_write::Histograms::Native,
     };
-    let mut labels: Vec<_> =
-        arguments.label.iter().map(|it| (it.name.clone(), it.value.clone())).collect();
+    let labels: Vec<Pair> = read_all(&arguments.label, "--remote-write-label")?;
+    let mut labels: Vec<_> = labels.into_iter().map(|it| (it.name, it.value)).collect();
     if let Some((name, _)) = labels.iter().find(|it| !is_label(&it.0)) {
         return Err(format!(
             "`--remote-write-label {name}` would be refused: use letters, digits and `_`, no digit \
@@ -281,9 +283,9 @@ fn pushgateway(
     let endpoint = means.endpoint(
         Given {
             url: &pushgateway::group(url, &arguments.job, means.instance),
-            credentials: arguments.auth.as_ref(),
-            headers: arguments.header.clone(),
-            ca_file: arguments.ca_file.as_deref(),
+            credentials: read_one(arguments.auth.as_ref(), "--pushgateway-auth")?,
+            headers: read_all(&arguments.header, "--pushgateway-header")?,
+            ca_file: given(arguments.ca_file.as_deref()),
         },
         "--pushgateway-url",
     )?;
@@ -309,7 +311,7 @@ fn otlp(arguments: &OtlpArguments, means: &Means<'_>) -> Result<Option<Planned>,
         OtlpHistograms::Explicit => Buckets::Explicit,
         OtlpHistograms::Exponential => Buckets::Exponential,
     };
-    let resource = otlp_resource(arguments, means);
+    let resource = otlp_resource(arguments, means)?;
     let temporality = arguments.temporality;
     let to = endpoint.host();
     let way = Box::new(move |metrics: &Metrics| -> Box<dyn Way> {
@@ -329,7 +331,7 @@ fn traces(
     }
     let own = (arguments.traces_endpoint.as_deref(), "--otlp-traces-endpoint");
     let endpoint = otlp_endpoint(arguments, own, "/v1/traces", means)?;
-    let resource = otlp_resource(arguments, means);
+    let resource = otlp_resource(arguments, means)?;
     Ok(endpoint.map(|it| (it.host(), traces::Traces::new(it, resource))))
 }
 
@@ -345,23 +347,28 @@ fn otlp_endpoint(
     let common = common.map(|it| format!("{}{path}", it.trim_end_matches('/')));
     let argument = if own.is_some() { own_argument } else { "--otlp-endpoint" };
     let Some(url) = own.or(common) else { return Ok(None) };
-    let given = Given {
+    let headers: Vec<Header> = read_all(&arguments.header, "--otlp-header")?;
+    let given_end = Given {
         url: &url,
-        credentials: arguments.auth.as_ref(),
-        headers: arguments.header.iter().cloned().map(Header::decoded).collect(),
-        ca_file: arguments.ca_file.as_deref(),
+        credentials: read_one(arguments.auth.as_ref(), "--otlp-auth")?,
+        headers: headers.into_iter().map(Header::decoded).collect(),
+        ca_file: given(arguments.ca_file.as_deref()),
     };
-    means.endpoint(given, argument).map(Some)
+    means.endpoint(given_end, argument).map(Some)
 }
 
 /// The attributes of the resource.
-fn otlp_resource(arguments: &OtlpArguments, means: &Means<'_>) -> Vec<(String, String)> {
+fn otlp_resource(
+    arguments: &OtlpArguments,
+    means: &Means<'_>,
+) -> Result<Vec<(String, String)>, String> {
     let own = [
         ("service.name", arguments.service_name.as_str()),
         ("service.instance.id", means.instance),
         ("service.version", env!("CARGO_PKG_VERSION")),
     ];
-    let mut resource: Vec<_> = arguments.resource.iter().map(header::Pair::decoded).collect();
+    let resource: Vec<Pair> = read_all(&arguments.resource, "--otlp-resource")?;
+    let mut resource: Vec<_> = resource.iter().map(Pair::decoded).collect();
     // The name has its own argument, which wins; the rest is a default.
     resource.retain(|it| it.0 != "service.name");
     for (name, value) in own {
@@ -369,7 +376,7 @@ fn otlp_resource(arguments: &OtlpArguments, means: &Means<'_>) -> Vec<(String, S
             resource.push((name.to_owned(), value.to_owned()));
         }
     }
-    resource
+    Ok(resource)
 }
 
 /// Whether everybody takes a label of this name.

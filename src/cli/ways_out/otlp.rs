@@ -54,6 +54,9 @@ impl Way for Otlp {
     async fn send(&mut self, snapshot: &Snapshot, at: Timestamp) -> Result<(), NotTaken> {
         let headers = [("Content-Type", "application/x-protobuf")];
         let mut refused = None;
+        if let Some(memory) = &mut self.memory {
+            memory.see(snapshot, at);
+        }
         for part in snapshot.parts(MOST) {
             if let Some(body) = self.encode(part.clone(), at).await {
                 let receipt = self.endpoint.send(Verb::Post, &headers, body).await?;

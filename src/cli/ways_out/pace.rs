@@ -144,6 +144,11 @@ pub(super) async fn keep(
 #[async_trait]
 impl Attempt for Export<'_> {
     async fn attempt(&mut self) -> Result<(), NotTaken> {
+        // What was kept at the first try may not be at the next.
+        if let Some(why) = self.source.held() {
+            let why = format!("the numbers are not kept: {why}");
+            return Err(NotTaken::Refused { status: 0, why });
+        }
         let at = self.source.clock.wall();
         self.way.send(&self.source.metrics.snapshot(), at).await
     }

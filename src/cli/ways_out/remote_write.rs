@@ -24,6 +24,8 @@ pub(super) struct RemoteWrite {
     /// Exemplars up to then are not sent again, whatever became of them: 2.0 refuses what it has,
     /// and an answer may have been lost.
     told: Timestamp,
+    /// Whether it was said that native histograms are refused.
+    has_said: bool,
 }
 
 /// Which form of histograms is sent.
@@ -63,14 +65,16 @@ impl RemoteWrite {
         began: Timestamp,
     ) -> Self {
         let labels = labels.into();
-        Self { endpoint, protocol, histograms, labels, before: None, told: began }
+        Self { endpoint, protocol, histograms, labels, before: None, told: began, has_said: false }
     }
 
     async fn write_all(&mut self, snapshot: &Snapshot, at: Timestamp) -> Result<(), NotTaken> {
+        let mut refused = None;
         for part in snapshot.parts(MOST) {
-            self.write(&part, at, Sort::Values).await?;
+            // What is refused of one scenario holds up no other.
+            keep_refused(self.write(&part, at, Sort::Values).await, &mut refused)?;
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// Sends one part in one or two requests.
@@ -81,11 +85,12 @@ impl RemoteWrite {
             Histograms::Native => &[&[Numbers], &[Native]],
             Histograms::Both => &[&[Numbers, Classic], &[Native]],
         };
+        let mut refused = None;
         for contents in requests {
             let Some(body) = self.encode(part.clone(), at, contents, sort).await else { continue };
             match self.post(body).await {
                 Err(error) if *contents == [Native] && self.is_refusal(&error) => {
-                    if self.histograms == Histograms::Both {
+                    if !std::mem::replace(&mut self.has_said, true) {
                         tracing::warn!(
                             "remote_write: {error}; classic histograms go on, and native ones are \
                              tried again from time to time (`--remote-write-histograms classic` \
@@ -94,10 +99,10 @@ impl RemoteWrite {
                     }
                     self.histograms = Histograms::Refused(AGAIN);
                 }
-                result => result?,
+                result => keep_refused(result, &mut refused)?,
             }
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// Beside everything else, because it takes a while with many scenarios.
@@ -158,11 +163,27 @@ impl Way for RemoteWrite {
         let gone = self.before.as_ref().and_then(|it| it.gone(snapshot));
         let result = self.write_all(snapshot, at).await;
         self.told = at;
-        result?;
+        if matches!(result, Err(NotTaken::Later { .. })) {
+            return result;
+        }
         for part in gone.iter().flat_map(|it| it.parts(MOST)) {
             self.write(&part, at, Sort::End).await?;
         }
         self.before = Some(snapshot.clone());
-        Ok(())
+        result
+    }
+}
+
+/// Keeps the first refusal for later; what may be taken later ends all at once.
+fn keep_refused(
+    result: Result<(), NotTaken>,
+    refused: &mut Option<NotTaken>,
+) -> Result<(), NotTaken> {
+    match result {
+        Err(error @ NotTaken::Refused { .. }) => {
+            refused.get_or_insert(error);
+            Ok(())
+        }
+        result => result,
     }
 }

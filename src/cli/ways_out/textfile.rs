@@ -10,10 +10,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+use tokio::task::JoinHandle;
 
 /// One file.
 pub(super) struct Textfile {
     path: PathBuf,
+    /// The last write: nobody can end one that hangs.
+    writing: Option<JoinHandle<Result<(), NotTaken>>>,
 }
 
 // === impl Textfile ===
@@ -27,13 +30,18 @@ impl Textfile {
                 path.display()
             ));
         }
-        Ok(Self { path: path.to_owned() })
+        Ok(Self { path: path.to_owned(), writing: None })
     }
 }
 
 #[async_trait]
 impl Way for Textfile {
     async fn send(&mut self, snapshot: &Snapshot, _: Timestamp) -> Result<(), NotTaken> {
+        if self.writing.as_ref().is_some_and(|it| !it.is_finished()) {
+            let path = self.path.display();
+            let why = format!("the file `{path}` is still being written: check its file system");
+            return Err(NotTaken::Refused { status: 0, why });
+        }
         let (snapshot, path) = (snapshot.clone(), self.path.clone());
         let writing = tokio::task::spawn_blocking(move || {
             let text = snapshot.encode(Format::Plain);
@@ -45,7 +53,7 @@ impl Way for Textfile {
                 ),
             })
         });
-        writing.await.expect("writing does not panic")
+        self.writing.insert(writing).await.expect("writing does not panic")
     }
 }
 

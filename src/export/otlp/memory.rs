@@ -47,6 +47,18 @@ impl Memory {
         Self { began, scenarios: BTreeMap::new(), process: None }
     }
 
+    /// Takes what an earlier process has counted for known, when it is first seen: whatever becomes of
+    /// this snapshot, only what is counted from now on is a difference.
+    pub fn see(&mut self, snapshot: &Snapshot, at: Timestamp) {
+        for tally in snapshot.tallies() {
+            let is_old = tally.series().since().is_none_or(|it| it < self.began);
+            if is_old {
+                let name = tally.declared().scenario.clone();
+                self.scenarios.entry(name).or_insert_with(|| (at, tally.clone()));
+            }
+        }
+    }
+
     /// The other end has this snapshot, or part of one, of an instant.
     pub fn acknowledge(&mut self, part: &Snapshot, at: Timestamp) {
         for tally in part.tallies() {

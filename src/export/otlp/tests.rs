@@ -184,6 +184,22 @@ fn what_an_earlier_process_has_counted_is_no_difference() {
     assert_eq!(runs(&told(30, &memory)), None, "this clock says that it is as old as the process");
 }
 
+/// A collector that comes up late gets all that was counted since the process began.
+#[test]
+fn what_is_counted_while_nobody_takes_anything_is_told_by_the_first_that_is_taken() {
+    let old = declared();
+    run_of(&old, 12.5);
+    let new = metrics();
+    let mut memory = Memory::new(at(5));
+    new.declare_with(&scenario("fleet"), &old.after("fleet", &[])).unwrap();
+    memory.see(&new.snapshot(), at(10));
+    // That was not taken.
+    run_of(&new, 12.5);
+    memory.see(&new.snapshot(), at(20));
+    let body = writing(30, Buckets::Explicit).deltas(&new.snapshot(), &memory).unwrap();
+    assert_eq!(runs(&points(&body)), Some((nanos(10), 1.0, 1)));
+}
+
 #[test]
 fn an_answer_says_what_was_not_taken() {
     let partial = |rejected_data_points, why: &str| {

@@ -42,12 +42,6 @@ fn assert_total(account: &Value, metric: &str, expected: u32) {
     assert!((found - f64::from(expected)).abs() < 1e-9, "{metric}: {found}, not {expected}");
 }
 
-/// Has the source fetched, as a person would.
-fn fetch(stage: &Stage, value: &str) {
-    let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": value}}});
-    stage.change("GitRepository", "canary", &patch);
-}
-
 /// A pipeline that moves only when it is told to, and a run that has pushed and waits.
 async fn waiting(state: &str) -> (Stage, tokio::process::Child) {
     let stage = Stage::quick(&silent()).await;
@@ -93,9 +87,9 @@ async fn a_killed_process_loses_nothing_and_counts_nothing_twice() {
         let mut updates = stage.sandbox.git().watch_updates();
         let next = tokio::spawn(told(stage.call(&run(&[state, "--output", "json"]))));
         // The run that was cut off goes on, and ends; then comes the next one.
-        fetch(&stage, "first");
+        stage.fetch();
         timeout(LIMIT, updates.recv()).await.unwrap().unwrap();
-        fetch(&stage, "second");
+        stage.fetch();
         let told = next.await.unwrap();
         assert_eq!(told.code, Some(0), "{told:?}");
         if state == STATE {
@@ -117,7 +111,7 @@ async fn a_second_process_leaves_a_run_under_way_alone_and_says_so() {
         let second = stage.tell(&run(&[state])).await;
         assert_eq!(second.code, Some(3), "{second:?}");
         assert!(second.sentence(state).contains(says), "{second:?}");
-        fetch(&stage, "now");
+        stage.fetch();
         let first = timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
         assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
         if state == STATE {
@@ -138,7 +132,7 @@ async fn whoever_comes_second_to_the_state_keeps_nothing_and_says_who_was_first(
     });
     stage.sandbox.store().merge(&key, &other, Part::Whole, "hopclock").unwrap();
     assert_ne!(stage.sandbox.store().get(&key).unwrap(), stored);
-    fetch(&stage, "now");
+    stage.fetch();
     let output = timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{error}");

@@ -4,7 +4,7 @@
 use hopclock_sandbox::flux::Speeds;
 use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::{Key, Part};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -139,6 +139,13 @@ impl Stage {
     pub(crate) fn change(&self, kind: &str, name: &str, patch: &Value) {
         let key = Key::new(kind, "flux-system", name);
         self.sandbox.store().merge(&key, patch, Part::Whole, "test").unwrap();
+    }
+
+    /// Has the lane's source fetched, as a person would.
+    pub(crate) fn fetch(&self) {
+        let value = format!("request {}", fastrand::u64(..));
+        let annotations = json!({"reconcile.fluxcd.io/requestedAt": value});
+        self.change("GitRepository", "canary", &json!({"metadata": {"annotations": annotations}}));
     }
 
     /// Puts an object into the cluster.

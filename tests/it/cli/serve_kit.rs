@@ -5,7 +5,7 @@ use crate::cli::kit::{SOURCE, Stage, Told, lane, scenario};
 use hopclock::model::{Outcome, Passage, RunRecord};
 use hopclock_sandbox::pipeline::{Door, Hook, Lane};
 use hopclock_sandbox::store::Key;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -225,10 +225,7 @@ impl Scene {
 
     /// Has Flux fetch, as `flux reconcile` does.
     pub(crate) fn fetch(&self) {
-        let value = format!("request {}", fastrand::u64(..));
-        let annotations = json!({"reconcile.fluxcd.io/requestedAt": value});
-        let patch = json!({"metadata": {"annotations": annotations}});
-        self.stage.change("GitRepository", "canary", &patch);
+        self.stage.fetch();
     }
 
     /// Waits until a Flux object of the lane is as it should be.

@@ -166,10 +166,58 @@ async fn ways_that_cannot_be_used_are_bad_usage() {
             "a label that nobody takes",
             &["--remote-write-url", "http://h", "--remote-write-label", "zone-a=b"],
         ),
+        (
+            "a header that is none",
+            &["--otlp-endpoint", "http://h", "--otlp-header", "api-key pl4nted"],
+        ),
+        (
+            "a header with a comma",
+            &["--remote-write-url", "http://h", "--remote-write-header", "X-Key=abc,pl4nted"],
+        ),
+        (
+            "a secret in the place of its place",
+            &["--pushgateway-url", "http://h", "--pushgateway-auth", "bearer:pl4nted"],
+        ),
         ("a name that is not read", &["--textfile", "out.txt"]),
     ] {
         let call = stage.call(&[&["run", scenario][..], more].concat());
         stage.refuse(&mut page, title, 2, call).await;
     }
+    assert!(!page.text().contains("pl4nted"), "{}", page.text());
     check(|| assert_snapshot!("ways_that_cannot_be_used", page.text()));
+}
+
+#[tokio::test]
+async fn a_variable_that_is_empty_says_nothing() {
+    let other = OtherEnd::start(Mood::Takes).await;
+    let stage = Stage::new().await;
+    let mut call = stage.call(&["run", stage.scenario(SOURCE, HOPS)]);
+    call.env("OTEL_EXPORTER_OTLP_ENDPOINT", other.url(""))
+        .env("OTEL_RESOURCE_ATTRIBUTES", "team=a,");
+    for name in [
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "HOPCLOCK_OTLP_AUTH",
+        "HOPCLOCK_REMOTE_WRITE_URL",
+        "HOPCLOCK_REMOTE_WRITE_HEADER",
+        "HOPCLOCK_REMOTE_WRITE_LABEL",
+    ] {
+        call.env(name, "");
+    }
+    let told = crate::cli::kit::told(call).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(other.came().iter().any(|it| it.path == "/v1/metrics"));
+}
+
+#[tokio::test]
+async fn what_is_refused_holds_up_nothing_that_is_not() {
+    let other = OtherEnd::start(Mood::Says(400)).await;
+    let (_stage, service) = service(&["--remote-write-url", &other.url("/")]).await;
+    let failed = eventually_counted(&service, "remote_write", "failed", 2.0).await;
+    // Numbers and native histograms are requests of their own, once there are any.
+    let tries = u32::try_from(other.came().len()).unwrap();
+    assert!(f64::from(tries) > failed, "{tries} requests, {failed} failures");
+    assert_eq!(service.stop().await, Some(0));
 }

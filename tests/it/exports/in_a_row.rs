@@ -5,7 +5,6 @@ use crate::cli::serve_kit::silent;
 use crate::exports::kit::same;
 use crate::prometheus_kit::{Prometheus, Setting, Version};
 use hopclock_sandbox::pipeline::{Door, Hook};
-use serde_json::json;
 use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -52,12 +51,6 @@ async fn ten_processes_in_a_row_are_an_increase_of_ten() {
     assert_eq!(resets, Some(0.0));
 }
 
-/// Has the source fetched, as a person would.
-fn fetch(stage: &Stage, value: &str) {
-    let patch = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": value}}});
-    stage.change("GitRepository", "canary", &patch);
-}
-
 #[tokio::test]
 async fn a_process_that_is_killed_under_way_is_counted_once() {
     if !Version::Two.is_found() {
@@ -74,9 +67,9 @@ async fn a_process_that_is_killed_under_way_is_counted_once() {
         timeout(limit, updates.recv()).await.unwrap().unwrap();
         killed.kill().await.unwrap();
         let next = tokio::spawn(told(run(&stage, &prometheus)));
-        fetch(&stage, &format!("first {number}"));
+        stage.fetch();
         timeout(limit, updates.recv()).await.unwrap().unwrap();
-        fetch(&stage, &format!("second {number}"));
+        stage.fetch();
         let told = next.await.unwrap();
         assert_eq!(told.code, Some(0), "{told:?}");
         prometheus.eventually(RUNS, |it| same(it, f64::from(2 * number))).await;

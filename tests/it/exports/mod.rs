@@ -5,7 +5,7 @@ mod events;
 mod faults;
 mod in_a_row;
 mod json_lines;
-mod kit;
+pub(crate) mod kit;
 mod otlp;
 mod program;
 mod pushgateway;
