@@ -1,4 +1,4 @@
-//! A CronJob that only asks has all that it asks with, and none is broken by a late change.
+//! A `CronJob` that only asks has all that it asks with, and none is broken by a late change.
 
 use crate::chart_kit::has_helm;
 use crate::deploy::{chart, job_values, of, one, pods, rendered, rendered_with, texts};

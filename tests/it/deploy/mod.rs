@@ -83,11 +83,10 @@ fn rendered_as(release: &str, namespace: &str, values: &str) -> Result<Vec<Value
 
 /// Values of a profile `cronjob` with a scenario of each name.
 fn job_values(names: &[&str]) -> String {
-    let mut values = "profile: cronjob\nscenarios:\n".to_owned();
-    for name in names {
-        values += &format!("  {name}: {{ schedule: {{ every: 5m }}, deadline: 1m, {HOPS} }}\n");
-    }
-    values
+    let one =
+        |name: &&str| format!("  {name}: {{ schedule: {{ every: 5m }}, deadline: 1m, {HOPS} }}\n");
+    let all: String = names.iter().map(one).collect();
+    format!("profile: cronjob\nscenarios:\n{all}")
 }
 
 /// A trigger and a hop, as parts of an object.
