@@ -9,6 +9,7 @@ use crate::cli::printed::RunOutput;
 use crate::cli::rules::RulesArguments;
 use crate::cli::since::Since;
 use crate::cli::state::StatePlace;
+use crate::cli::undelivered::UndeliveredArguments;
 use crate::cli::ways_out::WaysOutArguments;
 use crate::cluster::ClusterWay;
 use crate::model::{Duration, Outcome};
@@ -130,6 +131,9 @@ pub(super) struct RunArguments {
     /// How to print what was measured.
     #[arg(long, value_enum, default_value_t)]
     pub(super) output: RunOutput,
+
+    #[command(flatten)]
+    pub(super) undelivered: UndeliveredArguments,
 
     /// Serve metrics at this address while the scenarios run, such as `127.0.0.1:9780`.
     #[arg(long, value_name = "ADDRESS")]
@@ -262,6 +266,9 @@ pub(super) struct TriggerArguments {
     /// How to print what the service says.
     #[arg(long, value_enum, default_value_t)]
     pub(super) output: Output,
+
+    #[command(flatten)]
+    pub(super) undelivered: UndeliveredArguments,
 }
 
 /// Which cluster to talk to.

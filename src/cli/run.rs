@@ -98,7 +98,7 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     for page in page.into_iter().chain(notices) {
         page.close().await;
     }
-    Ok(exit)
+    Ok(arguments.undelivered.weigh(exit))
 }
 
 /// What runs of a command are made with.

@@ -86,7 +86,7 @@ fn report(arguments: &TriggerArguments, accepted: &Accepted) -> anyhow::Result<E
             if let Outcome::ProbeError(error) = &record.outcome {
                 complain(&format!("scenario `{scenario}`: {}", error.message));
             }
-            Ok(exit_of(&record.outcome))
+            Ok(arguments.undelivered.weigh(exit_of(&record.outcome)))
         }
         None if arguments.wait => {
             complain(&format!(

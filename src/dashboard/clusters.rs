@@ -3,7 +3,7 @@
 use crate::dashboard::delivery::DELIVERED;
 use crate::dashboard::hops::means;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, named, share, since, stands, sum};
+use crate::dashboard::promql::{Measured, counted, named, share, since, stood, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -56,7 +56,7 @@ pub(super) fn stalest() -> Panel {
         "{{target_cluster}}",
         format!(
             "topk(1, {})",
-            named(&format!("({})", since(&stands(Metric::LastSuccess, "", BY))))
+            named(&format!("({})", since(&stood(Metric::LastSuccess, BY, RANGE))))
         ),
     ))
 }
@@ -65,7 +65,7 @@ pub(super) fn stalest() -> Panel {
 pub(super) fn count() -> Panel {
     Panel::new(View::Numbers, Unit::Count, "How many", "How many clusters runs have looked at.")
         .sized(6, 5)
-        .asks(Target::now("clusters", format!("count({})", stands(Metric::LastRun, "", BY))))
+        .asks(Target::now("clusters", format!("count({})", stood(Metric::LastRun, BY, RANGE))))
 }
 
 /// Every cluster with its numbers.
@@ -91,8 +91,8 @@ pub(super) fn table() -> Panel {
     .column("Delivered", Unit::Share, PLAIN, share(&runs(DELIVERED), &runs(r#"outcome=~"ok|slow|failed|timeout""#)))
     .column("Not measured", Unit::Count, NEVER, runs(r#"outcome="probe_error""#))
     .column("Found by a poll", Unit::Share, POLLED, share(&wakes(r#"via="interval""#), &wakes(r#"via!="upstream""#)))
-    .column("Last run ago", Unit::Seconds, PLAIN, since(&stands(Metric::LastRun, "", BY)))
-    .column("Last ok ago", Unit::Seconds, PLAIN, since(&stands(Metric::LastSuccess, "", BY)))
+    .column("Last run ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastRun, BY, RANGE)))
+    .column("Last ok ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastSuccess, BY, RANGE)))
 }
 
 /// How long hops take in each cluster, over time.

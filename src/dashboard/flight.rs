@@ -2,7 +2,7 @@
 
 use crate::dashboard::delivery::DELIVERED;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{counted, of, share, since, stands, sum};
+use crate::dashboard::promql::{counted, of, share, since, stands, stood, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::RANGE;
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -44,15 +44,15 @@ pub(super) fn scenarios(width: u32) -> Panel {
     )
     .sized(width, 8)
     .label("scenario", "Scenario")
-    .column("Last run ago", Unit::Seconds, PLAIN, since(&stands(Metric::LastRun, "", BY)))
-    .column("Last ok ago", Unit::Seconds, PLAIN, since(&stands(Metric::LastSuccess, "", BY)))
+    .column("Last run ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastRun, BY, RANGE)))
+    .column("Last ok ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastSuccess, BY, RANGE)))
     .column(
         "Next run in",
         Unit::Seconds,
         &[(0.0, Colour::Bad), (0.001, Colour::Plain)],
-        format!("{} - time()", stands(Metric::NextRun, "", BY)),
+        format!("{} - time()", stood(Metric::NextRun, BY, RANGE)),
     )
-    .column("Every", Unit::Seconds, PLAIN, stands(Metric::ScenarioPeriod, "", BY))
+    .column("Every", Unit::Seconds, PLAIN, stood(Metric::ScenarioPeriod, BY, RANGE))
     .column("In flight", Unit::Count, PLAIN, sum(BY, &of(Metric::RunsInFlight, "")))
     .column(
         "Delivered",
@@ -73,7 +73,7 @@ pub(super) fn last() -> Panel {
          one is due. A negative time says that it is overdue.",
     )
     .sized(8, 5)
-    .asks(Target::now("last run ago", since(&stands(Metric::LastRun, "", ""))))
-    .asks(Target::now("last ok ago", since(&stands(Metric::LastSuccess, "", ""))))
-    .asks(Target::now("next in", format!("{} - time()", stands(Metric::NextRun, "", ""))))
+    .asks(Target::now("last run ago", since(&stood(Metric::LastRun, "", RANGE))))
+    .asks(Target::now("last ok ago", since(&stood(Metric::LastSuccess, "", RANGE))))
+    .asks(Target::now("next in", format!("{} - time()", stood(Metric::NextRun, "", RANGE))))
 }

@@ -1,7 +1,7 @@
 //! How hopclock itself hears: its measurement error, its watches, its version.
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted, stands};
+use crate::dashboard::promql::{Measured, counted, named, stands};
 use crate::dashboard::target::Target;
 use crate::dashboard::view::{Colour, Steps, Unit, View};
 use crate::export::Metric;
@@ -43,6 +43,7 @@ pub(super) fn error() -> Panel {
 /// The measurement error over time.
 pub(super) fn echoes() -> Panel {
     let echo = Measured::new(Metric::WatchEcho, "target_cluster", "1h");
+    let by_cluster = |q| named(&format!("({})", echo.quantile(q)));
     Panel::new(
         View::Curves,
         Unit::Seconds,
@@ -53,8 +54,8 @@ pub(super) fn echoes() -> Panel {
     )
     .sized(12, 8)
     .every("5m")
-    .asks(Target::curve("{{target_cluster}} half", echo.quantile(0.5)))
-    .asks(Target::curve("{{target_cluster}} nine of ten", echo.quantile(0.9)))
+    .asks(Target::curve("{{target_cluster}} half", by_cluster(0.5)))
+    .asks(Target::curve("{{target_cluster}} nine of ten", by_cluster(0.9)))
     .asks(Target::curve("samples", Measured::new(Metric::WatchEcho, "", "1h").count()))
     .field("samples", Look::Of(Unit::Count))
 }

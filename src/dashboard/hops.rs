@@ -1,7 +1,7 @@
-//! Which hop takes the time, and is it waiting or work?
+//! Which hop takes the time?
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, average, counted, increase, of, share, stands, sum};
+use crate::dashboard::promql::{Measured, average, counted, grown, share, stands};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::{RANGE, WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -17,7 +17,7 @@ const NEVER: Steps = &[(0.0, Colour::Plain), (0.5, Colour::Odd)];
 const POLLED: Steps = &[(0.0, Colour::Plain), (0.1, Colour::Odd), (0.5, Colour::Bad)];
 
 /// What tells hops from each other.
-const HOP: &str = "scenario, target_cluster, hop";
+pub(super) const HOP: &str = "scenario, target_cluster, hop";
 
 /// A length that says how much can be read from a quantile that few runs made.
 pub(super) const DAY: &str = "1d";
@@ -38,22 +38,6 @@ pub(super) fn slowest() -> Panel {
     ))
 }
 
-/// How much of the time nobody had begun to work.
-pub(super) fn waiting() -> Panel {
-    let waited = waited(RANGE);
-    let whole = seconds(RANGE);
-    Panel::new(
-        View::Numbers,
-        Unit::Share,
-        "Seen waiting",
-        "Share of the time of all hops in which nobody had begun to work yet, where Flux shows that. \
-         It does not for a fetch that a poll began: look at `Found by a poll` beside this.",
-    )
-    .coloured(&[(0.0, Colour::Plain), (0.5, Colour::Odd)])
-    .sized(4, 5)
-    .asks(Target::now("waiting", share(&waited, &whole)))
-}
-
 /// The mean of each hop, on top of each other: where the time goes.
 pub(super) fn stack(width: u32) -> Panel {
     let whole = Measured::new(Metric::PushToApply, "", WINDOW).only(r#"outcome=~"ok|slow""#);
@@ -63,8 +47,9 @@ pub(super) fn stack(width: u32) -> Panel {
         "Mean time per hop",
         "Where the time goes from push to live: the mean time of each hop since the hops before it, \
          over the window of each point. Hops that run beside others (a webhook beside the fetch, \
-         `applied` beside `live`) are left out, so for one scenario the stack is as high as the dashed \
-         line, the mean of the whole.",
+         `applied` beside `live`) are left out. The dashed line is the mean of delivered changes from \
+         push to live. For one scenario with one cluster the stack is as high as that while every change \
+         is delivered; changes that get stuck count for the hops that they reached, and in no line.",
     )
     .sized(width, 10)
     .every("5m")
@@ -104,29 +89,6 @@ pub(super) fn table(width: u32) -> Panel {
     .column("Webhook never came", Unit::Count, NEVER, never_came(by))
     .column("Passed unseen", Unit::Count, PLAIN, counted(Metric::HopBypassed, "", by, RANGE))
     .column("Samples", Unit::Count, PLAIN, stages.count())
-}
-
-/// Waiting and work, on top of each other.
-pub(super) fn wait_against_work(width: u32) -> Panel {
-    let runs = Measured::new(Metric::PushToApply, "", WINDOW).only(r#"outcome=~"ok|slow""#).count();
-    let waited = waited(WINDOW);
-    let whole = seconds(WINDOW);
-    Panel::new(
-        View::Stack,
-        Unit::Seconds,
-        "Waiting and working, for each delivered change",
-        "Seconds in which nobody had begun to work, and all others: work, and what nobody can tell \
-         apart, such as a fetch that a poll began.",
-    )
-    .sized(width, 8)
-    .every("5m")
-    .asks(Target::curve("seen waiting", share(&waited, &format!("({runs})"))))
-    .asks(Target::curve(
-        "working, or not told apart",
-        share(&format!("({whole} - {waited})"), &format!("({runs})")),
-    ))
-    .field("seen waiting", Look::In(Colour::Bad))
-    .field("working, or not told apart", Look::In(Colour::Good))
 }
 
 /// Quantiles of each hop, with how many samples they are made of.
@@ -224,25 +186,16 @@ pub(super) fn means(by: &str, range: &str) -> String {
     average(by, &format!("({}) unless {}", stages(range).mean(), beside(range)))
 }
 
-/// The seconds that these took, all together.
-fn seconds(range: &str) -> String {
-    sum("", &format!("({}) unless {}", stages(range).seconds(), beside(range)))
-}
-
-/// The part of these in which nobody had begun to work, as far as Flux shows it.
-fn waited(range: &str) -> String {
-    sum("", &format!("{} unless {}", increase(&of(Metric::StageWait, ""), range), beside(range)))
-}
-
-fn stages(range: &str) -> Measured {
+/// How long hops took, but the push.
+pub(super) fn stages(range: &str) -> Measured {
     Measured::new(Metric::StageDuration, HOP, range).only(r#"hop!="push""#)
 }
 
 /// Hops that run beside others: webhooks and notifications, which nothing waits for, and `applied` where
 /// something shows that the change is live, which is before Flux says that it was applied. Of the last
 /// no metric but the hop's name tells, which is its kind unless somebody chose another one.
-fn beside(range: &str) -> String {
-    let of = |metric, more| increase(&of(metric, more), range);
+pub(super) fn beside(range: &str) -> String {
+    let of = |metric, more| grown(metric, more, range);
     let webhooks = of(Metric::Webhooks, r#"webhook="none""#);
     let notices = of(Metric::HopNotifications, r#"notification="lost""#);
     let applied = of(Metric::HopBypassed, r#"hop=~"applied.*""#);

@@ -24,6 +24,7 @@ mod scenario;
 mod target;
 mod variable;
 mod view;
+mod waits;
 mod wakes;
 
 pub use board::Dashboard;

@@ -3,9 +3,9 @@
 //! Computed from the counters of decisions, which know neither buckets nor recording rules.
 
 use crate::dashboard::panel::Panel;
-use crate::dashboard::promql::{counted, share, stands};
+use crate::dashboard::promql::{counted, share, stood};
 use crate::dashboard::target::Target;
-use crate::dashboard::variable::SLO_WINDOW;
+use crate::dashboard::variable::{RANGE, SLO_WINDOW};
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
 use crate::export::Metric;
 
@@ -46,8 +46,8 @@ pub(super) fn table() -> Panel {
     .sized(14, 8)
     .label("scenario", "Scenario")
     .label("slo", "Objective of")
-    .column("Aim", Unit::Share, PLAIN, stands(Metric::SloObjective, "", BY))
-    .column("Within", Unit::Seconds, PLAIN, stands(Metric::SloThreshold, "", BY))
+    .column("Aim", Unit::Share, PLAIN, stood(Metric::SloObjective, BY, RANGE))
+    .column("Within", Unit::Seconds, PLAIN, stood(Metric::SloThreshold, BY, RANGE))
     .column("Held", Unit::Share, PLAIN, held(SLO_WINDOW))
     .column("Budget left", Unit::Share, LEFT, left(SLO_WINDOW))
     .column("Decided", Unit::Count, PLAIN, counted(Metric::SloEvents, "", BY, SLO_WINDOW))
@@ -73,7 +73,7 @@ pub(super) fn budgets() -> Panel {
 pub(super) fn burn() -> Panel {
     let rate = |window: &str| {
         let missed = share(&bad(window), &decided(window));
-        format!("{missed} / (1 - {})", stands(Metric::SloObjective, "", BY))
+        format!("{missed} / (1 - {})", stood(Metric::SloObjective, BY, RANGE))
     };
     Panel::new(
         View::Curves,
@@ -121,6 +121,6 @@ fn held(window: &str) -> String {
 }
 
 fn left(window: &str) -> String {
-    let objective = stands(Metric::SloObjective, "", BY);
+    let objective = stood(Metric::SloObjective, BY, RANGE);
     format!("1 - ({}) / (1 - {objective})", share(&bad(window), &decided(window)))
 }

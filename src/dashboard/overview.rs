@@ -3,7 +3,7 @@
 
 use crate::dashboard::board::Dashboard;
 use crate::dashboard::variable::Variable;
-use crate::dashboard::{delivery, flight, hops, objectives, runs, wakes};
+use crate::dashboard::{delivery, flight, hops, objectives, runs, waits, wakes};
 use crate::export::Metric;
 
 /// The overview.
@@ -22,13 +22,13 @@ pub(super) fn board() -> Dashboard {
             objectives::worst(),
             delivery::mean(),
             hops::slowest(),
-            hops::waiting(),
+            waits::waiting(),
             wakes::polled(),
             wakes::lost(),
         ],
     )
     .row("Where the time goes", vec![hops::stack(12), hops::table(12)])
-    .row("Waiting, and who ended it", vec![hops::wait_against_work(8), wakes::wakes(8), wakes::webhooks(8)])
+    .row("Waiting, and who ended it", vec![waits::wait_against_work(8), wakes::wakes(8), wakes::webhooks(8)])
     .row("Objectives", vec![objectives::table(), objectives::budgets()])
     .row("How long it takes", vec![delivery::heatmap(12), delivery::quantiles(12)])
     .row(

@@ -6,7 +6,13 @@
 //!
 //! Counters are asked by `increase` and divided afterwards: runs are few, so what a reader wants is
 //! how many there were, not how many per second.
+//!
+//! What a scenario counts is carried from pod to pod. So the largest of all pods is taken first, as in
+//! the recording rules, and then its increase: that of each pod for itself would miss what happened
+//! between the last scrape of one and the first of the next. Bars look at too short a while for that,
+//! and quantiles cannot be made of a largest histogram; these two take each pod for itself.
 
+use crate::dashboard::variable::BARS;
 use crate::export::Metric;
 
 /// What a histogram has counted in a range of time.
@@ -17,6 +23,13 @@ pub(super) struct Measured {
     by: String,
     range: String,
 }
+
+/// Labels by which installations differ, and pods of one do not; the same as in rules.
+const INSTALLATION: &str = "cluster, namespace, job";
+
+/// How far apart the largest of all pods is looked at: not further than Prometheus looks back, or it
+/// would miss what is pushed once and gone.
+const STEP: &str = "5m";
 
 /// The series of a metric that the variables choose, limited by further matchers.
 pub(super) fn of(metric: Metric, more: &str) -> String {
@@ -31,7 +44,17 @@ pub(super) fn of_scenarios(metric: Metric) -> String {
 
 /// How often something happened in a range of time, added up by labels.
 pub(super) fn counted(metric: Metric, more: &str, by: &str, range: &str) -> String {
-    sum(by, &increase(&of(metric, more), range))
+    sum(by, &grown(metric, more, range))
+}
+
+/// By how much a counter has grown in a range of time, series by series.
+pub(super) fn grown(metric: Metric, more: &str, range: &str) -> String {
+    let series = of(metric, more);
+    if is_carried(metric, range) {
+        increase_of_largest(metric, &series, range)
+    } else {
+        increase(&series, range)
+    }
 }
 
 /// How a gauge stands, whichever instance says it.
@@ -39,9 +62,21 @@ pub(super) fn stands(metric: Metric, more: &str, by: &str) -> String {
     aggregate("max", by, &of(metric, more))
 }
 
+/// How a gauge stands, or stood last in a range of time: what a `CronJob` has pushed is gone after five
+/// minutes. What is there now goes before what somebody else has said.
+pub(super) fn stood(metric: Metric, by: &str, range: &str) -> String {
+    let last = format!("last_over_time({}[{range}])", of(metric, ""));
+    format!("({} or {})", stands(metric, "", by), aggregate("max", by, &last))
+}
+
 /// The mean by labels; none for one in all.
 pub(super) fn average(by: &str, of: &str) -> String {
     aggregate("avg", by, of)
+}
+
+/// How many there are by labels; none for one in all.
+pub(super) fn number(by: &str, of: &str) -> String {
+    aggregate("count", by, of)
 }
 
 /// The sum by labels; none for one in all.
@@ -69,9 +104,21 @@ fn aggregate(how: &str, by: &str, of: &str) -> String {
     if by.is_empty() { format!("{how}({of})") } else { format!("{how} by ({by}) ({of})") }
 }
 
+/// Whether the totals of a metric go on in the next pod, and a range is long enough to see that.
+fn is_carried(metric: Metric, range: &str) -> bool {
+    metric.doc().labels.contains(&"scenario") && range != BARS
+}
+
 /// By how much each of some series has grown in a range of time.
-pub(super) fn increase(series: &str, range: &str) -> String {
+fn increase(series: &str, range: &str) -> String {
     format!("increase({series}[{range}])")
+}
+
+/// By how much the largest of all pods has grown.
+fn increase_of_largest(metric: Metric, series: &str, range: &str) -> String {
+    let labels = metric.doc().labels.join(", ");
+    let largest = aggregate("max", &format!("{INSTALLATION}, {labels}"), series);
+    format!("increase({largest}[{range}:{STEP}])")
 }
 
 fn series(metric: Metric, suffix: &str, more: &str) -> String {
@@ -104,22 +151,14 @@ impl Measured {
 
     /// How many lengths were counted.
     pub(super) fn count(&self) -> String {
-        let native = self.added("", &self.by);
-        either(&self.added("_count", &self.by), &format!("histogram_count({native})"))
-    }
-
-    /// Their sum in seconds.
-    pub(super) fn seconds(&self) -> String {
-        let native = self.added("", &self.by);
-        either(&self.added("_sum", &self.by), &format!("histogram_sum({native})"))
+        either(&self.classic("_count"), &self.native("histogram_count"))
     }
 
     /// Their mean in seconds, where there are any.
     pub(super) fn mean(&self) -> String {
-        let native = self.added("", &self.by);
         either(
-            &share(&self.added("_sum", &self.by), &self.added("_count", &self.by)),
-            &share(&format!("histogram_sum({native})"), &format!("histogram_count({native})")),
+            &share(&self.classic("_sum"), &self.classic("_count")),
+            &share(&self.native("histogram_sum"), &self.native("histogram_count")),
         )
     }
 
@@ -139,7 +178,25 @@ impl Measured {
         format!("({}) or on () ({})", self.added("_bucket", "le"), self.added("", ""))
     }
 
-    /// The sum by labels of what one form, or one part of it, has counted.
+    /// The sum by labels of what a part of classic histograms has counted.
+    fn classic(&self, suffix: &str) -> String {
+        if !is_carried(self.metric, &self.range) {
+            return self.added(suffix, &self.by);
+        }
+        let series = series(self.metric, suffix, &self.more);
+        sum(&self.by, &increase_of_largest(self.metric, &series, &self.range))
+    }
+
+    /// The same of native ones, whose part a function tells.
+    fn native(&self, part: &str) -> String {
+        if !is_carried(self.metric, &self.range) {
+            return format!("{part}({})", self.added("", &self.by));
+        }
+        let series = format!("{part}({})", series(self.metric, "", &self.more));
+        sum(&self.by, &increase_of_largest(self.metric, &series, &self.range))
+    }
+
+    /// The sum by labels of what one form, or one part of it, has counted, pod by pod.
     fn added(&self, suffix: &str, by: &str) -> String {
         let increase = increase(&series(self.metric, suffix, &self.more), &self.range);
         sum(by, &increase)

@@ -1,7 +1,7 @@
 //! How runs ended, and which did not take place.
 
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{counted, of, sum};
+use crate::dashboard::promql::{counted, named, of, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::view::{Colour, Unit, View};
 use crate::export::Metric;
@@ -26,6 +26,8 @@ const WORDS: &[(u32, &str, Colour)] = &[
 pub(super) fn history(of: (Metric, &'static str), width: u32) -> Panel {
     let (metric, by) = of;
     let legend = format!("{{{{{by}}}}}");
+    let expr = worst(metric, by);
+    let expr = if by == "target_cluster" { named(&expr) } else { expr };
     Panel::new(
         View::History,
         Unit::Name,
@@ -36,7 +38,7 @@ pub(super) fn history(of: (Metric, &'static str), width: u32) -> Panel {
     .says(WORDS)
     .sized(width, 8)
     .every("30m")
-    .asks(Target::curve(&legend, worst(metric, by)))
+    .asks(Target::curve(&legend, expr))
 }
 
 /// Runs by outcome, over time.

@@ -2,7 +2,7 @@
 
 use crate::dashboard::board::Dashboard;
 use crate::dashboard::variable::Variable;
-use crate::dashboard::{delivery, flight, hops, objectives, remotes, runs, wakes};
+use crate::dashboard::{delivery, flight, hops, objectives, remotes, runs, waits, wakes};
 use crate::export::Metric;
 
 /// The details of a scenario.
@@ -22,7 +22,7 @@ pub(super) fn board() -> Dashboard {
     .row("Hops", vec![hops::stack(12), hops::table(12), hops::quantiles(), hops::samples()])
     .row(
         "Waiting, and who ended it",
-        vec![hops::wait_against_work(8), wakes::wakes(8), wakes::webhooks(8)],
+        vec![waits::wait_against_work(8), wakes::wakes(8), wakes::webhooks(8)],
     )
     .row("Objectives", vec![objectives::burn(), objectives::decisions()])
     .row("How long it takes", vec![delivery::heatmap(12), delivery::quantiles(12)])

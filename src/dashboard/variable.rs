@@ -42,6 +42,9 @@ pub(super) const WINDOW: &str = "$window";
 /// How far an objective looks back.
 pub(super) const SLO_WINDOW: &str = "$slo_window";
 
+/// How much of the time range a bar or a box stands for.
+pub(super) const BARS: &str = "$__rate_interval";
+
 /// What a dashboard shows as a whole.
 pub(super) const RANGE: &str = "$__range";
 

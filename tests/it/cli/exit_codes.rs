@@ -1,6 +1,7 @@
 //! Exit codes: 0 delivered, 1 not delivered in time, 2 bad usage or scenario, 3 not measured.
 
 use crate::cli::kit::{HOPS, Page, SOURCE, Stage, check, hopclock, lane, scenario, told};
+use crate::cli::serve_kit::{Scene, trigger};
 use hopclock::model::RunRecord;
 use hopclock_sandbox::pipeline::{Door, Hook};
 use insta::assert_snapshot;
@@ -50,6 +51,32 @@ async fn a_suspended_path_is_1_and_nothing_is_pushed() {
     let outcome = &records(&told.out)[0].outcome;
     assert_eq!(outcome.to_string(), "skipped: Kustomization flux-system/canary is suspended");
     assert_eq!(stage.sandbox.git().ref_updates().len(), before);
+}
+
+#[tokio::test]
+async fn whoever_has_metrics_is_told_0_of_a_late_change_and_3_of_what_cannot_be_measured() {
+    let scene = Scene::new().await;
+    let stage = &scene.stage;
+    let patch = json!({"spec": {"suspend": true}});
+    stage.change("Kustomization", "canary", &patch);
+    let text = scenario("canary", SOURCE, HOPS);
+    let file = stage.file("canary.yaml", &text);
+    let run = ["run", file, "--output=json"];
+    for (more, code) in
+        [([].as_slice(), 1), (&["--undelivered=fail"], 1), (&["--undelivered=ok"], 0)]
+    {
+        let told = stage.tell(&[&run, more].concat()).await;
+        assert_eq!(told.code, Some(code), "{more:?}: {told:?}");
+        assert_eq!(records(&told.out)[0].outcome.as_str(), "skipped");
+        let told = scene.trigger(&[&["--wait", "--output=json"], more].concat()).await;
+        assert_eq!(told.code, Some(code), "{more:?}: {told:?}");
+        assert_eq!(records(&told.out)[0].outcome.as_str(), "skipped");
+    }
+    let broken = stage.file("broken.yaml", &text.replace("flux-system/canary", "flux-system/none"));
+    let told = stage.tell(&["run", broken, "--undelivered=ok"]).await;
+    assert_eq!(told.code, Some(3), "{told:?}");
+    let told = trigger(stage, &scene.service, "none", &["--wait", "--undelivered=ok"]).await;
+    assert_eq!(told.code, Some(2), "{told:?}");
 }
 
 #[tokio::test]

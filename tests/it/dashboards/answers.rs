@@ -2,7 +2,7 @@
 //! Prometheus with classic and in one with native histograms.
 
 use crate::dashboards::day::{BEGIN, UPDATE};
-use crate::dashboards::filled::{Chosen, Form, ask, filled, query, sent};
+use crate::dashboards::filled::{Chosen, Form, ask, filled, filled_seldom, query, sent};
 use crate::dashboards::model::{Board, Query};
 use crate::prometheus_kit::{Found, Prometheus, Version};
 
@@ -17,6 +17,38 @@ async fn every_query_has_an_answer_where_histograms_are_classic() {
 #[tokio::test]
 async fn every_query_has_an_answer_where_histograms_are_native() {
     all(Form::Native).await;
+}
+
+/// A `CronJob` pushes once, and what it pushed is gone five minutes later.
+#[tokio::test]
+async fn what_was_pushed_forty_minutes_ago_is_still_shown() {
+    if !Version::Two.is_found() {
+        return;
+    }
+    let prometheus = filled_seldom(Form::Classic).await;
+    let chosen = Chosen::all().of("fleet");
+    for (board, panel, target) in [
+        ("overview", "Budget left", 0),
+        ("overview", "Objectives", 0),
+        ("overview", "Objectives", 1),
+        ("overview", "Objectives", 3),
+        ("overview", "Scenarios", 0),
+        ("overview", "Scenarios", 2),
+        ("overview", "Scenarios", 3),
+        ("scenario", "Last and next", 0),
+        ("scenario", "Last and next", 2),
+        ("fleet", "Longest without success", 0),
+    ] {
+        let query = query(board, panel, target);
+        let found = ask(&prometheus, &query, &chosen).await;
+        assert!(only(&query, &found).values[0].1.is_finite(), "{query:?}");
+    }
+    let ago = query("overview", "Scenarios", 0);
+    // The run of seven past eleven, pushed at twenty past.
+    near(only(&ago, &ask(&prometheus, &ago, &chosen).await).values[0].1, 53.0 * 60.0 - 62.0);
+    let decided = query("overview", "Objectives", 4);
+    let decided = only(&decided, &ask(&prometheus, &decided, &chosen).await).values[0].1;
+    assert!((decided - 93.0).abs() < 3.0, "four an hour: {decided}");
 }
 
 async fn all(form: Form) {
@@ -75,7 +107,9 @@ async fn the_first_row_tells_the_story(prometheus: &Prometheus) {
     let runs = value("Push to live", 1).await;
     assert!((runs - 43.0).abs() < 0.5, "{runs}");
     // A fetch that a poll began shows no wait, and `live` none at all.
-    near(value("Seen waiting", 0).await, 0.0);
+    for (place, seconds) in [41.0, 0.0, 58.0].into_iter().enumerate() {
+        near(value("Waiting", place).await, seconds);
+    }
     let slowest = query("overview", "Slowest hop", 0);
     let found = ask(prometheus, &slowest, &afternoon).await;
     assert_eq!(only(&slowest, &found).labels["hop"], "source_fetched");
@@ -86,7 +120,8 @@ async fn the_first_row_tells_the_story(prometheus: &Prometheus) {
     assert!((never - 43.0).abs() < 0.5, "{never}");
 }
 
-/// The stack is as high as the whole, before noon and after it.
+/// The stack is as high as the whole while every change is delivered, and not moved by what is said of
+/// changes that are not; and waiting and work are as high as the stack.
 async fn times_add_up(prometheus: &Prometheus) {
     let chosen = Chosen::all().of("fleet");
     let hops = query("overview", "Mean time per hop", 0);
@@ -95,30 +130,39 @@ async fn times_add_up(prometheus: &Prometheus) {
     assert_eq!(names, ["live", "source_fetched"]);
     let whole = query("overview", "Mean time per hop", 1);
     let whole = &ask(prometheus, &whole, &chosen).await[0];
-    for (hour, live, fetched) in [(11, 17.0, 2.0), (18, 17.0, 41.0)] {
+    let mut parts = Vec::new();
+    for target in 0..3 {
+        let query = query("overview", "Waiting and working", target);
+        parts.push(ask(prometheus, &query, &chosen).await.swap_remove(0));
+    }
+    // Two of twelve changes are stuck after they were fetched, from eight to eleven: 8 s instead of 2.
+    for (hour, live, fetched, delivered, until_a_poll, seen) in [
+        (7, 17.0, 2.0, 19.0, 0.0, 0.5),
+        (11, 17.0, 3.0, 19.0, 0.0, 0.5),
+        (18, 17.0, 41.0, 58.0, 41.0, 0.0),
+    ] {
         near(at(&hops[0], hour), live);
         near(at(&hops[1], hour), fetched);
-        near(at(whole, hour), live + fetched);
+        near(at(whole, hour), delivered);
+        near(at(&parts[0], hour), until_a_poll);
+        near(at(&parts[1], hour), seen);
+        near(at(&parts[2], hour), live + fetched - until_a_poll - seen);
     }
-    let halves =
-        [0, 1].map(|it| query("overview", "Waiting and working, for each delivered change", it));
-    let waiting = &ask(prometheus, &halves[0], &chosen).await[0];
-    let working = &ask(prometheus, &halves[1], &chosen).await[0];
-    near(at(waiting, 11), 0.5);
-    near(at(working, 11), 18.5);
-    near(at(waiting, 18), 0.0);
-    near(at(working, 18), 58.0);
+    // While polls are some of what is looked back at, they have too small a part, but all adds up.
+    let between = parts.iter().map(|it| at(it, 13)).sum::<f64>();
+    near(between, at(&hops[0], 13) + at(&hops[1], 13));
+    assert!((0.0..41.0).contains(&at(&parts[0], 13)));
 }
 
 async fn objectives_are_right(prometheus: &Prometheus) {
     let worst = query("overview", "Budget left", 0);
     let worst = &ask(prometheus, &worst, &Chosen::all()).await[0];
     assert_eq!(worst.labels["scenario"], "fleet");
-    // 47 of 95 changes missed an objective that one in ten may miss.
-    let left = 1.0 - 47.0 / 95.0 / 0.1;
+    // 49 of 95 changes missed an objective that one in ten may miss.
+    let left = 1.0 - 49.0 / 95.0 / 0.1;
     assert!((worst.values[0].1 - left).abs() < 0.02, "{} is not {left}", worst.values[0].1);
     let fleet = Chosen::all().of("fleet");
-    for (column, truth) in [(0, 0.9), (1, 30.0), (2, 48.0 / 95.0), (4, 95.0), (5, 47.0), (6, 0.0)] {
+    for (column, truth) in [(0, 0.9), (1, 30.0), (2, 46.0 / 95.0), (4, 95.0), (5, 49.0), (6, 0.0)] {
         let value = row("Objectives", column, ("scenario", "fleet"))(prometheus, &fleet).await;
         assert!((value - truth).abs() <= truth * 0.01, "column {column}: {value} is not {truth}");
     }
@@ -165,6 +209,11 @@ async fn clusters_are_told_apart(prometheus: &Prometheus) {
     let found = ask(prometheus, &times, &Chosen::all()).await;
     let names: Vec<_> = found.iter().map(|it| it.labels["target_cluster"].clone()).collect();
     assert_eq!(names, ["east", "its own", "west"]);
+    for (board, panel) in [("fleet", "Outcomes"), ("prober", "Watch echo")] {
+        let found = ask(prometheus, &query(board, panel, 0), &Chosen::all()).await;
+        let names: Vec<_> = found.iter().map(|it| it.labels["target_cluster"].clone()).collect();
+        assert_eq!(names, ["east", "its own", "west"], "{panel}");
+    }
 }
 
 async fn hopclock_is_well(prometheus: &Prometheus) {

@@ -58,6 +58,22 @@ fn the_readme_says_of_every_panel_what_it_shows() {
     assert!(committed == pages, "run `UPDATE=1 cargo test --test it dashboards` and commit");
 }
 
+/// What is applied the other way is kept whole in an annotation, which has no room for it.
+#[test]
+fn the_readme_makes_a_config_map_that_a_cluster_takes() {
+    let readme = fs::read_to_string(root().join("dashboards/README.md")).unwrap();
+    let (_, recipe) = readme.split_once("kubectl create configmap").unwrap();
+    let (recipe, _) = recipe.split_once("```").unwrap();
+    let files = recipe.split("--from-file=").skip(1);
+    let files: Vec<_> = files.map(|it| it.split_whitespace().next().unwrap()).collect();
+    let made: Vec<_> =
+        dashboards().iter().map(|it| format!("dashboards/{}.json", it.name())).collect();
+    assert_eq!(files, made);
+    let size: usize = dashboards().iter().map(|it| it.text().len()).sum();
+    assert!(size < 1_000_000, "{size} bytes are too many for a ConfigMap");
+    assert!(recipe.contains("kubectl apply --server-side"), "{recipe}");
+}
+
 #[tokio::test]
 async fn the_command_writes_the_same_files() {
     let folder = tempfile::tempdir().unwrap();

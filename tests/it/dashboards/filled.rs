@@ -71,6 +71,15 @@ impl Chosen {
 
 /// A Prometheus that was sent the whole day, each scrape with its old instant, in order.
 pub(crate) async fn filled(form: Form) -> Prometheus {
+    filled_at(form, |_| true).await
+}
+
+/// The same with what was there at twenty past each hour only, as if it had been pushed then.
+pub(crate) async fn filled_seldom(form: Form) -> Prometheus {
+    filled_at(form, |at| at % 3_600 == 1_200).await
+}
+
+async fn filled_at(form: Form, is_sent: impl Fn(i64) -> bool) -> Prometheus {
     let contents: &[Content] = match form {
         Form::Classic => &[Content::Numbers, Content::Classic],
         Form::Native => &[Content::Numbers, Content::Native],
@@ -78,6 +87,9 @@ pub(crate) async fn filled(form: Form) -> Prometheus {
     let mut bodies = Vec::new();
     let mut before = None;
     day::play(|at, instance, snapshot| {
+        if !is_sent(at.as_second()) {
+            return;
+        }
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let labels = [label("job", "hopclock"), label("instance", instance)];
         let protocol = Protocol::One;

@@ -21,7 +21,7 @@ pub(crate) struct Selector {
     pub(crate) metric: String,
     /// Label, operator and value.
     pub(crate) matchers: Vec<(String, String, String)>,
-    /// What stands in brackets behind it.
+    /// What stands in brackets behind it, or behind what is made of it.
     pub(crate) range: Option<String>,
     /// The function right around it.
     pub(crate) function: Option<String>,
@@ -92,6 +92,13 @@ pub(crate) fn read(text: &str) -> Query {
             }
             Token::Sign(sign) if sign == ")" => {
                 let closed = open.pop().unwrap_or_else(|| panic!("one `)` too many in `{text}`"));
+                let made_of = &mut query.selectors[closed.first..];
+                if let Some(Token::Bracketed(it)) = tokens.peek() {
+                    let (range, _step) = it.split_once(':').expect("a subquery has a colon");
+                    for selector in made_of {
+                        selector.range = Some(range.to_owned());
+                    }
+                }
                 if let Some(by) = closed.by {
                     query.groupings.push((by, (closed.first..query.selectors.len()).collect()));
                 }
@@ -211,4 +218,7 @@ fn a_query_is_taken_apart() {
     let groupings =
         [(vec!["e".to_owned()], vec![0]), (vec!["hop".to_owned(), "le".to_owned()], vec![0, 1])];
     assert_eq!(query.groupings, groupings);
+    let query = read("increase(max by (hop) (x)[5m:1m]) + y");
+    let ranges = query.selectors.iter().map(|it| it.range.as_deref());
+    assert_eq!(ranges.collect::<Vec<_>>(), [Some("5m"), None]);
 }

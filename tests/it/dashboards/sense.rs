@@ -7,8 +7,8 @@ use hopclock::export::{MetricKind, reference};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Labels that Prometheus gives to all that it scrapes.
-const SCRAPED: [&str; 2] = ["job", "instance"];
+/// Labels that Prometheus, or its operator, gives to all that it scrapes.
+const SCRAPED: [&str; 4] = ["job", "instance", "cluster", "namespace"];
 
 /// The labels of the series of that name, those that Prometheus adds included.
 pub(crate) fn labels_of(name: &str) -> Result<Vec<&'static str>, String> {
@@ -87,6 +87,21 @@ fn a_query_uses_only_variables_that_its_dashboard_has() {
     }
 }
 
+/// In panels too that `.lint` excuses, because the largest of all pods stands between.
+#[test]
+fn every_counter_is_asked_for_its_increase() {
+    for query in Board::all().iter().flat_map(Board::queries) {
+        let read = promql::read(&query.expr);
+        for it in &read.selectors {
+            let grows = ["_total", "_sum", "_count", "_bucket"];
+            let is_counter = grows.iter().any(|end| it.metric.ends_with(end));
+            let is_fine = it.range.is_some() && read.functions.iter().any(|it| it == "increase");
+            let compares = query.panel == "Due runs that nobody accounts for";
+            assert!(!is_counter || is_fine || compares, "{} in {query:?}", it.metric);
+        }
+    }
+}
+
 #[test]
 fn every_histogram_is_asked_for_in_both_forms_with_the_same_matchers() {
     for query in Board::all().iter().flat_map(Board::queries) {
@@ -124,6 +139,23 @@ fn beside_every_quantile_stands_how_many_samples_it_is_made_of() {
         }
     }
     assert!(panels >= 6, "only {panels} panels show quantiles");
+}
+
+#[test]
+fn no_legend_is_empty_for_the_cluster_that_hopclock_runs_in() {
+    let mut legends = 0;
+    for board in Board::all() {
+        for panel in board.panels() {
+            for target in panel["targets"].as_array().unwrap() {
+                if target["legendFormat"].as_str().unwrap().contains("{{target_cluster}}") {
+                    legends += 1;
+                    let expr = target["expr"].as_str().unwrap();
+                    assert!(expr.contains(r#""its own""#), "{} of {}", panel["title"], board.title);
+                }
+            }
+        }
+    }
+    assert!(legends >= 8, "only {legends} legends name clusters");
 }
 
 #[test]

@@ -6,14 +6,14 @@ use crate::deploy::rights::granted;
 use crate::deploy::{NAME, block, folder, helm, objects};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SECRETS: &str = "rbac: { secrets: [flux-system/canary-git] }";
 
 /// An overlay, and the values of a chart that come to the same.
 struct Overlay {
-    folder: &'static str,
+    name: &'static str,
     values: &'static str,
     /// The file that is made of the chart, and the kinds that are in it.
     written: Option<(&'static str, &'static [&'static str])>,
@@ -31,28 +31,52 @@ const SERVICE: &[&str] = &[
 ];
 
 const OVERLAYS: [Overlay; 5] = [
-    Overlay { folder: "base", values: "", written: Some(("hopclock.yaml", SERVICE)) },
+    Overlay { name: "base", values: "", written: Some(("hopclock.yaml", SERVICE)) },
     Overlay {
-        folder: "overlays/prometheus-operator",
+        name: "prometheus-operator",
         values: "{ serviceMonitor: { enabled: true }, prometheusRule: { enabled: true }, dashboards: { enabled: true } }",
         written: Some(("monitoring.yaml", &["ServiceMonitor", "PrometheusRule", "ConfigMap"])),
     },
     Overlay {
-        folder: "overlays/notifications",
+        name: "notifications",
         values: "notifications: { enabled: true, alerts: true, listeners: { flux: { secret: flux-system/hopclock-token } } }",
         written: Some(("alerts.yaml", &["Provider", "Alert"])),
     },
     Overlay {
-        folder: "overlays/pvc",
+        name: "pvc",
         values: "{ state: file, persistence: { enabled: true } }",
         written: Some(("claim.yaml", &["PersistentVolumeClaim"])),
     },
     Overlay {
-        folder: "overlays/cronjob",
-        values: "{ profile: cronjob, push: { pushgateway: \"http://pushgateway.monitoring:9091\" } }",
+        name: "cronjob",
+        values: "{ profile: cronjob, push: { pushgateway: \"http://pushgateway.monitoring.svc:9091\" } }",
         written: Some(("cronjob.yaml", &["CronJob"])),
     },
 ];
+
+// === impl Overlay ===
+
+impl Overlay {
+    /// What is built.
+    fn folder(&self) -> PathBuf {
+        let kustomize = folder().join("kustomize");
+        if self.name == "base" {
+            kustomize.join("base")
+        } else {
+            kustomize.join("overlays").join(self.name)
+        }
+    }
+
+    /// Where its files lie.
+    fn files(&self) -> PathBuf {
+        let kustomize = folder().join("kustomize");
+        if self.name == "base" {
+            kustomize.join("base")
+        } else {
+            kustomize.join("components").join(self.name)
+        }
+    }
+}
 
 /// Builds a folder by kustomize 5, alone or in kubectl; none if there is neither.
 pub(super) fn built(path: &Path) -> Option<String> {
@@ -78,23 +102,23 @@ pub(super) fn built(path: &Path) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// The scenario that an overlay runs.
-fn scenario(overlay: &str) -> String {
-    let kustomize = folder().join("kustomize");
-    let own = kustomize.join(overlay).join("scenarios/fleet-git.yaml");
-    let path = if own.exists() { own } else { kustomize.join("base/scenarios/fleet-git.yaml") };
-    std::fs::read_to_string(path).unwrap()
-}
-
-/// What the chart makes of an overlay's values, as text.
-fn charted(overlay: &Overlay) -> String {
-    let lines = block(&scenario(overlay.folder));
-    let values = tempfile::tempdir().unwrap();
-    let (one, two) = (values.path().join("one.yaml"), values.path().join("two.yaml"));
-    std::fs::write(&one, format!("{SECRETS}\nscenarios:\n  fleet-git: |\n{lines}")).unwrap();
-    std::fs::write(&two, overlay.values).unwrap();
+/// What the chart makes of the values of some overlays, as text.
+fn charted(overlays: &[&Overlay]) -> String {
+    let base = folder().join("kustomize/base");
+    let scenarios = overlays.iter().map(|it| it.files()).chain([base]);
+    let scenario = scenarios.map(|it| it.join("scenarios/fleet-git.yaml")).find(|it| it.exists());
+    let lines = block(&std::fs::read_to_string(scenario.unwrap()).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = vec![folder.path().join("scenarios.yaml")];
+    let scenarios = format!("{SECRETS}\nscenarios:\n  fleet-git: |\n{lines}");
+    std::fs::write(&files[0], scenarios).unwrap();
+    for overlay in overlays {
+        let path = folder.path().join(format!("{}.yaml", overlay.name));
+        std::fs::write(&path, overlay.values).unwrap();
+        files.push(path);
+    }
     let command = ["template", NAME, "--namespace", NAME, "--kube-version", "1.33.0"];
-    helm(&command, &[&one, &two]).unwrap()
+    helm(&command, &files.iter().map(PathBuf::as_path).collect::<Vec<_>>()).unwrap()
 }
 
 /// Some objects of the chart without what says that Helm keeps them.
@@ -129,8 +153,8 @@ fn what_is_made_of_the_chart_is_up_to_date() {
     }
     for overlay in &OVERLAYS {
         let Some((file, kinds)) = overlay.written else { continue };
-        let path = folder().join("kustomize").join(overlay.folder).join(file);
-        let text = written(&charted(overlay), kinds);
+        let path = overlay.files().join(file);
+        let text = written(&charted(&[overlay]), kinds);
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, text).unwrap();
             continue;
@@ -165,33 +189,60 @@ fn known(objects: &[Value]) -> BTreeMap<String, Value> {
     known
 }
 
+/// Compares what kustomize and the chart make.
+fn compare(title: &str, built: &str, charted: &str) {
+    let (built, charted) = (objects(built), objects(charted));
+    let (mut ours, mut theirs) = (known(&built), known(&charted));
+    let image = |it: &mut Value| {
+        for at in ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+            if let Some(image) = it.pointer_mut(&format!("{at}/containers/0/image")) {
+                *image = "hopclock".into();
+            }
+        }
+    };
+    ours.values_mut().chain(theirs.values_mut()).for_each(image);
+    assert_eq!(ours.keys().collect::<BTreeSet<_>>(), theirs.keys().collect(), "{title}");
+    for (name, object) in &ours {
+        assert_eq!(object, &theirs[name], "{title}: {name}");
+    }
+    assert_eq!(granted(&built), granted(&charted), "{title}");
+}
+
 #[test]
 fn every_overlay_comes_to_the_same_as_the_chart() {
     if !has_helm() {
         return;
     }
     for overlay in &OVERLAYS {
-        let path = folder().join("kustomize").join(overlay.folder);
-        let Some(text) = built(&path) else { return };
-        let (built, charted) = (objects(&text), objects(&charted(overlay)));
-        let (mut ours, mut theirs) = (known(&built), known(&charted));
-        let image = |it: &mut Value| {
-            for at in ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
-                if let Some(image) = it.pointer_mut(&format!("{at}/containers/0/image")) {
-                    *image = "hopclock".into();
-                }
-            }
-        };
-        ours.values_mut().chain(theirs.values_mut()).for_each(image);
-        assert_eq!(
-            ours.keys().collect::<BTreeSet<_>>(),
-            theirs.keys().collect(),
-            "{}",
-            overlay.folder
-        );
-        for (name, object) in &ours {
-            assert_eq!(object, &theirs[name], "{}: {name}", overlay.folder);
-        }
-        assert_eq!(granted(&built), granted(&charted), "{}", overlay.folder);
+        let Some(text) = built(&overlay.folder()) else { return };
+        compare(overlay.name, &text, &charted(&[overlay]));
     }
+}
+
+#[test]
+fn components_of_a_service_can_be_combined_and_the_image_is_set_from_outside() {
+    if !has_helm() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let from = crate::deploy::folder().join("kustomize");
+    let copied = Command::new("cp").arg("-r").arg(from).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let mine = folder.path().join("kustomize/mine");
+    std::fs::create_dir(&mine).unwrap();
+    let overlays: Vec<_> =
+        OVERLAYS.iter().filter(|it| !["base", "cronjob"].contains(&it.name)).collect();
+    assert_eq!(overlays.len(), 3);
+    let components: Vec<_> =
+        overlays.iter().map(|it| format!("../components/{}", it.name)).collect();
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "resources": ["../base"], "components": components,
+        // As `kustomize edit set image hopclock=registry.example.com/hopclock:1.2.3` writes it.
+        "images": [{"name": "hopclock", "newName": "registry.example.com/hopclock", "newTag": "1.2.3"}],
+    });
+    std::fs::write(mine.join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    let Some(text) = built(&mine) else { return };
+    assert_eq!(text.matches("image: registry.example.com/hopclock:1.2.3\n").count(), 1);
+    compare("all of them", &text, &charted(&overlays));
 }

@@ -3,11 +3,16 @@
 mod applied;
 mod arguments;
 mod chart;
+mod custom;
 mod flux;
 mod image;
+mod jobs;
 mod kustomize;
+mod names;
 mod refused;
 mod rights;
+mod rights_narrow;
+mod sent;
 mod served;
 mod values;
 mod webhooks;
@@ -65,10 +70,28 @@ fn rendered(values: &[&Path]) -> Result<Vec<Value>, String> {
 
 /// The same with values that are written here.
 fn rendered_with(values: &str) -> Result<Vec<Value>, String> {
+    rendered_as(NAME, NAME, values)
+}
+
+/// The same as another release, or elsewhere.
+fn rendered_as(release: &str, namespace: &str, values: &str) -> Result<Vec<Value>, String> {
     let mut file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
     file.write_all(values.as_bytes()).unwrap();
-    rendered(&[file.path()])
+    let command = ["template", release, "--namespace", namespace, "--kube-version", "1.33.0"];
+    helm(&command, &[file.path()]).map(|it| objects(&it))
 }
+
+/// Values of a profile `cronjob` with a scenario of each name.
+fn job_values(names: &[&str]) -> String {
+    let one =
+        |name: &&str| format!("  {name}: {{ schedule: {{ every: 5m }}, deadline: 1m, {HOPS} }}\n");
+    let all: String = names.iter().map(one).collect();
+    format!("profile: cronjob\nscenarios:\n{all}")
+}
+
+/// A trigger and a hop, as parts of an object.
+const HOPS: &str =
+    "trigger: { git_commit: { source: a/b, path: c } }, hops: [{ live: { config_map: a/b } }]";
 
 /// The documents of a YAML stream.
 fn objects(text: &str) -> Vec<Value> {

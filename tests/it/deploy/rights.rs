@@ -11,13 +11,13 @@ use hopclock_sandbox::store::{Key, Part};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const USER: &str = "system:serviceaccount:hopclock:hopclock";
+pub(super) const USER: &str = "system:serviceaccount:hopclock:hopclock";
 
 /// One right: namespace, resource with its group, name, verb. No namespace and no name mean all.
 pub(super) type Right = (String, String, String, String);
 
 /// The values of a chart with these scenarios.
-fn values(scenarios: &[(&str, String)], more: &str) -> String {
+pub(super) fn values(scenarios: &[(&str, String)], more: &str) -> String {
     let one = |(name, text): &(&str, String)| format!("  {name}: |\n{}", block(text));
     format!("{more}\nscenarios:\n{}", scenarios.iter().map(one).collect::<String>())
 }
@@ -63,7 +63,7 @@ fn missed(problem: &str) -> Vec<Right> {
 }
 
 /// What the doctor says is missing to the chart's account.
-async fn lacking(stage: &Stage, files: &[&str]) -> BTreeSet<Right> {
+pub(super) async fn lacking(stage: &Stage, files: &[&str]) -> BTreeSet<Right> {
     let account = ["--service-account", "hopclock/hopclock", "--namespace", "hopclock"];
     let told = stage.tell(&[&["doctor", "--output", "json"], files, &account].concat()).await;
     let page: Value = serde_json::from_str(&told.out).unwrap_or_else(|_| panic!("{told:?}"));
@@ -74,7 +74,7 @@ async fn lacking(stage: &Stage, files: &[&str]) -> BTreeSet<Right> {
 }
 
 /// Puts what the chart makes for rights into the cluster.
-fn install(stage: &Stage, objects: &[Value]) {
+pub(super) fn install(stage: &Stage, objects: &[Value]) {
     for kind in ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"] {
         for object in of(objects, kind) {
             stage.create(object.clone());
@@ -83,7 +83,7 @@ fn install(stage: &Stage, objects: &[Value]) {
 }
 
 /// Compares what the chart grants with what the doctor asks for, before and after it is given.
-async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, String)], more: &str) {
+pub(super) async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, String)], more: &str) {
     let folder = stage.folder.path().join(title);
     std::fs::create_dir(&folder).unwrap();
     for (name, text) in scenarios {
@@ -210,7 +210,7 @@ async fn the_chart_grants_what_the_scenarios_need_and_nothing_else() {
 }
 
 /// A deep copy of objects without one right of a rule; the rules that are left empty go.
-fn without(objects: &[Value], right: &Right) -> Vec<Value> {
+pub(super) fn without(objects: &[Value], right: &Right) -> Vec<Value> {
     let (namespace, resource, name, verb) = right;
     let mut objects = objects.to_vec();
     for role in &mut objects {
@@ -240,6 +240,16 @@ fn without(objects: &[Value], right: &Right) -> Vec<Value> {
     objects
 }
 
+/// Gives the roles that are there the rules of these.
+pub(super) fn set_roles(stage: &Stage, objects: &[Value]) {
+    for role in of(objects, "Role").into_iter().chain(of(objects, "ClusterRole")) {
+        let text = |field: &str| role["metadata"][field].as_str().unwrap_or_default();
+        let key = Key::new(role["kind"].as_str().unwrap(), text("namespace"), text("name"));
+        let rules = json!({"rules": role["rules"]});
+        stage.sandbox.store().merge(&key, &rules, Part::Whole, "test").unwrap();
+    }
+}
+
 #[tokio::test]
 async fn without_any_one_right_a_run_or_the_doctor_names_it() {
     if !has_helm() {
@@ -262,15 +272,7 @@ async fn without_any_one_right_a_run_or_the_doctor_names_it() {
     let mut refusals = BTreeMap::new();
     for right in granted(&objects) {
         let (namespace, resource, name, verb) = &right;
-        for role in without(&objects, &right) {
-            let kind = role["kind"].as_str().unwrap();
-            if ["Role", "ClusterRole"].contains(&kind) {
-                let text = |field: &str| role["metadata"][field].as_str().unwrap_or_default();
-                let key = Key::new(kind, text("namespace"), text("name"));
-                let rules = json!({"rules": role["rules"]});
-                stage.sandbox.store().merge(&key, &rules, Part::Whole, "test").unwrap();
-            }
-        }
+        set_roles(&stage, &without(&objects, &right));
         let lacks = lacking(&stage, &[file]).await;
         let found = lacks.iter().any(|it| {
             it.1 == *resource

@@ -123,20 +123,20 @@ fn different(schema: &Value, values: &Value, place: &str) -> Vec<String> {
 
 #[test]
 fn what_the_chart_brings_along_is_what_the_project_has() {
-    copies(&folder().join("rules"), &chart().join("files/rules"), "hopclock.yaml");
+    copies(&folder().join("rules"), &chart().join("files/rules"), |it| it.starts_with("hopclock"));
     copies(
         &folder().parent().unwrap().join("dashboards"),
         &chart().join("files/dashboards"),
-        "json",
+        |it| it.ends_with("json"),
     );
 }
 
 /// A chart can hold only what lies in its folder, so it has copies; `UPDATE=1` makes them anew.
-fn copies(from: &Path, to: &Path, ending: &str) {
+fn copies(from: &Path, to: &Path, is_meant: fn(&str) -> bool) {
     let named = |folder: &Path| -> BTreeMap<String, String> {
         let all = std::fs::read_dir(folder).into_iter().flatten().map(|it| it.unwrap().path());
         let name = |it: &Path| it.file_name().unwrap().to_str().unwrap().to_owned();
-        let all = all.filter(|it| name(it).ends_with(ending));
+        let all = all.filter(|it| is_meant(&name(it)));
         all.map(|it| (name(&it), std::fs::read_to_string(&it).unwrap())).collect()
     };
     let (originals, copies) = (named(from), named(to));

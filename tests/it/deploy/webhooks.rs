@@ -122,7 +122,36 @@ async fn crossplane_makes_both_ends_of_one_token_and_keeps_it() {
     let name = &secret["metadata"]["name"];
     assert_eq!(one(&next, "Receiver")["spec"]["secretRef"]["name"], *name);
     let hook = &one(&next, "RepositoryWebhook")["spec"]["forProvider"]["configuration"];
-    assert_eq!(hook["urlSecretRef"], json!({"name": name, "key": "url"}));
-    assert_eq!(hook["secretSecretRef"], json!({"name": name, "key": "token"}));
+    // The provider's definition has a list there, of objects with these fields.
+    let secret = |key: &str| json!({"name": name, "key": key});
+    let hook_of = json!({"contentType": "json", "insecureSsl": false,
+        "urlSecretRef": secret("url"), "secretSecretRef": secret("token")});
+    assert_eq!(*hook, json!([hook_of]));
     assert!(of(&next, "Secret").len() == 1);
+}
+
+#[test]
+fn whoever_has_both_ends_made_is_told_what_to_leave_out() {
+    let read = |path: &str| std::fs::read_to_string(folder().join(path)).unwrap();
+    let (guide, lane) = (read("flux/README.md"), read("flux/canary.yaml"));
+    // The lane and the makers have one Receiver and one Secret, so somebody has to step back.
+    let receiver = one(&objects(&lane), "Receiver")["metadata"].clone();
+    assert_eq!(receiver["name"], "canary");
+    assert!(read("terraform/variables.tf").contains("default     = \"canary\""));
+    assert_eq!(objects(&read("crossplane/webhook.yaml"))[0]["metadata"], receiver);
+    let (_, aside) = guide.split_once("leave out three things here").unwrap();
+    for part in ["second of these commands", "Receiver at the end", "webhook of step 4"] {
+        assert!(aside.replace("\n   ", " ").contains(part), "{part}");
+    }
+    let commands: Vec<_> =
+        guide.lines().filter(|it| it.contains("create secret generic")).collect();
+    assert!(commands[1].contains("canary-hook"), "the second one: {commands:?}");
+    assert!(lane.trim_end().ends_with("name: canary") && lane.contains("# Leave it out where"));
+    for page in ["terraform/README.md", "crossplane/README.md"] {
+        assert!(read(page).contains("leaves both out"), "{page}");
+    }
+    let page = read("terraform/README.md");
+    for part in ["terraform init", "KUBE_CONFIG_PATH=", "GITHUB_TOKEN="] {
+        assert!(page.contains(part), "{part}");
+    }
 }

@@ -80,6 +80,10 @@ fn the_committed_files_are_what_the_command_writes() {
     let settings = Settings::default();
     let groups = installation(&settings);
     committed("deploy/rules/hopclock.yaml", &prometheus(&settings, &groups));
+    let by = ["cluster", "namespace", "job"].map(str::to_owned);
+    let pushed = Settings::new(&by, None, Arrival::Pushed).unwrap();
+    let text = prometheus(&pushed, &installation(&pushed));
+    committed("deploy/rules/hopclock-pushed.yaml", &text);
     let metadata = Metadata { name: "hopclock".to_owned(), ..Metadata::default() };
     committed("deploy/rules/prometheusrule.yaml", &prometheus_rule(&settings, &groups, &metadata));
 }

@@ -39,8 +39,44 @@
 {{- if and $v.networkPolicy.enabled (not $jobs) (not $v.networkPolicy.scrapeFrom) -}}
 {{- fail "`networkPolicy.enabled` without `networkPolicy.scrapeFrom` lets nobody scrape: name your Prometheus, such as `[{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } } }]`" -}}
 {{- end -}}
+{{- if and $v.networkPolicy.enabled $v.notifications.enabled (not $v.networkPolicy.notifyFrom) -}}
+{{- fail "`networkPolicy.notifyFrom: []` would let everybody reach the port of notifications, for an empty list says so to Kubernetes: name who notifies, or leave the value out for Flux's notification-controller" -}}
+{{- end -}}
 {{- if and $v.networkPolicy.enabled (eq $v.requests.by "none") $v.networkPolicy.requestsFrom -}}
 {{- fail "`networkPolicy.requestsFrom` lets somebody ask for runs, but `requests.by: none` answers nobody: set `requests.by`" -}}
+{{- end -}}
+{{- if and $v.notifications.enabled (eq (int $v.service.port) (int $v.service.notifyPort)) -}}
+{{- fail (printf "`service.port` and `service.notifyPort` are both %d, and a Service has each port once: choose another for one of them" (int $v.service.port)) -}}
+{{- end -}}
+{{- if and $v.notifications.alerts $v.existingConfigMap -}}
+{{- fail "`notifications.alerts` are made from the `notified` hops, and the chart cannot see those of `existingConfigMap`: make the Alerts yourself, or give `scenarios`" -}}
+{{- end -}}
+{{- if and $v.requests.accounts (not (or $v.scenarios $v.existingConfigMap)) -}}
+{{- fail "`requests.accounts` may ask for each of `scenarios`, and there is none: give `scenarios`, or leave the accounts out" -}}
+{{- end -}}
+{{- if and $v.prometheusRule.enabled (not $v.prometheusRule.builtin) (not $v.prometheusRule.additionalGroups) -}}
+{{- fail "`prometheusRule.enabled` with `builtin: false` and no `additionalGroups` installs no rule: give groups, or leave `builtin` at true" -}}
+{{- end -}}
+{{- if and $v.prometheusRule.runbooks (not $v.prometheusRule.builtin) -}}
+{{- fail "`prometheusRule.runbooks` is for the rules that come with the chart, and `builtin: false` leaves them out: leave out one of the two" -}}
+{{- end -}}
+{{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) -}}
+{{- fail "`serviceAccount.create: false` without `serviceAccount.name`: say which account the pods run as, for there is none of the name of the release" -}}
+{{- end -}}
+{{- range list "secrets" "objects" "plurals" "rules" -}}
+{{- if and (not $v.rbac.create) (index $v.rbac .) -}}
+{{- fail (printf "`rbac.%s` is given, but with `rbac.create: false` no Role is made of it: leave one of the two out" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $value := list "commonLabels" "podLabels" -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" "hopclock.dev/scenario" -}}
+{{- if hasKey (index $v $value) $label -}}
+{{- fail (printf "`%s` has `%s`, which is the chart's own: by such labels pods are found; take another" $value $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.push.labels (not (or $v.push.remoteWrite $v.push.otlp)) -}}
+{{- fail "`push.labels` go with remote write and OTLP, and neither is asked for (a Pushgateway groups by job and instance only): give `push.remoteWrite` or `push.otlp`, or leave them out" -}}
 {{- end -}}
 {{- if and $v.notifications.enabled (not $v.notifications.listeners) -}}
 {{- fail "`notifications.enabled` without `notifications.listeners`: say where the token of a listener is, such as `flux: { secret: flux-system/hopclock-token }`" -}}
@@ -61,8 +97,8 @@
 {{- end -}}
 
 {{- define "hopclock.check.service" -}}
-{{- range list "server" "timeZone" "schedules" -}}
-{{- if index $.Values.cronjob . -}}
+{{- range list "server" "timeZone" "schedules" "activeDeadlineSeconds" "ttlSecondsAfterFinished" -}}
+{{- if get $.Values.cronjob . -}}
 {{- fail (printf "`cronjob.%s` is for `profile: cronjob`, and this is `profile: service`: leave it out, or change the profile" .) -}}
 {{- end -}}
 {{- end -}}
@@ -92,7 +128,16 @@
 {{- if or $pushes $v.persistence.enabled $v.tell.events -}}
 {{- fail "with `cronjob.mode: trigger` the service that makes the runs keeps, pushes and tells what was measured: leave `push`, `tell` and `persistence` out here, or use `cronjob.mode: run`" -}}
 {{- end -}}
+{{- if $v.prometheusRule.enabled -}}
+{{- fail "`prometheusRule.enabled` with `cronjob.mode: trigger`: what is alerted on is counted by the service that makes the runs, so install the rules with that one" -}}
+{{- end -}}
 {{- else -}}
+{{- if $v.cronjob.tokenSecret.name -}}
+{{- fail "`cronjob.tokenSecret` is shown to a service, but with `cronjob.mode: run` nobody is asked: set `cronjob.mode: trigger`" -}}
+{{- end -}}
+{{- if and $v.prometheusRule.enabled (not $pushes) -}}
+{{- fail "`prometheusRule.enabled` with `profile: cronjob` needs numbers that somebody keeps, and no pod stays to be scraped: give `push.remoteWrite`, `push.otlp` or `push.pushgateway`" -}}
+{{- end -}}
 {{- if $v.cronjob.server -}}
 {{- fail "`cronjob.server` is given, but with `cronjob.mode: run` nobody asks it: set `cronjob.mode: trigger`" -}}
 {{- end -}}

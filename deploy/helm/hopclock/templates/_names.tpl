@@ -1,7 +1,36 @@
 {{/* Names, labels and the scenarios in one form. */}}
 
+{{/* `name` in at most `most` letters: one that is cut keeps apart from its like by a sum of the whole. */}}
+{{- define "hopclock.short" -}}
+{{- if le (len .name) .most -}}
+{{ .name }}
+{{- else -}}
+{{ trunc (int (sub .most 9)) .name | trimSuffix "-" | trimSuffix "." }}-{{ sha256sum .name | trunc 8 }}
+{{- end -}}
+{{- end -}}
+
 {{- define "hopclock.name" -}}
-{{- default .Release.Name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- include "hopclock.short" (dict "name" (default .Release.Name .Values.fullnameOverride) "most" 40) -}}
+{{- end -}}
+
+{{/*
+The name with its namespace, for what lies elsewhere. Where either has a `-` itself, nobody could tell
+where the one ends, so a sum of both is added.
+*/}}
+{{- define "hopclock.placed" -}}
+{{- $name := include "hopclock.name" . -}}
+{{ .Release.Namespace }}-{{ $name }}
+{{- if contains "-" (print .Release.Namespace $name) }}-{{ printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8 }}{{ end -}}
+{{- end -}}
+
+{{/* The ConfigMap that the state is kept in. */}}
+{{- define "hopclock.state" -}}
+{{- default (printf "%s-state" (include "hopclock.name" .)) .Values.stateName -}}
+{{- end -}}
+
+{{/* Whether pods only ask a service that runs elsewhere; empty if not. */}}
+{{- define "hopclock.asks" -}}
+{{- if and (eq .Values.profile "cronjob") (eq .Values.cronjob.mode "trigger") -}}true{{- end -}}
 {{- end -}}
 
 {{- define "hopclock.account" -}}
@@ -40,10 +69,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $all := dict -}}
 {{- range $name, $given := .Values.scenarios -}}
 {{- $it := $given -}}
+{{- $kinds := list "git_commit" "image_tag" "image_digest" "oci_artifact" "bucket_object" "helm_chart" "receiver_post" "receiver_get" -}}
 {{- if kindIs "string" $given -}}
 {{- $it = fromYaml $given -}}
 {{- if hasKey $it "Error" -}}
 {{- fail (printf "scenario `%s` is no YAML: %s" $name $it.Error) -}}
+{{- end -}}
+{{- end -}}
+{{- if not (kindIs "map" $it.trigger) -}}
+{{- fail (printf "scenario `%s` has no `trigger`: it is an object with one key, one of %s" $name (join ", " $kinds)) -}}
+{{- end -}}
+{{- range $kind, $_ := $it.trigger -}}
+{{- if not (has $kind $kinds) -}}
+{{- fail (printf "scenario `%s`: there is no trigger `%s`: it is one of %s" $name $kind (join ", " $kinds)) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $all $name (merge (dict) $it (dict "name" $name)) -}}

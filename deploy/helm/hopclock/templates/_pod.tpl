@@ -13,8 +13,15 @@
 - { name: HTTPS_PROXY, value: {{ . | quote }} }
 {{- end }}
 {{- if or $v.proxy.http $v.proxy.https }}
-{{- $own := "$(KUBERNETES_SERVICE_HOST),.svc,.svc.cluster.local,localhost,127.0.0.1" }}
-- { name: NO_PROXY, value: {{ prepend (compact (list $v.proxy.noProxy)) $own | join "," | quote }} }
+{{- $direct := list "$(KUBERNETES_SERVICE_HOST)" ".svc" ".svc.cluster.local" "localhost" "127.0.0.1" }}
+{{- range list $v.cronjob.server $v.push.pushgateway $v.push.remoteWrite $v.push.otlp }}
+{{- with . }}
+{{- $host := (urlParse .).hostname }}
+{{- /* A proxy would read a token that is sent by http, and does not know `SERVICE.NAMESPACE`. */}}
+{{- if or (hasPrefix "http:" (lower .)) (le (len (splitList "." $host)) 2) }}{{ $direct = append $direct $host }}{{ end }}
+{{- end }}
+{{- end }}
+- { name: NO_PROXY, value: {{ append $direct $v.proxy.noProxy | compact | uniq | join "," | quote }} }
 {{- end }}
 {{- with $v.push.pushgateway }}
 - { name: HOPCLOCK_PUSHGATEWAY_URL, value: {{ . | quote }} }
@@ -42,12 +49,41 @@
 {{- end }}
 {{- end -}}
 
+{{/* Who sends numbers: each `as` is a writer of its own, for what two call the same would replace each other. */}}
+{{- define "hopclock.writer" -}}
+{{- $v := .root.Values -}}{{- $place := .root.Release.Namespace -}}
+{{- if $v.push.pushgateway }}
+- --pushgateway-job={{ $place }}.{{ .as }}
+{{- end }}
+{{- if $v.push.remoteWrite }}
+{{- range $label, $value := merge (dict) $v.push.labels (dict "instance" .as "namespace" $place) }}
+- {{ printf "--remote-write-label=%s=%s" $label $value | quote }}
+{{- end }}
+{{- end }}
+{{- if $v.push.otlp }}
+{{- range $label, $value := merge (dict) $v.push.labels (dict "service.instance.id" .as "service.namespace" $place) }}
+- {{ printf "--otlp-resource=%s=%s" $label $value | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The token that is looked at, or shown: the name of its Secret and the key. */}}
+{{- define "hopclock.token" -}}
+{{- if include "hopclock.asks" . -}}
+{{- if .Values.cronjob.tokenSecret.name -}}{{ toJson .Values.cronjob.tokenSecret }}{{- end -}}
+{{- else if eq .Values.requests.by "token" -}}
+{{ toJson .Values.requests.tokenSecret }}
+{{- end -}}
+{{- end -}}
+
 {{- define "hopclock.volumes" -}}
 {{- $v := .Values -}}
+{{- if not (include "hopclock.asks" .) }}
 - name: cache
   emptyDir: {}
 - name: scenarios
   configMap: { name: {{ include "hopclock.folder" . }} }
+{{- end }}
 {{- if eq $v.state "file" }}
 - name: state
   persistentVolumeClaim: { claimName: {{ include "hopclock.claim" . }} }
@@ -59,9 +95,10 @@
 - name: ca
   secret: { secretName: {{ $v.caBundle.secret }}, items: [{ key: {{ $v.caBundle.key | quote }}, path: ca.pem }] }
 {{- end }}
-{{- if eq $v.requests.by "token" }}
+{{- with include "hopclock.token" . }}
+{{- $it := fromJson . }}
 - name: token
-  secret: { secretName: {{ $v.requests.tokenSecret.name }}, items: [{ key: {{ $v.requests.tokenSecret.key | quote }}, path: token }] }
+  secret: { secretName: {{ $it.name }}, items: [{ key: {{ $it.key | quote }}, path: token }] }
 {{- end }}
 {{- with $v.extraVolumes }}
 {{ toYaml . }}
@@ -70,15 +107,17 @@
 
 {{- define "hopclock.mounts" -}}
 {{- $v := .Values -}}
+{{- if not (include "hopclock.asks" .) }}
 - { name: cache, mountPath: /var/cache/hopclock }
 - { name: scenarios, mountPath: /etc/hopclock/scenarios, readOnly: true }
+{{- end }}
 {{- if eq $v.state "file" }}
 - { name: state, mountPath: /var/lib/hopclock }
 {{- end }}
 {{- if or $v.caBundle.configMap $v.caBundle.secret }}
 - { name: ca, mountPath: /etc/hopclock/ca, readOnly: true }
 {{- end }}
-{{- if eq $v.requests.by "token" }}
+{{- if include "hopclock.token" . }}
 - { name: token, mountPath: /etc/hopclock/token, readOnly: true }
 {{- end }}
 {{- with $v.extraVolumeMounts }}
@@ -89,8 +128,7 @@
 {{- define "hopclock.pod.metadata" -}}
 labels:
   {{- include "hopclock.selector" . | nindent 2 }}
-  {{- with .Values.commonLabels }}{{ toYaml . | nindent 2 }}{{ end }}
-  {{- with .Values.podLabels }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- with merge (dict) .Values.podLabels .Values.commonLabels }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- with .Values.podAnnotations }}
 annotations: {{ toYaml . | nindent 2 }}
 {{- end }}

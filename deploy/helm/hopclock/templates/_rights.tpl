@@ -120,7 +120,11 @@ artifact_generator: [artifactgenerators, source.extensions.fluxcd.io, ""]
 {{- $group := default "" $object.group -}}
 {{- $plural := get $root.Values.rbac.plurals (printf "%s.%s" $object.kind $group | trimSuffix ".") -}}
 {{- $guess := printf "%ss" (lower $object.kind) -}}
-{{- if hasSuffix "y" $object.kind -}}{{- $guess = printf "%sies" (trimSuffix "y" (lower $object.kind)) -}}{{- end -}}
+{{- if regexMatch "(s|x|z|ch|sh)$" (lower $object.kind) -}}
+{{- $guess = printf "%ses" (lower $object.kind) -}}
+{{- else if regexMatch "[^aeiou]y$" (lower $object.kind) -}}
+{{- $guess = printf "%sies" (trimSuffix "y" (lower $object.kind)) -}}
+{{- end -}}
 {{- $object := ternary (printf "%s/%s" $object.namespace $object.name) $object.name (not (empty $object.namespace)) -}}
 {{- $verbs := list "list" "watch" -}}
 {{- if hasSuffix "toolkit.fluxcd.io" $group -}}{{- $verbs = append $verbs "get" -}}{{- end -}}
@@ -167,10 +171,11 @@ artifact_generator: [artifactgenerators, source.extensions.fluxcd.io, ""]
 {{- $jobs := eq $v.profile "cronjob" -}}
 {{- if or (eq $v.state "configmap") (not $jobs) -}}{{ printf "%s||configmaps||create\n" $place }}{{- end -}}
 {{- if eq $v.state "configmap" -}}
-{{- $names := list $v.stateName -}}
+{{- $names := list (include "hopclock.state" .) -}}
 {{- if $jobs -}}
 {{- $names = list -}}
-{{- range $name, $_ := $v.scenarios -}}{{- $names = append $names (printf "%s-%s" $v.stateName $name) -}}{{- end -}}
+{{- $state := include "hopclock.state" . -}}
+{{- range $name, $_ := $v.scenarios -}}{{- $names = append $names (printf "%s-%s" $state $name) -}}{{- end -}}
 {{- end -}}
 {{- range $name := $names -}}
 {{- range list "get" "update" -}}{{ printf "%s||configmaps|%s|%s\n" $place $name . }}{{- end -}}

@@ -1,6 +1,6 @@
 //! What happens on the day.
 
-use super::{BEGIN, DAY, HOUR, Happening, NOON, UPDATE, What};
+use super::{BEGIN, DAY, HOUR, Happening, NOON, STUCK, UPDATE, What};
 use hopclock::engine::StoreError;
 use hopclock::export::{
     ExportResult, HopSeries, Metrics, NoticeResult, Objective, Reload, ScenarioCounts,
@@ -141,6 +141,9 @@ fn of_the_process() -> Vec<Happening> {
 }
 
 fn fleet(due: u64) -> Run {
+    if STUCK.contains(&due) {
+        return stuck(due);
+    }
     let lost = due >= NOON;
     let (fetched, length) = if lost { (41.0, 58.0) } else { (2.0, 19.0) };
     let hops = if lost {
@@ -169,9 +172,24 @@ fn fleet(due: u64) -> Run {
     }
 }
 
+/// A change of `fleet` that is fetched after 8 s, and then nothing happens until the deadline.
+fn stuck(due: u64) -> Run {
+    let fetched = reached(8.0, 8.0, Some(0.5), Some(Via::Webhook));
+    let hops = [webhook(0.2), fetched, Passage::Unreached, Passage::Unreached];
+    Run {
+        scenario: "fleet",
+        due,
+        hops: records(FLEET, hops),
+        outcome: Outcome::Timeout,
+        length: Some(Duration::from_secs(DEADLINE).as_secs_f64()),
+        verdict: Some(SloVerdict::Bad),
+        usage: Usage { requests: 4, throttled: 0 },
+    }
+}
+
 fn image(number: usize, due: u64) -> Run {
     let mut passages = vec![
-        reached(20.0, 20.0, Some(18.0), Some(Via::Interval)),
+        reached(20.0, 20.0, None, Some(Via::Interval)),
         reached(21.0, 1.0, Some(0.1), Some(Via::Upstream)),
         reached(30.0, 9.0, None, Some(Via::Upstream)),
         reached(32.0, 2.0, Some(0.5), Some(Via::Webhook)),
