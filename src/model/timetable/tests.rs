@@ -2,6 +2,7 @@
 
 mod calendars;
 mod positions;
+mod usual;
 
 use super::*;
 use proptest::prelude::*;

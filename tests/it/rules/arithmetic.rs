@@ -196,7 +196,7 @@ fn bad_until_paged(plan: &Plan, runs: &[i64], begin: usize) -> Option<usize> {
 }
 
 fn seconds(timetable: &Timetable, limit: usize) -> Vec<i64> {
-    timetable.some_runs(limit).into_iter().map(|it| it.as_second()).collect()
+    timetable.some_runs(limit).into_iter().map(jiff::Timestamp::as_second).collect()
 }
 
 fn cron() -> impl Strategy<Value = String> {

@@ -173,7 +173,7 @@ impl World {
 
     fn ticks_at(&self, minute: u32) -> bool {
         if self.times.is_empty() {
-            minute % self.period == 0
+            minute.is_multiple_of(self.period)
         } else {
             self.times.contains(&(minute % (24 * 60)))
         }
