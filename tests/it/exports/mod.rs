@@ -12,4 +12,4 @@ mod otlp;
 mod program;
 mod pushgateway;
 mod remote_write;
-mod traces;
+pub(crate) mod traces;
