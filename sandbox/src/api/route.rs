@@ -80,7 +80,7 @@ where
 async fn fall_silent(say: &mpsc::UnboundedSender<()>) {
     // Nobody has to listen.
     let _ = say.send(());
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn user(context: &Context, headers: &HeaderMap) -> Result<User, Refusal> {
