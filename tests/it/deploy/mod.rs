@@ -12,6 +12,7 @@ mod names;
 mod refused;
 mod rights;
 mod rights_narrow;
+mod rights_traced;
 mod sent;
 mod served;
 mod values;
