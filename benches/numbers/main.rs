@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench numbers` prints one table; `-- scrape` only the part that needs no sandbox,
 //! `-- serve` only that of the built program, `-- notify` only that of the listener, `-- watches`
-//! only that of many scenarios' watches.
+//! only that of many scenarios' watches, `-- idle` what a service takes whose scenarios all wait.
 //! Everything is a distribution or a ratio of this one run on this one machine; nothing is
 //! asserted.
 
@@ -10,6 +10,7 @@
 
 mod accuracy;
 mod fleet;
+mod idle;
 mod memory;
 mod notify;
 mod push;
@@ -78,6 +79,10 @@ fn main() {
         Some("scrape") => {
             heading();
             scrape::measure();
+        }
+        Some("idle") => {
+            heading();
+            runtime.block_on(idle::measure());
         }
         Some("watches") => {
             heading();

@@ -17,6 +17,7 @@ mod schedule;
 mod schedule_file;
 mod secrets;
 mod target;
+mod texts;
 mod yaml;
 
 use crate::trigger::TriggerConfig;
@@ -35,6 +36,7 @@ pub use problem::{Problem, Problems};
 pub use scenario::{Hop, Scenario, Slo};
 pub use schedule_file::{Instant, NotAnInstant, PauseFile, ScheduleFile};
 pub use target::{Target, TargetConfig};
+pub use texts::Texts;
 
 /// Longest scenario, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -96,45 +98,6 @@ pub struct Found {
     pub fingerprint: String,
     /// The scenario, or everything that is wrong with the file.
     pub scenario: Result<Box<Scenario>, Problems>,
-}
-
-/// Looks at every `.yaml` and `.yml` file of a directory by itself, in the order of their names:
-/// one that is broken keeps no other from being used. A name that two of them share is a mistake
-/// of the later one.
-///
-/// # Errors
-///
-/// If the directory cannot be read. One without such files is empty.
-pub fn survey(directory: &Path) -> Result<Vec<Found>, Problems> {
-    let files = match files_of(directory) {
-        Err(Mistake::EmptyDirectory) => return Ok(Vec::new()),
-        files => files.map_err(|mistake| {
-            let file = directory.display().to_string();
-            Problems::of(vec![Problem::of_file(&file, &mistake)])
-        })?,
-    };
-    let mut loaded = Vec::new();
-    let mut found = Vec::new();
-    for path in &files {
-        let file = path.display().to_string();
-        let text = contents(path).map_err(|it| vec![Problem::of_file(&file, &it)]);
-        let fingerprint = text.as_ref().ok().and_then(|it| to_json(&file, it).ok());
-        let scenario = text.and_then(|it| load_one(&file, &it)).and_then(|it| {
-            let scenario = Box::new(it.scenario.clone());
-            loaded.push(it);
-            match same_names(&loaded) {
-                problems if problems.is_empty() => Ok(scenario),
-                problems => {
-                    loaded.pop();
-                    Err(problems)
-                }
-            }
-        });
-        let scenario = scenario.map_err(Problems::of);
-        let fingerprint = fingerprint.map(|it| it.to_string()).unwrap_or_default();
-        found.push(Found { file, fingerprint, scenario });
-    }
-    Ok(found)
 }
 
 /// Loads a scenario from `text`, which messages call `name`.

@@ -4,7 +4,7 @@
 //! rename files over each other, and network file systems tell nothing. What is read is small.
 //! A file that is broken now keeps the last form in which it was right.
 
-use crate::config::{self, Found, Problems, Scenario};
+use crate::config::{Found, Problems, Scenario, Texts};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ pub(super) struct Folder {
     path: PathBuf,
     /// The last good form of each file.
     good: BTreeMap<String, Good>,
+    /// Digest of the texts of the last look.
+    texts: Vec<u8>,
     /// What was said of the folder at the last look.
     said: Option<Said>,
 }
@@ -48,12 +50,25 @@ type Said = Vec<(String, String, String)>;
 
 impl Folder {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), good: BTreeMap::new(), said: None }
+        Self { path: path.to_owned(), good: BTreeMap::new(), texts: Vec::new(), said: None }
     }
 
     /// Looks at the folder; none if nothing has changed since the last look.
     pub(super) fn look(&mut self) -> Option<Look> {
-        let found = config::survey(&self.path);
+        let found = match Texts::read(&self.path) {
+            Ok(texts) => {
+                let digest = texts.digest();
+                if self.texts == digest {
+                    return None;
+                }
+                self.texts = digest;
+                Ok(texts.survey())
+            }
+            Err(problems) => {
+                self.texts.clear();
+                Err(problems)
+            }
+        };
         let said = said(&found);
         if self.said.as_ref() == Some(&said) {
             return None;

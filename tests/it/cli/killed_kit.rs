@@ -10,7 +10,7 @@ use hopclock_sandbox::pipeline::{Door, Hook, Lane, Sandbox, SandboxOptions};
 use hopclock_sandbox::store::Watch;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -182,6 +182,16 @@ impl Soak {
         service.until_page(|it| !it.contains("its path is being looked at")).await;
         self.service = Some(service);
         (ready, began.elapsed())
+    }
+
+    /// Where the scenarios are, in a folder of that name.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The way to the sandbox.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.sandbox.kubeconfig()
     }
 
     /// Resident memory of the service in KiB.

@@ -141,12 +141,33 @@ fn bad_arguments_end_with_a_sentence() {
         ),
         (&["--program", "amd64=absent", "--output", "b"], "error: `absent` is no program\n"),
         (
+            &["--limit", "30MiB", "--output", "c"],
+            "error: `--limit 30MiB` is no whole number of MiB\n",
+        ),
+        (
             &["--size", "1"],
-            "error: `--size` is not known: give --arch, --profile, --output, --root, --authorities or --program\n",
+            "error: `--size` is not known: give --arch, --profile, --output, --root, --authorities, --limit or --program\n",
         ),
     ] {
         let made = build(work.path(), arguments);
         assert_eq!(made.status.code(), Some(2), "{arguments:?}");
         assert_eq!(String::from_utf8_lossy(&made.stderr), sentence);
     }
+}
+
+#[test]
+fn an_image_that_has_grown_too_large_is_refused() {
+    let work = tempfile::tempdir().unwrap();
+    std::fs::write(work.path().join("large"), vec![0; 3 << 20]).unwrap();
+    let made = Command::new("chmod").arg("755").arg(work.path().join("large")).status().unwrap();
+    assert!(made.success());
+    let arguments = ["--program", "amd64=large", "--output", "image", "--limit"];
+    let refused = build(work.path(), &[&arguments[..], &["2"]].concat());
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let sentence = "error: the image for amd64 takes 3 MiB, more than 2: ";
+    assert!(said.contains(sentence), "{said}");
+    assert!(!work.path().join("image/index.json").exists(), "there is no image to push");
+    std::fs::remove_dir_all(work.path().join("image")).unwrap();
+    assert!(build(work.path(), &[&arguments[..], &["4"]].concat()).status.success());
 }
