@@ -2,7 +2,7 @@
 
 use crate::dashboard::hops::DAY;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{Measured, counted};
+use crate::dashboard::promql::Measured;
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::RANGE;
 use crate::dashboard::view::{Unit, View};
@@ -11,7 +11,7 @@ use crate::export::Metric;
 /// Changes that were delivered.
 pub(super) const DELIVERED: &str = r#"outcome=~"ok|slow""#;
 
-/// The mean, and how many changes it is made of.
+/// The mean, and how many deliveries it is made of.
 pub(super) fn mean() -> Panel {
     let delivered = Measured::new(Metric::PushToApply, "", RANGE).only(DELIVERED);
     Panel::new(
@@ -19,12 +19,13 @@ pub(super) fn mean() -> Panel {
         Unit::Seconds,
         "Push to live",
         "The mean time from the acknowledged push until the change was live, of changes that were \
-         delivered in the time range of the dashboard, and how many these are.",
+         delivered in the time range of the dashboard, and how many samples that is. A change to \
+         several clusters is one for each; times known too vaguely are none.",
     )
     .sized(4, 5)
     .asks(Target::now("mean", delivered.mean()))
-    .asks(Target::now("changes", counted(Metric::Runs, DELIVERED, "", RANGE)))
-    .field("changes", Look::Of(Unit::Count))
+    .asks(Target::now("samples", delivered.count()))
+    .field("samples", Look::Of(Unit::Count))
 }
 
 /// How many changes took how long.
@@ -35,14 +36,16 @@ pub(super) fn heatmap(width: u32) -> Panel {
         Unit::Seconds,
         "Push to live, all changes",
         "How many changes took how long; timeouts count at the deadline, failures when they were \
-         certain. Each dot is a run, named by its canary: `hopclock history CANARY` shows it.",
+         certain. A change to several clusters counts once for each, when it got there. Each dot is a \
+         run, or what it came to in one of its clusters, named by its canary: `hopclock history \
+         CANARY` shows it.",
     )
     .sized(width, 9)
     .every("30m")
     .asks(Target::buckets(all.buckets()))
 }
 
-/// Quantiles, and how many changes they are made of.
+/// Quantiles, and how many samples they are made of.
 pub(super) fn quantiles(width: u32) -> Panel {
     let measured = Measured::new(Metric::PushToApply, "", DAY);
     Panel::new(
@@ -50,16 +53,13 @@ pub(super) fn quantiles(width: u32) -> Panel {
         Unit::Seconds,
         "Push to live, quantiles of a day",
         "How long half and nine of ten changes took, undelivered ones included, looking back a whole \
-         day from each point: in an hour there are too few. How many changes that are stands on the \
-         right.",
+         day from each point: in an hour there are too few. How many samples that are stands on the \
+         right; a change to several clusters is one for each.",
     )
     .sized(width, 9)
     .every("10m")
     .asks(Target::curve("half", measured.quantile(0.5)).exemplars())
     .asks(Target::curve("nine of ten", measured.quantile(0.9)))
-    .asks(Target::curve(
-        "samples",
-        counted(Metric::Runs, r#"outcome=~"ok|slow|failed|timeout""#, "", DAY),
-    ))
+    .asks(Target::curve("samples", measured.count()))
     .field("samples", Look::Of(Unit::Count))
 }

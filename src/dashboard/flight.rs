@@ -2,7 +2,7 @@
 
 use crate::dashboard::delivery::DELIVERED;
 use crate::dashboard::panel::{Look, Panel};
-use crate::dashboard::promql::{counted, of, share, since, stands, stood, sum};
+use crate::dashboard::promql::{counted, last_ok, of, share, since, stands, stood, sum};
 use crate::dashboard::target::Target;
 use crate::dashboard::variable::RANGE;
 use crate::dashboard::view::{Colour, PLAIN, Steps, Unit, View};
@@ -38,14 +38,16 @@ pub(super) fn scenarios(width: u32) -> Panel {
         View::Table,
         Unit::Count,
         "Scenarios",
-        "When each scenario ran last, was last delivered in time, and is due again: a negative time \
-         says that the next run is overdue. Delivered are runs that were ok or slow, of those that \
-         measured something. Click a name for its details.",
+        "When each scenario ran last, was last delivered in time (with several clusters: in the one \
+         where that is longest ago), and is due again: a negative time says that the next run is \
+         overdue. Delivered are runs that were ok or slow, of those that measured something. Click a \
+         name for its details.",
     )
+    .may_be_never()
     .sized(width, 8)
     .label("scenario", "Scenario")
     .column("Last run ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastRun, BY, RANGE)))
-    .column("Last ok ago", Unit::Seconds, PLAIN, since(&stood(Metric::LastSuccess, BY, RANGE)))
+    .column("Last ok ago", Unit::Seconds, PLAIN, since(&last_ok(BY, RANGE)))
     .column(
         "Next run in",
         Unit::Seconds,
@@ -69,11 +71,13 @@ pub(super) fn last() -> Panel {
         View::NamedNumbers,
         Unit::Seconds,
         "Last and next",
-        "How long ago the last run ended, and the last one that was delivered in time; when the next \
-         one is due. A negative time says that it is overdue.",
+        "How long ago the last run ended, and the last one that was delivered in time, with several \
+         clusters in the one where that is longest ago; when the next one is due. A negative time says \
+         that it is overdue.",
     )
+    .may_be_never()
     .sized(8, 5)
     .asks(Target::now("last run ago", since(&stood(Metric::LastRun, "", RANGE))))
-    .asks(Target::now("last ok ago", since(&stood(Metric::LastSuccess, "", RANGE))))
+    .asks(Target::now("last ok ago", since(&last_ok("", RANGE))))
     .asks(Target::now("next in", format!("{} - time()", stood(Metric::NextRun, "", RANGE))))
 }

@@ -50,14 +50,14 @@ pub(super) fn echoes() -> Panel {
         "Watch echo",
         "How long half and nine of ten writes of hopclock's own took to come back as a watch event, \
          looking back an hour from each point, cluster by cluster. There is one write a minute; how \
-         many that are stands on the right.",
+         many of each cluster that are stands on the right.",
     )
     .sized(12, 8)
     .every("5m")
     .asks(Target::curve("{{target_cluster}} half", by_cluster(0.5)))
     .asks(Target::curve("{{target_cluster}} nine of ten", by_cluster(0.9)))
-    .asks(Target::curve("samples", Measured::new(Metric::WatchEcho, "", "1h").count()))
-    .field("samples", Look::Of(Unit::Count))
+    .asks(Target::curve("{{target_cluster}} samples", named(&format!("({})", echo.count()))))
+    .answers(Look::Of(Unit::Count))
 }
 
 /// Watches that broke, and why.

@@ -99,15 +99,15 @@ pub(super) fn quantiles() -> Panel {
         Unit::Seconds,
         "Quantiles of each hop",
         "How long half and nine of ten changes took at each hop, looking back a whole day from each \
-         point: in an hour there are too few. How many samples that are stands on the right.",
+         point: in an hour there are too few. How many samples of each hop that \
+         are stands on the right.",
     )
     .sized(16, 9)
     .every("10m");
     let panel = QUANTILES.into_iter().fold(panel, |panel, (q, word)| {
         panel.asks(Target::curve(&format!("{{{{hop}}}}, {word}"), stages.quantile(q)))
     });
-    let runs = counted(Metric::Runs, r#"outcome=~"ok|slow""#, "", DAY);
-    panel.asks(Target::curve("samples", runs)).field("samples", Look::Of(Unit::Count))
+    panel.asks(Target::curve("{{hop}}, samples", stages.count())).answers(Look::Of(Unit::Count))
 }
 
 /// How many samples of each hop the histograms hold, and what stayed out of them.

@@ -25,7 +25,11 @@ pub(super) struct Panel {
     sorted: Option<&'static str>,
     /// What fields of these names look like.
     fields: Vec<(&'static str, Look)>,
+    /// What the answers to the query of that place look like.
+    answers: Vec<(usize, Look)>,
     values: &'static [(u32, &'static str, Colour)],
+    /// Whether a number can stand for a time since something that never was.
+    may_be_never: bool,
 }
 
 /// What one field looks like, other than the rest.
@@ -38,6 +42,9 @@ pub(super) enum Look {
     /// A dashed line across, not stacked on anything.
     Line(Colour),
 }
+
+/// More seconds than anything measured has: since 1970, which is where no instant is known.
+const LONG_AGO: u32 = 1_000_000_000;
 
 // === impl Panel ===
 
@@ -62,7 +69,9 @@ impl Panel {
             labels: Vec::new(),
             sorted: None,
             fields: Vec::new(),
+            answers: Vec::new(),
             values: &[],
+            may_be_never: false,
         }
     }
 
@@ -117,6 +126,17 @@ impl Panel {
     pub(super) fn field(mut self, name: &'static str, look: Look) -> Self {
         self.fields.push((name, look));
         self
+    }
+
+    /// The same with another look of the answers to the last query, whatever their names.
+    pub(super) fn answers(mut self, look: Look) -> Self {
+        self.answers.push((self.targets.len() - 1, look));
+        self
+    }
+
+    /// The same where seconds since 1970 are never.
+    pub(super) fn may_be_never(self) -> Self {
+        Self { may_be_never: true, ..self }
     }
 
     /// The same with words for numbers.
@@ -186,7 +206,16 @@ impl Panel {
             (value.to_string(), shown)
         };
         let options: serde_json::Map<_, _> = self.values.iter().enumerate().map(word).collect();
-        if options.is_empty() { json!([]) } else { json!([{"options": options, "type": "value"}]) }
+        let mut mappings = Vec::new();
+        if !options.is_empty() {
+            mappings.push(json!({"options": options, "type": "value"}));
+        }
+        if self.may_be_never {
+            let never = json!({"color": Colour::Worst.as_str(), "index": 0, "text": "never"});
+            let options = json!({"from": LONG_AGO, "result": never, "to": null});
+            mappings.push(json!({"options": options, "type": "range"}));
+        }
+        json!(mappings)
     }
 
     fn overrides(&self) -> Vec<Value> {
@@ -210,7 +239,10 @@ impl Panel {
         });
         let fields =
             self.fields.iter().map(|(name, look)| by_name(name, &look.properties(self.view)));
-        let all = columns.chain(labels).chain(fields);
+        let answers = self.answers.iter().map(|(place, look)| {
+            override_of("byFrameRefID", ref_id(*place), &look.properties(self.view))
+        });
+        let all = columns.chain(labels).chain(fields).chain(answers);
         all.filter(|it| it["properties"].as_array().is_some_and(|it| !it.is_empty())).collect()
     }
 
@@ -268,7 +300,11 @@ impl Look {
 }
 
 fn by_name(name: &str, properties: &[Value]) -> Value {
-    json!({"matcher": {"id": "byName", "options": name}, "properties": properties})
+    override_of("byName", name, properties)
+}
+
+fn override_of(matcher: &str, what: &str, properties: &[Value]) -> Value {
+    json!({"matcher": {"id": matcher, "options": what}, "properties": properties})
 }
 
 fn property(id: &str, value: &Value) -> Value {

@@ -27,6 +27,9 @@ pub(super) struct Measured {
 /// Labels by which installations differ, and pods of one do not; the same as in rules.
 const INSTALLATION: &str = "cluster, namespace, job";
 
+/// Labels of what has a last run.
+const EACH: &str = "scenario, target_cluster";
+
 /// How far apart the largest of all pods is looked at: not further than Prometheus looks back, or it
 /// would miss what is pushed once and gone.
 const STEP: &str = "5m";
@@ -67,6 +70,23 @@ pub(super) fn stands(metric: Metric, more: &str, by: &str) -> String {
 pub(super) fn stood(metric: Metric, by: &str, range: &str) -> String {
     let last = format!("last_over_time({}[{range}])", of(metric, ""));
     format!("({} or {})", stands(metric, "", by), aggregate("max", by, &last))
+}
+
+/// When runs were last ok, by labels: of those with several scenarios or clusters, where that is longest
+/// ago; 1970 where it has not happened yet, though a run has ended.
+pub(super) fn last_ok(by: &str, range: &str) -> String {
+    aggregate("min", by, &ok_each(range))
+}
+
+/// How long before the last run the last one was that was ok, scenario by scenario and cluster by cluster;
+/// since 1970 where none was.
+pub(super) fn behind(range: &str) -> String {
+    format!("({} - ({}))", stood(Metric::LastRun, EACH, range), ok_each(range))
+}
+
+fn ok_each(range: &str) -> String {
+    let of = |metric| stood(metric, EACH, range);
+    format!("{} or 0 * {}", of(Metric::LastSuccess), of(Metric::LastRun))
 }
 
 /// The mean by labels; none for one in all.

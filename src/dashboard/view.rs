@@ -32,6 +32,8 @@ pub(super) enum Unit {
     Seconds,
     /// A share, of one.
     Share,
+    /// A share close to all, such as that of an objective.
+    FineShare,
     /// How many.
     Count,
     /// A name; its value is only for colours.
@@ -188,7 +190,7 @@ impl Unit {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Seconds => "s",
-            Self::Share => "percentunit",
+            Self::Share | Self::FineShare => "percentunit",
             Self::Count => "short",
             Self::Name => "none",
             Self::YesNo => "bool_yes_no",
@@ -201,6 +203,7 @@ impl Unit {
             // Increases are estimates of whole numbers.
             Self::Count => Some(0),
             Self::Share => Some(1),
+            Self::FineShare => Some(3),
             Self::Seconds | Self::Name | Self::YesNo => None,
         }
     }

@@ -32,13 +32,10 @@ pub(super) fn waiting() -> Panel {
          shows it (seen waiting), of those that all hops took. Where polls began only some, they get \
          their share of the mean: as they wait longer than the others, that is too little.",
     )
-    .coloured(&[(0.0, Colour::Good), (0.5, Colour::Bad)])
     .sized(4, 5)
     .asks(Target::now(POLL, until_a_poll(RANGE)))
     .asks(Target::now(SEEN, seen(RANGE)))
     .asks(Target::now(WHOLE, whole(RANGE)))
-    .field(SEEN, Look::In(Colour::Plain))
-    .field(WHOLE, Look::In(Colour::Plain))
 }
 
 /// Waiting and work, on top of each other.

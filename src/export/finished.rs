@@ -6,11 +6,11 @@
 //! Everything is taken from the record, not from the sightings on the way, because later learning
 //! may still have moved a time (rule T8).
 
+use crate::export::clusters::{self, Arrival};
 use crate::export::reference::{Metric, PUSH, TOTAL};
 use crate::export::tally::Tally;
 use crate::model::{Exemplar, HopRecord, Outcome, Passage, RunRecord, Span, Usage};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Outcomes under which the whole delivery is observed.
@@ -60,19 +60,14 @@ fn length(label: &(&str, String)) -> usize {
 
 /// Adds a finished run that was heard of at a wall time.
 pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
-    let outcome = record.outcome.as_str();
-    let mut clusters: BTreeSet<&str> =
-        record.hops.iter().map(|it| it.target_cluster.as_str()).collect();
-    if clusters.is_empty() {
-        clusters.insert("");
-    }
-    tally.count(Metric::Runs, &[outcome]);
+    let arrivals = clusters::arrivals(record, tally.declared());
+    tally.count(Metric::Runs, &[record.outcome.as_str()]);
     add_usage(tally, record.usage);
-    for cluster in &clusters {
+    for Arrival { cluster, outcome, .. } in &arrivals {
         tally.count(Metric::ClusterRuns, &[cluster, outcome]);
         let seconds = wall.as_duration().as_secs_f64();
         tally.set(Metric::LastRun, &[cluster], seconds);
-        if record.outcome == Outcome::Ok {
+        if *outcome == Outcome::Ok.as_str() {
             tally.set(Metric::LastSuccess, &[cluster], seconds);
         }
     }
@@ -82,10 +77,10 @@ pub(super) fn add(tally: &mut Tally, record: &RunRecord, wall: Timestamp) {
     let Some(push) = record.push.as_ref().filter(|_| says_something(&record.outcome)) else {
         return;
     };
-    for cluster in &clusters {
-        stage(tally, [cluster, PUSH], push.took, record.tolerance);
-        if let Some(span) = record.push_to_apply.filter(|_| record.outcome.is_measurement()) {
-            delivery(tally, record, cluster, span, wall);
+    for arrival in &arrivals {
+        stage(tally, [arrival.cluster, PUSH], push.took, record.tolerance);
+        if let Some(span) = arrival.took {
+            delivery(tally, record, arrival, span, wall);
         }
     }
     for hop in &record.hops {
@@ -104,9 +99,9 @@ fn says_something(outcome: &Outcome) -> bool {
     outcome.is_measurement() || matches!(outcome, Outcome::Superseded { .. })
 }
 
-/// Observes the whole delivery; a timeout at the deadline, under its own label (rule O3).
-fn delivery(tally: &mut Tally, record: &RunRecord, cluster: &str, span: Span, at: Timestamp) {
-    let labels = [cluster, record.outcome.as_str()];
+/// Observes the delivery to a cluster; a timeout at the deadline, under its own label (rule O3).
+fn delivery(tally: &mut Tally, record: &RunRecord, to: &Arrival<'_>, span: Span, at: Timestamp) {
+    let labels @ [cluster, _] = [to.cluster, to.outcome];
     if span.width() > record.tolerance {
         tally.count(Metric::UncertainHops, &[cluster, TOTAL]);
     } else if CANARY.len() + record.canary.to_string().chars().count() > LONGEST_EXEMPLAR {

@@ -1,5 +1,6 @@
 //! Ways out: records what happens and exposes it. Nothing here decides anything.
 
+mod clusters;
 mod declared;
 mod exports;
 mod exposition;

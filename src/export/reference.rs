@@ -73,8 +73,8 @@ metrics! {
     StageUnreached: Counter "hopclock_stage_unreached_total"
         [scenario, target_cluster, hop, outcome];
 
-    /// Time from the acknowledged push to the end of delivery; undelivered changes count with the
-    /// time at which that was certain, timeouts with the deadline.
+    /// Time from the acknowledged push to the end of delivery to a cluster; undelivered changes count
+    /// with the time at which that was certain, timeouts with the deadline.
     PushToApply: Histogram "hopclock_push_to_apply_seconds" [scenario, target_cluster, outcome];
 
     /// Hops reached, by who woke the subject.
@@ -111,7 +111,8 @@ metrics! {
     /// Finished runs by outcome.
     Runs: Counter "hopclock_runs_total" [scenario, outcome];
 
-    /// Finished runs by outcome, for each cluster that the run looked at.
+    /// Finished runs by what they came to in each cluster that they looked at: ok or slow where its
+    /// required hops were reached, whatever became of the change in others.
     ClusterRuns: Counter "hopclock_cluster_runs_total" [scenario, target_cluster, outcome];
 
     /// Decisions on an objective, good or bad; counted when it is met or crossed.
@@ -166,7 +167,8 @@ metrics! {
     /// When the last run finished, in seconds since 1970; absent until one has.
     LastRun: Gauge "hopclock_last_run_timestamp_seconds" [scenario, target_cluster];
 
-    /// When the last run with the outcome ok finished, in seconds since 1970; absent until one has.
+    /// When the last run finished that was ok in the cluster, in seconds since 1970; absent until one
+    /// has.
     LastSuccess: Gauge "hopclock_last_success_timestamp_seconds" [scenario, target_cluster];
 
     /// Runs that could not measure, by reason; absent until a reason was met, so an alert better

@@ -2,6 +2,7 @@
 
 #![allow(clippy::float_cmp, reason = "counts and these sums are exact")]
 
+mod clusters;
 mod forms;
 mod junit;
 mod life;

@@ -205,7 +205,7 @@ async fn clusters_are_told_apart(prometheus: &Prometheus) {
     near(found[0].values[0].1, 32.0);
     let spread = query("fleet", "Slowest less fastest", 0);
     near(only(&spread, &ask(prometheus, &spread, &regions).await).values[0].1, 20.0);
-    let times = query("fleet", "Time in each cluster", 0);
+    let times = query("fleet", "Push to live in each cluster", 0);
     let found = ask(prometheus, &times, &Chosen::all()).await;
     let names: Vec<_> = found.iter().map(|it| it.labels["target_cluster"].clone()).collect();
     assert_eq!(names, ["east", "its own", "west"]);

@@ -1,6 +1,6 @@
 //! A Prometheus that holds the simulated day, and questions as Grafana would ask them.
 
-use crate::dashboards::day::{self, BEGIN, DAY, SCRAPE};
+use crate::dashboards::day::{self, BEGIN, DAY, SCRAPE, Story};
 use crate::dashboards::model::{Board, Query};
 use crate::prometheus_kit::{Found, Prometheus, Setting, Version};
 use hopclock::export::Content;
@@ -20,6 +20,8 @@ pub(crate) enum Form {
 pub(crate) struct Chosen {
     /// Value of the variable; all of them, unless said.
     pub(crate) scenario: &'static str,
+    /// The same of clusters.
+    pub(crate) cluster: &'static str,
     /// How far each point looks back.
     pub(crate) window: &'static str,
     /// How many hours of the end of the day are shown.
@@ -34,12 +36,17 @@ const POINTS: u64 = 288;
 impl Chosen {
     /// What is chosen at the beginning, over the whole day.
     pub(crate) fn all() -> Self {
-        Self { scenario: ".+", window: "3h", hours: 24 }
+        Self { scenario: ".+", cluster: ".*", window: "3h", hours: 24 }
     }
 
     /// The same with one scenario.
     pub(crate) fn of(self, scenario: &'static str) -> Self {
         Self { scenario, ..self }
+    }
+
+    /// The same with one cluster, or some.
+    pub(crate) fn in_cluster(self, cluster: &'static str) -> Self {
+        Self { cluster, ..self }
     }
 
     /// The same with the last hours of the day.
@@ -58,7 +65,7 @@ impl Chosen {
             ("$slo_window", "30d".to_owned()),
             ("$window", self.window.to_owned()),
             ("$scenario", self.scenario.to_owned()),
-            ("$cluster", ".*".to_owned()),
+            ("$cluster", self.cluster.to_owned()),
             ("$job", ".+".to_owned()),
             ("$instance", ".+".to_owned()),
         ];
@@ -71,22 +78,27 @@ impl Chosen {
 
 /// A Prometheus that was sent the whole day, each scrape with its old instant, in order.
 pub(crate) async fn filled(form: Form) -> Prometheus {
-    filled_at(form, |_| true).await
+    filled_at(form, Story::Usual, |_| true).await
+}
+
+/// One that was sent the day on which a cluster is left behind.
+pub(crate) async fn filled_left_behind(form: Form) -> Prometheus {
+    filled_at(form, Story::LeftBehind, |_| true).await
 }
 
 /// The same with what was there at twenty past each hour only, as if it had been pushed then.
 pub(crate) async fn filled_seldom(form: Form) -> Prometheus {
-    filled_at(form, |at| at % 3_600 == 1_200).await
+    filled_at(form, Story::Usual, |at| at % 3_600 == 1_200).await
 }
 
-async fn filled_at(form: Form, is_sent: impl Fn(i64) -> bool) -> Prometheus {
+async fn filled_at(form: Form, story: Story, is_sent: impl Fn(i64) -> bool) -> Prometheus {
     let contents: &[Content] = match form {
         Form::Classic => &[Content::Numbers, Content::Classic],
         Form::Native => &[Content::Numbers, Content::Native],
     };
     let mut bodies = Vec::new();
     let mut before = None;
-    day::play(|at, instance, snapshot| {
+    day::play(story, |at, instance, snapshot| {
         if !is_sent(at.as_second()) {
             return;
         }

@@ -6,6 +6,7 @@ mod committed;
 mod day;
 mod exclusions;
 mod filled;
+mod left_behind;
 mod model;
 mod promql;
 mod rules;

@@ -128,17 +128,64 @@ fn beside_every_quantile_stands_how_many_samples_it_is_made_of() {
                 continue;
             }
             panels += 1;
-            let counts = ["hopclock_runs_total", "hopclock_cluster_runs_total"];
-            let counted = queries.iter().any(|it| {
-                let selectors = it.selectors.iter();
-                let of_runs = selectors.clone().any(|it| counts.contains(&it.metric.as_str()));
-                let of_histogram = selectors.clone().any(|it| it.metric.ends_with("_count"));
-                !is_quantile(it) && (of_runs || of_histogram && it.is_a_count())
-            });
-            assert!(counted, "{} of {}", panel["title"], board.title);
+            let counts: Vec<_> = queries
+                .iter()
+                .filter(|it| it.is_a_count() && !is_quantile(it))
+                .map(measured)
+                .collect();
+            for quantile in queries.iter().filter(|it| is_quantile(it)) {
+                let meant = measured(quantile);
+                let title = &panel["title"];
+                assert!(counts.contains(&meant), "{title} of {}: {meant:?}", board.title);
+            }
         }
     }
     assert!(panels >= 6, "only {panels} panels show quantiles");
+}
+
+/// Which histograms a query asks for, how they are limited, how far back, and by what it adds them up.
+fn measured(query: &promql::Query) -> (BTreeSet<String>, BTreeSet<String>) {
+    let of = |it: &Selector| {
+        let name = histogram(&it.metric).map_or(it.metric.as_str(), |it| it.0);
+        format!("{name} {:?} {:?}", it.matchers, it.range)
+    };
+    // The labels of the largest of all pods are not those of what comes out.
+    let groupings = query.groupings.iter().filter(|it| !it.0.iter().any(|it| it == "namespace"));
+    let labels = groupings.flat_map(|it| it.0.iter()).filter(|it| *it != "le").cloned();
+    (query.selectors.iter().map(of).collect(), labels.collect())
+}
+
+#[test]
+fn what_never_was_is_said_and_not_counted_from_1970() {
+    let mut panels = 0;
+    for board in Board::all() {
+        for panel in board.panels() {
+            let queries = board.queries_of(panel);
+            if !queries.iter().any(|it| it.expr.contains("or 0 * ")) {
+                continue;
+            }
+            panels += 1;
+            let mappings = panel["fieldConfig"]["defaults"]["mappings"].as_array().unwrap();
+            let never = mappings.iter().find(|it| it["type"] == "range").unwrap();
+            assert_eq!(never["options"]["result"]["text"], "never");
+            let from = never["options"]["from"].as_f64().unwrap();
+            // Longer than anything that is measured, and shorter than since 1970.
+            assert!((1e8..1.7e9).contains(&from) && never["options"]["to"].is_null());
+        }
+    }
+    assert_eq!(panels, 5, "two of the fleet, two tables of scenarios, and the last runs of one");
+}
+
+#[test]
+fn an_objective_of_999_in_a_thousand_and_more_is_shown_as_it_is() {
+    let boards = Board::all();
+    let overrides = boards[0].panel("Objectives")["fieldConfig"]["overrides"].as_array().unwrap();
+    for column in ["Aim", "Held"] {
+        let of = overrides.iter().find(|it| it["matcher"]["options"] == column).unwrap();
+        let properties = of["properties"].as_array().unwrap();
+        let decimals = properties.iter().find(|it| it["id"] == "decimals").unwrap();
+        assert!(decimals["value"].as_u64().unwrap() >= 2, "99.95 % is not 99.9 %: {of}");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! - Ten past one hopclock is updated: another pod, another version, the same totals. The one before is
 //!   not scraped any more after the last change of `fleet` that it times.
 
+mod left_behind;
 mod stories;
 
 use hopclock::engine::Totals;
@@ -39,6 +40,15 @@ const HOUR: u64 = 3_600;
 
 /// When the day begins, in seconds since 1970: in the past, as all that is written by remote write.
 pub(crate) const BEGIN: u64 = 1_704_067_200;
+
+/// What the day tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Story {
+    /// What is said above.
+    Usual,
+    /// One cluster is left behind at noon, and another one was never reached.
+    LeftBehind,
+}
 
 /// Something that happens at a time, in milliseconds from the beginning of the day.
 pub(crate) struct Happening {
@@ -91,16 +101,18 @@ impl Clock for Hand {
 }
 
 /// Plays the day, and hands over what each scrape sees: its instant, the scraped instance, the series.
-pub(crate) fn play(mut scraped: impl FnMut(Timestamp, &'static str, &Snapshot)) {
+pub(crate) fn play(story: Story, mut scraped: impl FnMut(Timestamp, &'static str, &Snapshot)) {
     let clock = Arc::new(Hand::default());
     let restarts = Arc::new(AtomicU64::new(0));
-    let scenarios = stories::scenarios();
+    let (scenarios, mut happenings) = match story {
+        Story::Usual => (stories::scenarios(), stories::happenings()),
+        Story::LeftBehind => (left_behind::scenarios(), left_behind::happenings()),
+    };
     let mut instance = "10.0.0.7:9780";
     let mut metrics = process(&clock, "1.2.3", &restarts);
     for it in &scenarios {
         metrics.declare(it);
     }
-    let mut happenings = stories::happenings();
     happenings.sort_by_key(|it| it.at);
     let mut next = happenings.into_iter().peekable();
     for scrape in (0..=DAY).step_by(usize::try_from(SCRAPE).unwrap()) {

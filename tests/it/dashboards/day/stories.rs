@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 
 /// Hops with the cluster of their subject and their kind.
-type Hops = &'static [(&'static str, &'static str, &'static str)];
+pub(super) type Hops = &'static [(&'static str, &'static str, &'static str)];
 
 const FLEET: Hops = &[
     ("webhook_received", "", "webhook_received"),
@@ -41,19 +41,19 @@ const REGIONS: Hops = &[
 ];
 
 /// Longest time that a run of `image` looks for its change, in seconds.
-const DEADLINE: u64 = 540;
+pub(super) const DEADLINE: u64 = 540;
 
 /// A run as it is told.
-struct Run {
-    scenario: &'static str,
+pub(super) struct Run {
+    pub(super) scenario: &'static str,
     /// When it was due, in seconds from the beginning of the day.
-    due: u64,
-    hops: Vec<HopRecord>,
-    outcome: Outcome,
+    pub(super) due: u64,
+    pub(super) hops: Vec<HopRecord>,
+    pub(super) outcome: Outcome,
     /// From push to live, in seconds; none if nothing was pushed.
-    length: Option<f64>,
-    verdict: Option<SloVerdict>,
-    usage: Usage,
+    pub(super) length: Option<f64>,
+    pub(super) verdict: Option<SloVerdict>,
+    pub(super) usage: Usage,
 }
 
 /// What of each scenario there are series.
@@ -276,7 +276,7 @@ fn regions(number: usize, due: u64) -> Run {
 
 impl Run {
     /// Its events, each at its time.
-    fn happens(self) -> Vec<Happening> {
+    pub(super) fn happens(self) -> Vec<Happening> {
         let scenario = || self.scenario.to_owned();
         let canary = CanaryId::new("hopclock", BEGIN + self.due);
         let begin = self.due * 1_000;
@@ -361,7 +361,12 @@ impl Run {
     }
 }
 
-fn scenario(name: &str, hops: Hops, (within, share): (u64, f64), period: u64) -> ScenarioSeries {
+pub(super) fn scenario(
+    name: &str,
+    hops: Hops,
+    (within, share): (u64, f64),
+    period: u64,
+) -> ScenarioSeries {
     let mut clusters: Vec<_> = hops.iter().map(|it| it.1.to_owned()).collect();
     clusters.dedup();
     let within = Duration::from_secs(within);
@@ -390,7 +395,7 @@ fn scenario(name: &str, hops: Hops, (within, share): (u64, f64), period: u64) ->
     }
 }
 
-fn records(hops: Hops, passages: impl IntoIterator<Item = Passage>) -> Vec<HopRecord> {
+pub(super) fn records(hops: Hops, passages: impl IntoIterator<Item = Passage>) -> Vec<HopRecord> {
     let record = |((hop, cluster, _), passage): (&(&str, &str, &str), Passage)| HopRecord {
         hop: (*hop).to_owned(),
         subject: String::new(),
@@ -403,7 +408,7 @@ fn records(hops: Hops, passages: impl IntoIterator<Item = Passage>) -> Vec<HopRe
     hops.iter().zip(passages).map(record).collect()
 }
 
-fn reached(at: f64, stage: f64, wait: Option<f64>, via: Option<Via>) -> Passage {
+pub(super) fn reached(at: f64, stage: f64, wait: Option<f64>, via: Option<Via>) -> Passage {
     Passage::Reached {
         at: exactly(at),
         stage: Some(exactly(stage)),
