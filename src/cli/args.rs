@@ -135,6 +135,11 @@ pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) undelivered: UndeliveredArguments,
 
+    /// Stand for the tick of each scenario's `schedule`, as a `CronJob` does: begin after its random
+    /// delay (`jitter`), and not at all in a pause, which is counted as missed.
+    #[arg(long)]
+    pub(super) scheduled: bool,
+
     /// Serve metrics at this address while the scenarios run, such as `127.0.0.1:9780`.
     #[arg(long, value_name = "ADDRESS")]
     pub(super) listen: Option<SocketAddr>,

@@ -13,7 +13,7 @@ use crate::engine::{
 };
 use crate::export::Metrics;
 use crate::history::Recorder;
-use crate::model::{Account, Observer, RunRecord, fnv1a};
+use crate::model::{Account, Event, Observer, RunRecord, fnv1a};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -100,6 +100,17 @@ impl Kept {
             return Err(error);
         }
         record.inspect(run::complain_of).map_err(|it| it.to_string())
+    }
+
+    /// Counts what is no run, and returns when it is kept.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if it cannot be kept.
+    pub(super) async fn tell(&self, event: &Event) -> Result<(), String> {
+        self.setting.around.observer.observe(event);
+        self.recorder.flush().await;
+        self.trouble().map_or(Ok(()), Err)
     }
 
     /// Hears of it when what is counted cannot be kept.

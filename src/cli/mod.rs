@@ -37,6 +37,7 @@ mod state_dir;
 mod stop;
 mod traced;
 mod trigger;
+mod turn;
 mod undelivered;
 mod waterfall;
 mod ways_out;

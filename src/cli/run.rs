@@ -6,6 +6,7 @@ use crate::cli::kept::Kept;
 use crate::cli::printed::Printed;
 use crate::cli::progress::Progress;
 use crate::cli::stop::Stop;
+use crate::cli::turn::{self, Turn};
 use crate::cli::waterfall::Paint;
 use crate::cli::ways_out::{self, WaysOut};
 use crate::cli::whereabouts::Whereabouts;
@@ -91,7 +92,9 @@ pub(super) async fn run(arguments: &RunArguments) -> anyhow::Result<Exit> {
     let around =
         Surroundings { clock, journal: Arc::new(Unwritten), observer: Arc::new(All(observers)) };
     let mut printed = Printed::new(arguments.output);
-    let runs = Runs { workshop: &workshop, lanes: &*lanes, around: &around, stop: &stop };
+    let is_scheduled = arguments.scheduled;
+    let runs =
+        Runs { workshop: &workshop, lanes: &*lanes, around: &around, stop: &stop, is_scheduled };
     let exit = runs.make(&scenarios, kept, &mut printed).await?;
     ways.close().await;
     printed.finish()?;
@@ -107,6 +110,8 @@ struct Runs<'a> {
     lanes: &'a dyn Lanes,
     around: &'a Surroundings,
     stop: &'a Stop,
+    /// Whether each stands for a tick of its schedule.
+    is_scheduled: bool,
 }
 
 // === impl Runs ===
@@ -121,28 +126,51 @@ impl Runs<'_> {
     ) -> anyhow::Result<Exit> {
         let mut exit = Exit::Delivered;
         for (number, scenario) in scenarios.iter().enumerate() {
-            let Self { workshop, lanes, around, stop } = self;
-            let record = match &mut kept {
-                Some(kept) => kept.run(workshop, scenario, stop).await,
-                None => Ok(run_scenario(workshop, *lanes, scenario, around, stop).await),
-            };
-            match record {
-                Ok(record) => {
+            match self.make_one(scenario, &mut kept).await {
+                Ok(Some(record)) => {
                     exit = exit.max(exit_of(&record.outcome));
                     printed.add(record)?;
                 }
+                Ok(None) => (),
                 Err(error) => {
                     complain(&format!("scenario `{}`: {error}", scenario.name));
                     exit = Exit::Unmeasured;
                 }
             }
             let (left, all) = (scenarios.len() - number - 1, scenarios.len());
-            if stop.is_asked() && left > 0 {
+            if self.stop.is_asked() && left > 0 {
                 complain(&format!("stopped before the last {left} of {all} scenarios"));
                 return Ok(Exit::Unmeasured);
             }
         }
         Ok(exit)
+    }
+
+    /// Runs a scenario, and gives its record; none if its tick is missed.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if it does not begin or what it counts cannot be kept.
+    async fn make_one(
+        &self,
+        scenario: &Scenario,
+        kept: &mut Option<Kept>,
+    ) -> Result<Option<RunRecord>, String> {
+        let Self { workshop, lanes, around, stop, is_scheduled } = self;
+        if *is_scheduled
+            && let Turn::Missed(missed) = turn::await_turn(workshop, scenario, stop).await?
+        {
+            match kept {
+                Some(kept) => kept.tell(&missed).await?,
+                None => around.observer.observe(&missed),
+            }
+            return Ok(None);
+        }
+        let record = match kept {
+            Some(kept) => kept.run(workshop, scenario, stop).await?,
+            None => run_scenario(workshop, *lanes, scenario, around, stop).await,
+        };
+        Ok(Some(record))
     }
 }
 
@@ -159,6 +187,9 @@ async fn prepare(
     let wanted = scenarios.iter().any(notify::is_awaited);
     let port = notify::take_port(&arguments.notify, wanted).await;
     let port = port.inspect_err(|it| complain(it)).ok()?;
+    if arguments.scheduled {
+        turn::check(scenarios).inspect_err(|it| complain(it)).ok()?;
+    }
     Some((listener, ways, port))
 }
 

@@ -22,6 +22,7 @@ mod past;
 mod plan;
 mod rights;
 mod rules;
+mod scheduled;
 mod serve;
 mod serve_bad_input;
 mod serve_faults;
