@@ -137,7 +137,7 @@ annotations: {{ toYaml . | nindent 2 }}
 {{- define "hopclock.pod" -}}
 {{- $v := .Values -}}
 serviceAccountName: {{ include "hopclock.account" . | quote }}
-automountServiceAccountToken: true
+automountServiceAccountToken: {{ not (and (include "hopclock.asks" .) $v.cronjob.tokenSecret.name) }}
 enableServiceLinks: false
 {{- with $v.imagePullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
