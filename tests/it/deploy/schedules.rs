@@ -3,6 +3,7 @@
 use crate::chart_kit::has_helm;
 use crate::cli::kit::program;
 use crate::deploy::{HOPS, block, job_values, of, one, rendered_with};
+use crate::prometheus_kit::found;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -190,4 +191,57 @@ fn no_job_is_ended_before_its_run() {
     let asks = ", mode: trigger, server: \"http://a.b.svc\"";
     assert!(rendered_with(&values(3920, asks)).is_ok());
     assert!(rendered_with(&values(3919, asks)).is_err());
+}
+
+/// Whether promtool, with the rules of the chart, says that hopclock is gone when a pod pushes once at
+/// these hours of each of four weeks.
+fn is_called_gone(hours: &[usize]) -> bool {
+    let week = (0..168).map(|it| if hours.contains(&it) { "1" } else { "_" });
+    let values = week.collect::<Vec<_>>().join(" ");
+    let times = (168..672).step_by(2).map(|it| {
+        format!("  - {{ eval_time: {it}h30m, alertname: HopclockAbsent, exp_alerts: [] }}\n")
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let rules = crate::deploy::chart().join("files/rules/hopclock-pushed.yaml");
+    let rules: Value = serde_saphyr::from_str(&std::fs::read_to_string(rules).unwrap()).unwrap();
+    let all = rules["groups"].as_array().unwrap().iter();
+    let mut all = all.flat_map(|it| it["rules"].as_array().unwrap());
+    // The others take long, and are told of elsewhere.
+    let absent = all.find(|it| it["alert"] == "HopclockAbsent").unwrap();
+    let rules = json!({"groups": [{"name": "absent", "rules": [absent]}]});
+    std::fs::write(folder.path().join("rules.yaml"), rules.to_string()).unwrap();
+    let text = format!(
+        "rule_files: [rules.yaml]\nevaluation_interval: 15m\ntests:\n- interval: 1h\n  input_series:\n  \
+         - {{ series: 'hopclock_build_info{{job=\"hopclock\"}}', values: '{values} {values} {values} {values}' }}\n  \
+         alert_rule_test:\n{times}",
+        times = times.collect::<String>()
+    );
+    std::fs::write(folder.path().join("test.yaml"), text).unwrap();
+    let output = Command::new("promtool")
+        .args(["test", "rules", "test.yaml"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() || told.contains("alertname: HopclockAbsent"), "{told}");
+    !output.status.success()
+}
+
+#[test]
+fn what_the_chart_takes_is_not_called_gone_by_its_rules_and_what_it_refuses_is() {
+    if !has_helm() || !found("promtool") {
+        return;
+    }
+    let at = |days: &[usize]| days.iter().map(|it| it * 24 + 9).collect::<Vec<_>>();
+    for (cron, days) in [
+        ("0 9 * * *", &[0, 1, 2, 3, 4, 5, 6][..]),
+        ("0 9 * * 1-5", &[1, 2, 3, 4, 5]),
+        ("0 9 * * 1,3,5", &[1, 3, 5]),
+        ("0 9 * * 1,4", &[1, 4]),
+        ("0 9 * * 1,2", &[1, 2]),
+        ("0 9 * * 1", &[1]),
+    ] {
+        let taken = rendered_with(&pushing(&format!("{{ cron: \"{cron}\" }}"), "")).is_ok();
+        assert_eq!(taken, !is_called_gone(&at(days)), "{cron}");
+    }
 }
