@@ -22,7 +22,7 @@ pub(super) const ENDED_WELL: [&str; 2] = ["ok", "slow"];
 /// Those under which one was not.
 pub(super) const ENDED_BADLY: [&str; 2] = ["failed", "timeout"];
 
-/// Value of the label `webhook` where none came.
+/// Value of the label `webhook` where none came and the change went on all the same.
 pub(super) const NO_WEBHOOK: &str = "none";
 
 /// The same where nobody could have heard one; such series begin when that happens.
@@ -162,8 +162,18 @@ fn add_hop(tally: &mut Tally, record: &RunRecord, hop: &HopRecord) {
     // A superseded run ends before its hops, and the webhook, have had their time.
     let unseen = hop.passage.at().is_none() && record.outcome.is_measurement();
     if unseen && tally.declared().is_webhook(&hop.hop) {
-        tally.count(Metric::Webhooks, &with(if hop.unready { UNREADY } else { NO_WEBHOOK }));
+        // Where nothing fetched the change either, nobody knows what the webhook would have done.
+        if hop.unready {
+            tally.count(Metric::Webhooks, &with(UNREADY));
+        } else if hop.passage == Passage::Bypassed || ended_well(&record.outcome) {
+            tally.count(Metric::Webhooks, &with(NO_WEBHOOK));
+        }
     }
+}
+
+/// Whether every required hop was reached.
+fn ended_well(outcome: &Outcome) -> bool {
+    ENDED_WELL.contains(&outcome.as_str())
 }
 
 /// Observes a stage by its upper bound, or counts it as uncertain if its bounds are too far apart

@@ -80,8 +80,8 @@ metrics! {
     /// Hops reached, by who woke the subject.
     HopWakes: Counter "hopclock_hop_wakes_total" [scenario, target_cluster, hop, via];
 
-    /// Webhooks by whose they were; none counts changes whose webhook never came, unready those of
-    /// which none came while the Receiver was suspended or not ready; absent until that was met.
+    /// Webhooks by whose they were; none counts changes that were noticed without one, unready those
+    /// of which none came while the Receiver was suspended or not ready; absent until that was met.
     Webhooks: Counter "hopclock_webhooks_total" [scenario, target_cluster, hop, webhook];
 
     /// Delivered changes of which Flux told hopclock (heard), and those of which it did not (lost).

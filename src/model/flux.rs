@@ -4,6 +4,7 @@
 //! handlers (format of its requests), kustomize- and source-controller's status types.
 
 use crate::model::State;
+use regex_automata::meta::Regex;
 use serde_json::Value;
 
 /// Annotation that asks a Flux object to reconcile now.
@@ -39,6 +40,19 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<Condition<'a>> {
 #[must_use]
 pub fn is_suspended(object: &Value) -> bool {
     object["spec"]["suspend"] == true
+}
+
+/// Whether an Alert passes on a message, by its `inclusionList` and `exclusionList`. Patterns that
+/// cannot be read count for nothing, as they do for notification-controller.
+#[must_use]
+pub fn passes_on(alert: &Value, message: &str) -> bool {
+    let fits = |it: &Value| {
+        let pattern = it.as_str().and_then(|it| Regex::new(it).ok());
+        pattern.is_some_and(|it| it.is_match(message))
+    };
+    let list = |field: &str| alert["spec"][field].as_array().map_or(&[][..], Vec::as_slice);
+    let (included, excluded) = (list("inclusionList"), list("exclusionList"));
+    (included.is_empty() || included.iter().any(fits)) && !excluded.iter().any(fits)
 }
 
 /// Whether a label selector selects an object; a missing one selects all.

@@ -19,11 +19,17 @@ const WEEK: Duration = days(7);
 /// Periods after which a run that was due is missed.
 const OVERDUE: u32 = 2;
 
-/// Up to which period in seconds, over which time, and how that is written, no run may end while one
-/// has been due for half of that time. All samples are taken at the same instants: a run that ends
-/// leaves the time together with the promise that it keeps.
-const BROKEN: [(u64, Duration, &str); 3] =
-    [(21_600, DAY, "1d"), (86_400, days(4), "4d:1h"), (7 * 86_400, days(28), "28d:6h")];
+/// Longest period, in seconds, of which a day holds runs enough to say that all were skipped.
+const OFTEN: u64 = 21_600;
+
+/// Up to which period in seconds, over which time, and how that and its half are written, no run may
+/// end while one has been due for half of that time. All samples are taken at the same instants: a
+/// run that ends leaves the time together with the promise that it keeps.
+const BROKEN: [(u64, Duration, &str, &str); 3] = [
+    (OFTEN, DAY, "1d", "12h"),
+    (86_400, days(4), "4d:1h", "2d:1h"),
+    (7 * 86_400, days(28), "28d:6h", "14d:6h"),
+];
 
 /// Seconds beyond its deadline after which a run hangs: settling, lingering and tidying up take less.
 const HANGING: u32 = 300;
@@ -57,14 +63,15 @@ fn stale(settings: &Settings) -> Alert {
         settings.series(DEADLINE, ""),
     );
     // Every start of a process promises anew, so of one that starts again and again, or cannot begin,
-    // the oldest promise is looked at.
+    // the oldest promise is looked at. One that a restart broke just before a pause is not made up for
+    // until that ends, and nothing is promised anew meanwhile.
     let mut shorter = 0;
-    let broken = BROKEN.map(|(longest, back, range)| {
+    let broken = BROKEN.map(|(longest, back, range, half)| {
         let above = if shorter > 0 { format!(" > {shorter}") } else { String::new() };
         shorter = longest;
         format!(
-            "time() - min_over_time({next}[{range}]) > {}\n  and on ({labels}) ({period}{above} <= \
-             {longest})\n  unless on ({labels}) sum by ({labels}) (increase({}[{range}])) > 0",
+            "time() - min_over_time({next}[{range}]) > {}\n  and changes({next}[{half}]) > 0\n  and on \
+             ({labels}) ({period}{above} <= {longest})\n  unless on ({labels}) sum by ({labels}) (increase({}[{range}])) > 0",
             back.as_secs() / 2,
             settings.series(&max(RUNS), ""),
         )
@@ -178,22 +185,30 @@ fn broken(settings: &Settings) -> Alert {
 
 fn skipped(settings: &Settings) -> Alert {
     let labels = settings.by(&["scenario"]);
-    let runs = |matchers: &str| {
+    let [skipped, others] = [r#"outcome="skipped""#, r#"outcome!="skipped""#];
+    let of_day = |matchers: &str| {
         format!("sum by ({labels}) (increase({}[1d]))", settings.series(&max(RUNS), matchers))
+    };
+    let last = |matchers: &str| {
+        format!("sum by ({labels}) ({})", settings.series(&recent(RUNS), matchers))
     };
     Alert {
         name: "HopclockSkipped",
         expr: format!(
-            "{} > 2.5\nunless\n{} > 0.5",
-            runs(r#"outcome="skipped""#),
-            runs(r#"outcome!="skipped""#)
+            "{} > 2.5\n  unless {} > 0.5\nor\n{} > 2.5\n  unless {} > 0.5\n  and on ({labels}) ({} > \
+             {OFTEN})",
+            of_day(skipped),
+            of_day(others),
+            last(skipped),
+            last(others),
+            settings.series(PERIOD, ""),
         ),
         wait: Some(240 * MINUTE),
         severity: Severity::Info,
         labels: Vec::new(),
         summary: "Something on the path of a scenario has been suspended for long, so nothing is \
                   delivered there and nothing is measured.",
-        description: "All of the last day's {{ $value | humanize }} runs of scenario \
+        description: "All of the last {{ $value | humanize }} runs of scenario \
                       {{ $labels.scenario }} were skipped."
             .to_owned(),
     }

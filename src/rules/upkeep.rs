@@ -125,21 +125,25 @@ fn state(settings: &Settings) -> Alert {
 
 fn exports(settings: &Settings) -> Alert {
     let labels = settings.by(&["way"]);
-    let sum = |matchers: &str| {
+    let sum = |matchers: &str, range: &str| {
         let series = settings.series(Metric::Exports.doc().name, matchers);
-        format!("sum by ({labels}) (increase({series}[1h]))")
+        format!("sum by ({labels}) (increase({series}[{range}]))")
     };
-    let (lost, all) = (sum(r#"result=~"failed|dropped""#), sum(""));
+    let most = |range: &str| {
+        let (lost, all) = (sum(r#"result=~"failed|dropped""#, range), sum("", range));
+        format!("{lost} > 2.5\n  and {lost} / {all} > 0.5")
+    };
     Alert {
         name: "HopclockExportsFailing",
-        expr: format!("{lost} > 2.5\nand\n{lost} / {all} > 0.5"),
+        // Some ways are gone once a run, and an hour may hold none.
+        expr: format!("{}\nor\n{}\n  unless {} > 2.5", most("1h"), most("1d"), sum("", "1h")),
         wait: None,
         severity: Severity::Warning,
         labels: Vec::new(),
         summary: "Most of what hopclock sends elsewhere does not arrive.",
         description:
-            "In the last hour {{ $value | humanize }} exports by {{ $labels.way }} failed or \
-                      were dropped."
+            "{{ $value | humanize }} of the last exports by {{ $labels.way }} failed or were \
+                      dropped."
                 .to_owned(),
     }
 }

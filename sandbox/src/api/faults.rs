@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::store::{Store, StoreError};
 
@@ -23,6 +23,7 @@ pub struct Scope {
     kind: Option<String>,
     verb: Option<String>,
     user: Option<String>,
+    spared: usize,
     times: Option<usize>,
 }
 
@@ -41,6 +42,22 @@ pub enum Answer {
     InternalError,
     /// 503: the server is overloaded or starting.
     Unavailable,
+}
+
+/// When a request falls into silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It is taken, and nothing is done.
+    Before,
+    /// It is done, and never answered.
+    After,
+}
+
+/// A fault that lets requests fall into silence.
+pub struct Silenced {
+    /// To lift it by.
+    pub id: FaultId,
+    struck: mpsc::UnboundedReceiver<()>,
 }
 
 /// A lasting fault, to lift it by.
@@ -103,8 +120,11 @@ struct Rule {
     id: FaultId,
     scope: Scope,
     effect: Effect,
-    /// How often a rule for requests was used.
+    /// How many requests it has spared, and how often it was used.
+    spared: usize,
     used: usize,
+    /// Hears of each request that falls into silence.
+    struck_one: Option<mpsc::UnboundedSender<()>>,
     /// The watches that a rule for watches strikes.
     struck: Vec<u64>,
 }
@@ -115,6 +135,7 @@ enum Effect {
     SlowLists(Duration),
     DelayEvents(Duration),
     BlackHole,
+    Silence(Silence),
 }
 
 impl Scope {
@@ -145,6 +166,13 @@ impl Scope {
         self
     }
 
+    /// Not the first `spared` requests.
+    #[must_use]
+    pub fn behind(mut self, spared: usize) -> Self {
+        self.spared = spared;
+        self
+    }
+
     /// Only the first `times` requests or watches.
     #[must_use]
     pub fn times(mut self, times: usize) -> Self {
@@ -171,6 +199,18 @@ impl Faults {
     /// Answers matching requests with an error, until lifted or used up.
     pub fn answer(&self, answer: Answer, scope: Scope) -> FaultId {
         self.add(Effect::Answer(answer), scope)
+    }
+
+    /// Lets matching requests, watches aside, fall into silence: each is taken, and done or not, and
+    /// its connection stays open without an answer.
+    pub fn silence(&self, silence: Silence, scope: Scope) -> Silenced {
+        let (say, struck) = mpsc::unbounded_channel();
+        let id = self.add(Effect::Silence(silence), scope);
+        let state = &mut *self.state();
+        if let Some(rule) = state.rules.iter_mut().find(|it| it.id == id) {
+            rule.struck_one = Some(say);
+        }
+        Silenced { id, struck }
     }
 
     /// Lets matching lists wait before they are answered.
@@ -243,6 +283,22 @@ impl Faults {
         })
     }
 
+    /// Whether a request falls into silence, and when; and whom to tell as soon as it has.
+    pub(super) fn silenced(
+        &self,
+        about: &About<'_>,
+    ) -> Option<(Silence, mpsc::UnboundedSender<()>)> {
+        let state = &mut *self.state();
+        let rules = state.rules.iter_mut();
+        let mut fitting = rules.filter(|it| it.scope.covers(about)).filter_map(|rule| {
+            let (Effect::Silence(when), Some(say)) = (rule.effect, rule.struck_one.clone()) else {
+                return None;
+            };
+            rule.is_due().then_some((when, say))
+        });
+        fitting.next()
+    }
+
     /// How long a list has to wait.
     pub(super) fn list_delay(&self, about: &About<'_>) -> Option<Duration> {
         self.state().use_rule(about, |effect| match effect {
@@ -274,13 +330,42 @@ impl Faults {
         let state = &mut *self.state();
         state.next += 1;
         let id = FaultId(state.next);
-        state.rules.push(Rule { id, scope, effect, used: 0, struck: Vec::new() });
+        state.rules.push(Rule {
+            id,
+            scope,
+            effect,
+            used: 0,
+            struck: Vec::new(),
+            spared: 0,
+            struck_one: None,
+        });
         state.set_moods();
         id
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Silenced {
+    /// Waits until another request has fallen into silence.
+    pub async fn struck(&mut self) {
+        // The rule tells for as long as it stands.
+        let _ = self.struck.recv().await;
+    }
+}
+
+impl Rule {
+    /// Counts a request that the rule is for, and says whether it strikes that.
+    fn is_due(&mut self) -> bool {
+        if self.spared < self.scope.spared {
+            self.spared += 1;
+            return false;
+        }
+        let is_due = self.used < self.scope.limit();
+        self.used += usize::from(is_due);
+        is_due
     }
 }
 
@@ -292,12 +377,8 @@ impl State {
     ) -> Option<T> {
         self.rules
             .iter_mut()
-            .filter(|rule| rule.used < rule.scope.limit() && rule.scope.covers(about))
-            .find_map(|rule| {
-                let found = wanted(rule.effect)?;
-                rule.used += 1;
-                Some(found)
-            })
+            .filter(|rule| rule.scope.covers(about))
+            .find_map(|rule| wanted(rule.effect).filter(|_| rule.is_due()))
     }
 
     fn matching(&self, scope: &Scope) -> Vec<&Open> {

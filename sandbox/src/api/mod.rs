@@ -25,7 +25,7 @@ mod tls;
 mod write;
 
 pub use auth::User;
-pub use faults::{Answer, FaultId, Faults, Scope};
+pub use faults::{Answer, FaultId, Faults, Scope, Silence, Silenced};
 pub use requests::Request;
 pub use server::{Anonymous, ApiServer, Namespaces, Options, ServeError, serve};
 pub use tls::{Tls, TlsError};

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header, request::Parts};
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::store::Store;
 
 use super::{
-    Anonymous, Answer, Faults, Namespaces, Request, User,
+    Anonymous, Answer, Faults, Namespaces, Request, Silence, User,
     address::{self, Address, Place},
     auth::{self, Tokens},
     discovery,
@@ -39,6 +39,14 @@ pub(super) struct Context {
     pub(super) namespaces: Namespaces,
 }
 
+/// What is noted of a request while it is answered.
+#[derive(Default)]
+struct Noted {
+    verb: &'static str,
+    /// Whom to tell that it was done and gets no answer.
+    silenced: Option<mpsc::UnboundedSender<()>>,
+}
+
 /// Answers a request and notes it.
 pub(super) async fn handle<B>(context: Arc<Context>, request: http::Request<B>) -> Response
 where
@@ -46,12 +54,15 @@ where
     B::Error: Into<axum::BoxError>,
 {
     let (parts, body) = request.into_parts();
-    let mut verb = "";
+    let mut noted = Noted::default();
     let user = user(&context, &parts.headers);
     let response = match &user {
-        Ok(user) => answer(&context, user, &parts, Body::new(body), &mut verb).await,
+        Ok(user) => answer(&context, user, &parts, Body::new(body), &mut noted).await,
         Err(refusal) => Err(refusal.clone()),
     };
+    if let Some(say) = noted.silenced {
+        fall_silent(&say).await;
+    }
     let response = response.unwrap_or_else(|refusal| refusal.response());
     context.log.note(Request {
         at: Instant::now(),
@@ -59,10 +70,17 @@ where
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         user: user.map(|user| user.name).unwrap_or_default(),
-        verb,
+        verb: noted.verb,
         status: response.status().as_u16(),
     });
     response
+}
+
+/// Says so, and ends only with the connection.
+async fn fall_silent(say: &mpsc::UnboundedSender<()>) {
+    // Nobody has to listen.
+    let _ = say.send(());
+    std::future::pending::<()>().await;
 }
 
 fn user(context: &Context, headers: &HeaderMap) -> Result<User, Refusal> {
@@ -83,12 +101,13 @@ async fn answer(
     user: &User,
     parts: &Parts,
     body: Body,
-    verb: &mut &'static str,
+    noted: &mut Noted,
 ) -> Result<Response, Refusal> {
     let path = parts.uri.path();
     let query = Query::parse(&parts.uri)?;
     let found = address::find(&context.store, path);
-    *verb = verb_of(&parts.method, found.as_ref(), &query)?;
+    let verb = verb_of(&parts.method, found.as_ref(), &query)?;
+    noted.verb = verb;
     let kind = match &found {
         Some(Address::Resource(place)) => place.resource.kind.as_str(),
         _ => "",
@@ -96,6 +115,11 @@ async fn answer(
     let about = About { kind, verb, user: &user.name };
     if let Some(answer) = context.faults.strike(&about) {
         return Err(injected(answer, user, &question(verb, path, found.as_ref(), "")));
+    }
+    match context.faults.silenced(&about) {
+        Some((Silence::Before, say)) => fall_silent(&say).await,
+        Some((Silence::After, say)) => noted.silenced = Some(say),
+        None => (),
     }
     let named = named(found.as_ref(), &query)?;
     let rbac_name = match &found {
@@ -122,7 +146,7 @@ async fn answer(
         }
         Some(Address::Resource(place)) => place,
     };
-    match *verb {
+    match verb {
         "watch" => return Ok(feed::open(context, &place, &user.name, &query)),
         "list" => {
             let about = About { kind: &place.resource.kind, verb, user: &user.name };
@@ -325,6 +349,32 @@ mod tests {
 
     fn after(seconds: u64, kind: &str) -> (String, Duration) {
         (kind.to_owned(), Duration::from_secs(seconds))
+    }
+
+    async fn patch(context: &Arc<Context>, size: u64) -> StatusCode {
+        let body = json!({ "spec": { "size": size } }).to_string();
+        let request = http::Request::patch("/apis/lab.hopclock.dev/v1/namespaces/lab/widgets/a")
+            .header(header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(http_body_util::Full::new(Bytes::from(body)));
+        handle(context.clone(), request.unwrap()).await.status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_falls_into_silence_is_done_or_not_and_never_answered() {
+        let context = context();
+        write(&context, 0);
+        let size = || context.store.get(&Key::new("Widget", "lab", "a")).unwrap()["spec"].clone();
+        for (silence, last) in [(Silence::Before, 1), (Silence::After, 2)] {
+            let scope = Scope::all().kind("Widget").verb("patch").behind(1);
+            let mut silenced = context.faults.silence(silence, scope);
+            assert_eq!(patch(&context, 1).await, StatusCode::OK);
+            let hour = Duration::from_secs(3600);
+            tokio::time::timeout(hour, patch(&context, 2)).await.unwrap_err();
+            tokio::time::timeout(hour, silenced.struck()).await.unwrap();
+            assert_eq!(size(), json!({ "size": last }), "{silence:?}");
+            context.faults.lift(silenced.id);
+            assert_eq!(patch(&context, 3).await, StatusCode::OK);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,6 +41,10 @@ pub(in crate::cli) struct DoctorArguments {
     )]
     pub(in crate::cli) events: bool,
 
+    /// Ask also for the rights that it needs to tell runs in the traces of Flux.
+    #[arg(long)]
+    pub(in crate::cli) traces: bool,
+
     /// How to print what is found.
     #[arg(long, value_enum, default_value_t)]
     pub(in crate::cli) output: DoctorOutput,

@@ -70,7 +70,8 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> anyhow::Result<Exit> 
     let DoctorArguments { cluster, instance, namespace, .. } = arguments;
     let place = Whereabouts::of(cluster, instance, namespace.as_deref()).namespace;
     let who = arguments.service_account.as_ref().map(User::service_account);
-    let needs = needs::of(&rehearsed, &graph, place.as_deref(), arguments.events);
+    let ways = needs::Ways { events: arguments.events, traces: arguments.traces };
+    let needs = needs::of(&rehearsed, &graph, place.as_deref(), ways);
     found.extend(rights::missing(&workshop.clusters, who.as_ref(), needs).await);
     for scenario in &scenarios {
         found.extend(appliers::check(&workshop.clusters, &graph, scenario).await);

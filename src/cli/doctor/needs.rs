@@ -5,7 +5,7 @@ use crate::cli::serve::{ECHO, STATE};
 use crate::config::{Hop, Scenario};
 use crate::model::{GroupKind, ObjectName, Subject};
 use crate::path::delivery::KINDS;
-use crate::path::{Graph, role, upstream_of};
+use crate::path::{Graph, flux_kind, role, upstream_of};
 use crate::trigger::TriggerConfig;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,20 @@ pub(super) struct Need {
     pub(super) lacks: Option<&'static str>,
 }
 
+/// Ways out that need rights of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ways {
+    /// Whether Events are written about runs.
+    pub(super) events: bool,
+    /// Whether runs are told as traces.
+    pub(super) traces: bool,
+}
+
 /// What runs need, and the scenarios that need it; none stands for all.
 pub(super) type Needs = BTreeMap<Need, BTreeSet<String>>;
 
-/// What the runs of these scenarios need; `place` is hopclock's own namespace, and `events` whether
-/// Events are written about them.
-pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: bool) -> Needs {
+/// What the runs of these scenarios need; `place` is hopclock's own namespace.
+pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, ways: Ways) -> Needs {
     let mut needs = Needs::new();
     let paths: Vec<_> = all.iter().map(|it| followed(it, graph)).collect();
     let everything: BTreeSet<_> = paths.iter().flatten().collect();
@@ -56,7 +64,7 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
             need(subject, "get", None);
         }
         let objects = scenario.hops.iter().filter_map(Hop::subject);
-        for subject in objects.filter(|it| events && is_object(&it.kind)) {
+        for subject in objects.filter(|it| ways.events && is_object(&it.kind)) {
             for verb in ["create", "patch"] {
                 let lacks = Some("no Event there says what becomes of a change");
                 need(all_of(&GroupKind::new("", "Event"), &subject), verb, lacks);
@@ -66,6 +74,11 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
                 let lacks = "`kubectl describe` shows no Event there, for none names its uid";
                 need(subject, "get", Some(lacks));
             }
+        }
+        // Which they are, the Alerts say, and the labels of what was made.
+        for kind in TRACED.into_iter().filter(|_| ways.traces) {
+            let lacks = "traces are our own, and not Flux's, where an Alert tells of the path";
+            need(Subject::local(flux_kind(kind), "", ""), "get", Some(lacks));
         }
         for (group, kind) in KINDS {
             let kind = GroupKind::new(group, kind);
@@ -81,6 +94,9 @@ pub(super) fn of(all: &[Rehearsed], graph: &Graph, place: Option<&str>, events: 
     }
     needs
 }
+
+/// What is read to find the trace in which Flux tells of a run, beside the Alerts.
+const TRACED: [&str; 2] = ["Provider", "Kustomization"];
 
 /// What stands in hopclock's own namespace.
 fn own(place: &str, needs: &mut Needs) {

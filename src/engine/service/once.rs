@@ -16,8 +16,10 @@ use tokio::sync::{oneshot, watch};
 ///
 /// # Errors
 ///
-/// The [`Refusal`], if the run does not begin; nothing is counted of it then. Whoever holds the lane
-/// may be at work on what looks as if it had been left behind.
+/// The [`Refusal`], if the run does not begin; nothing is counted of it then, neither as a run nor as
+/// missed. Only ticks of a schedule are missed (rule O4), and whoever asked is told; where this stands
+/// for a tick, the account is not ours to write, for whoever holds the lane may be writing it, and
+/// at work on what looks as if it had been left behind.
 pub async fn perform_once(
     entry: &Entry,
     account: &Account,

@@ -238,6 +238,10 @@ fn t12_a_webhook_that_never_came_is_none() {
     finish(&metrics, run(Outcome::Ok, None, vec![hop("webhook_received", Passage::Bypassed)]));
     let by = Outcome::Superseded { by: "abc".to_owned() };
     finish(&metrics, run(by, None, vec![hop("webhook_received", Passage::Unreached)]));
+    // Nothing was fetched either: that is no matter of webhooks.
+    for outcome in [Outcome::Timeout, failed()] {
+        finish(&metrics, run(outcome, None, vec![hop("webhook_received", Passage::Unreached)]));
+    }
     let webhooks = |it: &str| {
         of_hop(&metrics, "webhooks_total", "webhook_received", &format!(r#",webhook="{it}""#))
     };

@@ -13,6 +13,7 @@ mod names;
 mod refused;
 mod rights;
 mod rights_narrow;
+mod rights_traced;
 mod schedules;
 mod sent;
 mod served;

@@ -90,9 +90,10 @@ pub(super) async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, Stri
         std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
     }
     let objects = rendered_with(&values(scenarios, more)).unwrap();
-    let asked: &[&str] =
-        if more.contains("events: true") { &[title, "--events"] } else { &[title] };
-    let needed = lacking(stage, asked).await;
+    let ways = [("events: true", "--events"), ("otlp: ", "--traces")];
+    let ways = ways.into_iter().filter(|it| more.contains(it.0)).map(|it| it.1);
+    let asked: Vec<_> = std::iter::once(title).chain(ways).collect();
+    let needed = lacking(stage, &asked).await;
     let granted = granted(&objects);
     let superfluous: Vec<_> = granted.difference(&needed).collect();
     // A right to all covers that to one, and the cluster's that of a namespace.
@@ -113,7 +114,7 @@ pub(super) async fn compare(stage: &Stage, title: &str, scenarios: &[(&str, Stri
         "{title}: granted in vain {superfluous:#?}, absent {absent:#?}"
     );
     install(stage, &objects);
-    let rest = lacking(stage, asked).await;
+    let rest = lacking(stage, &asked).await;
     assert!(rest.is_empty(), "{title}: {rest:?}");
     for kind in ["Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"] {
         for object in of(&objects, kind) {
@@ -198,6 +199,8 @@ async fn the_chart_grants_what_the_scenarios_need_and_nothing_else() {
     compare(&stage, "git", std::slice::from_ref(&git), canary).await;
     let telling = format!("{canary}\ntell: {{ events: true }}");
     compare(&stage, "telling", std::slice::from_ref(&git), &telling).await;
+    let traced = format!("{telling}\npush: {{ otlp: \"http://collector.monitoring:4318\" }}");
+    compare(&stage, "traced", std::slice::from_ref(&git), &traced).await;
     compare(&stage, "rolled", std::slice::from_ref(&rolled), "rbac: { secrets: [flux-system/canary-git], objects: { git_repository: [flux-system/canary] } }").await;
     compare(&stage, "image", std::slice::from_ref(&image), "").await;
     compare(&stage, "called", &[called], "rbac: { secrets: [flux-system/canary-hook] }").await;

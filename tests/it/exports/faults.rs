@@ -15,7 +15,7 @@ fn nobody() -> String {
 }
 
 /// A service that sends every second.
-async fn service(more: &[&str]) -> (Stage, Running) {
+pub(super) async fn service(more: &[&str]) -> (Stage, Running) {
     let stage = Stage::quick(&silent()).await;
     write(&stage, "canary.yaml", &canary(QUIET));
     stage.file("token", "secret");
@@ -27,7 +27,12 @@ async fn service(more: &[&str]) -> (Stage, Running) {
 }
 
 /// Waits until what became of exports is as it should be.
-async fn eventually_counted(service: &Running, way: &str, result: &str, at_least: f64) -> f64 {
+pub(super) async fn eventually_counted(
+    service: &Running,
+    way: &str,
+    result: &str,
+    at_least: f64,
+) -> f64 {
     let series = format!("hopclock_exports_total {way} {result}");
     for _ in 0..600 {
         let value = service.value(&series).await;
@@ -93,6 +98,29 @@ async fn a_way_that_is_cut_is_said_once_and_so_is_that_it_is_open_again() {
     assert!(service.get("/metrics").await.contains(last));
     let said = service.said();
     assert_eq!(said.matches("answered 503").count(), 1, "{said}");
+    assert_eq!(service.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_how_much_of_2_0_was_written_is_none() {
+    let other = OtherEnd::start(Mood::Says(204)).await;
+    let url = other.url("/write");
+    let two = ["--remote-write-url", &url, "--remote-write-version", "2.0"];
+    let (stage, service) = service(&two).await;
+    eventually_counted(&service, "remote_write", "failed", 2.0).await;
+    assert!(service.value("hopclock_exports_total remote_write sent").await < 1.0);
+    let text = service.get("/metrics").await;
+    let last = "hopclock_export_last_success_timestamp_seconds{way=\"remote_write\"}";
+    assert!(!text.contains(last), "{text}");
+    let said = service.said();
+    let sentence = "does not speak remote write 2.0: use `--remote-write-version 1.0`; runs go on";
+    assert_eq!(said.matches(sentence).count(), 1, "{said}");
+    assert_eq!(service.stop().await, Some(0));
+    drop(stage);
+    // The same answer to 1.0 is that all was taken.
+    let (_stage, service) = self::service(&two[..2]).await;
+    eventually_counted(&service, "remote_write", "sent", 2.0).await;
+    assert!(service.value("hopclock_exports_total remote_write failed").await < 1.0);
     assert_eq!(service.stop().await, Some(0));
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const RUNS: &str = "sum(hopclock_runs_total)";
+pub(super) const RUNS: &str = "sum(hopclock_runs_total)";
 
 /// A run that keeps its totals in the cluster, and sends them to this Prometheus.
 fn run(stage: &Stage, prometheus: &Prometheus) -> Command {
@@ -20,7 +20,7 @@ fn run(stage: &Stage, prometheus: &Prometheus) -> Command {
 
 /// By how much a sum of counters has grown, at the instant of its last sample: there Prometheus has
 /// nothing to extrapolate.
-async fn grown(prometheus: &Prometheus, metric: &str) -> f64 {
+pub(super) async fn grown(prometheus: &Prometheus, metric: &str) -> f64 {
     let last = prometheus.value(&format!("max(timestamp({metric}))")).await.unwrap();
     let query = format!("sum(increase({metric}[30m]))");
     prometheus.query(&query, Some(last)).await.unwrap()[0].values[0].1

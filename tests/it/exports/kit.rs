@@ -3,7 +3,7 @@
 
 use crate::metrics::DELIVERED;
 use crate::prometheus_kit::Prometheus;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -26,6 +26,8 @@ pub(crate) enum Mood {
     Busy(u32),
     /// It never answers.
     Hangs,
+    /// It reads what is sent, and the connection breaks before its answer is whole.
+    Breaks,
 }
 
 /// A request that came.
@@ -95,6 +97,10 @@ async fn answer(State(state): State<Seen>, uri: Uri, headers: HeaderMap, body: B
             (StatusCode::TOO_MANY_REQUESTS, wait).into_response()
         }
         Mood::Hangs => std::future::pending().await,
+        Mood::Breaks => {
+            let cut = async { Err::<Bytes, _>(std::io::Error::other("cut")) };
+            Body::from_stream(futures_util::stream::once(cut)).into_response()
+        }
     }
 }
 

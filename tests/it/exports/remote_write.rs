@@ -1,5 +1,6 @@
 //! A real Prometheus takes our remote write, in both versions, and is asked for it by `PromQL`.
 
+use crate::cli::kit::{HOPS, SOURCE, Stage};
 use crate::exports::kit::{assert_classic, assert_native, same, send};
 use crate::metrics::{after_some_runs, before_any_run, make_runs};
 use crate::prometheus_kit::{Prometheus, Setting, Version};
@@ -120,18 +121,37 @@ async fn a_prometheus_without_native_histograms_refuses_them_and_takes_the_rest(
     assert!(refused.to_string().contains("native histogram"), "{refused}");
 }
 
+/// What a run says that sends in this version.
+async fn said(prometheus: &Prometheus, version: &str) -> String {
+    let stage = Stage::new().await;
+    let (file, url) = (stage.scenario(SOURCE, HOPS), prometheus.url("/api/v1/write"));
+    let ways = ["--remote-write-url", &url, "--remote-write-version", version];
+    let told = stage.tell(&[&["run", file][..], &ways].concat()).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    told.err
+}
+
 #[tokio::test]
 async fn what_knows_only_1_0_does_not_seem_to_take_2_0() {
     if !Version::Two.is_found() {
         return;
     }
-    let prometheus = Setting::of(Version::Two).receiving().start().await;
+    let mut prometheus = Setting::of(Version::Two).native().receiving().start().await;
+    // It takes a message of 2.0 for an empty one of 1.0, and answers that all is well.
     let snapshot = after_some_runs().snapshot();
     let body = writing(Protocol::Two, CLASSIC, Timestamp::now(), &[]).body(&snapshot).unwrap();
-    // It takes the request for an empty one of its own, so its answer must be read.
-    if let Ok(receipt) = post(&prometheus, Protocol::Two, body.bytes).await {
-        assert_eq!(receipt.number("x-prometheus-remote-write-samples-written"), None);
-    }
+    assert!(post(&prometheus, Protocol::Two, body.bytes).await.is_ok());
+    let sentence = format!(
+        "the last numbers were not sent: {} does not speak remote write 2.0: use \
+         `--remote-write-version 1.0`",
+        prometheus.url("")
+    );
+    let two = said(&prometheus, "2.0").await;
+    assert!(two.contains(&sentence), "{two}");
+    prometheus.eventually_nothing("hopclock_runs_total").await;
+    let one = said(&prometheus, "1.0").await;
+    assert!(!one.contains("remote_write"), "{one}");
+    prometheus.eventually(r#"hopclock_runs_total{outcome="ok"}"#, |it| same(it, 1.0)).await;
 }
 
 /// A Prometheus of this version, when a scenario is forgotten.

@@ -59,7 +59,7 @@ fn spans(came: &[Came]) -> Vec<Vec<Span>> {
 }
 
 /// The beginning of a text's SHA-256, as another program computes it.
-fn sha256(text: &str) -> String {
+pub(crate) fn sha256(text: &str) -> String {
     let mut sum =
         Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     sum.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
@@ -75,7 +75,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// An Alert of the lane with a Provider of this type, and its uid.
-fn alert(stage: &Stage, name: &str, provider: &str, sources: &Value) -> String {
+pub(crate) fn alert(stage: &Stage, name: &str, provider: &str, sources: &Value) -> String {
     let object = |kind: &str, spec: Value| {
         json!({"apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": kind,
             "metadata": {"namespace": "flux-system", "name": name}, "spec": spec})
@@ -146,6 +146,32 @@ async fn a_run_is_told_in_the_trace_in_which_flux_tells_of_it() {
     let [spans] = spans(&came).try_into().unwrap();
     assert!(spans.iter().all(|it| hex(&it.trace) == expected));
     assert_same(&record, &spans);
+}
+
+#[tokio::test]
+async fn an_alert_that_passes_on_nothing_of_a_canary_does_not_tell_of_it() {
+    let other = OtherEnd::start(Mood::Takes).await;
+    let stage = Stage::new().await;
+    let sources = |kind: &str| json!([{"kind": kind, "name": "canary"}]);
+    let spec = |spec: Value| json!({ "spec": spec });
+    for (name, kind, lists) in [
+        ("a", "GitRepository", json!({"exclusionList": ["'canary [a-z]+-"]})),
+        ("b", "GitRepository", json!({"inclusionList": ["^GitHub"], "exclusionList": []})),
+        ("c", "Kustomization", json!({"exclusionList": ["^Nothing", "finished in .*, next run"]})),
+    ] {
+        alert(&stage, name, "otel", &sources(kind));
+        stage.change("Alert", name, &spec(lists));
+    }
+    let uid = alert(&stage, "d", "otel", &sources("GitRepository"));
+    let lists = json!({"inclusionList": ["[", "^stored artifact"], "exclusionList": ["(", "^x"]});
+    stage.change("Alert", "d", &spec(lists));
+    let (file, endpoint) = (stage.scenario(SOURCE, HOPS), other.url(""));
+    let told = stage.tell(&["run", file, "--output", "json", "--otlp-endpoint", &endpoint]).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    assert!(!told.err.contains("both tell"), "{}", told.err);
+    let revision = text(&stage, "GitRepository", "canary", "/status/artifact/revision");
+    let trace = record(&told).trace_id.unwrap().to_string();
+    assert_eq!(trace, sha256(&format!("{uid}:{revision}")));
 }
 
 #[tokio::test]

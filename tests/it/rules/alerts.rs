@@ -2,12 +2,9 @@
 //! there is no data.
 
 use crate::rules::kit::{Rulebook, Story, objectives_of};
-use crate::rules::world::{OK, Run, SLOW, TIMEOUT, World};
+use crate::rules::world::{OK, Run, SLOW, TIMEOUT, World, of_pod};
 
 const DAY: u32 = 24 * 60;
-
-/// Decisions of the calm scenario.
-const EVENTS: &str = r#"hopclock_slo_events_total{job="hopclock", namespace="hopclock", pod="hopclock-0", scenario="a", slo="total"}"#;
 
 const BUILD: &str = r#"hopclock_build_info{job="push", version="1"}"#;
 
@@ -137,10 +134,14 @@ fn runs_that_decide_nothing_are_told_by_why() {
     let superseded = Run { outcome: "superseded", ..OK };
     let error = Run { outcome: "probe_error", ..OK };
     let skipped = Run { outcome: "skipped", ..OK };
+    let of_scenario = format!("{}, scenario=\"a\"", of_pod(0));
+    let events = format!("hopclock_slo_events_total{{{of_scenario}, slo=\"total\"}}");
     let long = |run: Run, until| {
         let world = World::calm("a").until(2 * DAY).during(120..until, run);
         World { step: 5, ..world }
     };
+    let daily =
+        |run| World { period: DAY, step: 5, ..World::calm("a").until(5 * DAY).from(DAY, run) };
     Rulebook::general().play(
         1,
         &[
@@ -148,7 +149,7 @@ fn runs_that_decide_nothing_are_told_by_why() {
             twice("superseded twice", superseded),
             // Runs of hours, and an objective that was only now added to their scenario.
             Story::of("a new objective", World::calm("a").from(300, superseded))
-                .with(EVENTS, "_x310 0+0x289")
+                .with(&events, "_x310 0+0x289")
                 .fire(330, &[])
                 .fire(380, &["HopclockNoMeasurement"]),
             from_120("errors", error)
@@ -165,6 +166,9 @@ fn runs_that_decide_nothing_are_told_by_why() {
                 .fire(1_700, &[])
                 .fire(1_800, &["HopclockSkipped"]),
             Story::of("skipped for hours", long(skipped, 1_000)).have_fired(2 * DAY, &[]),
+            Story::of("skipped each day", daily(skipped))
+                .fire(4 * DAY, &[])
+                .fire(5 * DAY - 60, &["HopclockSkipped"]),
         ],
     );
 }
@@ -192,9 +196,9 @@ fn webhooks_and_notifications_are_lost_only_if_most_of_several_are() {
 fn leftovers_are_told_while_they_grow() {
     let grows = Run { leaves: 1, ..OK };
     let left = |name, values| {
-        let series = r#"hopclock_leftovers{job="hopclock", namespace="hopclock", pod="hopclock-0", scenario="a"}"#;
+        let series = format!("hopclock_leftovers{{{}, scenario=\"a\"}}", of_pod(0));
         let world = World { step: 5, ..World::calm("a").until(2 * DAY) };
-        Story::of(name, world).with(series, values)
+        Story::of(name, world).with(&series, values)
     };
     let growing = World { step: 5, ..World::calm("a").until(2 * DAY).from(0, grows) };
     Rulebook::general().play(
@@ -210,7 +214,7 @@ fn leftovers_are_told_while_they_grow() {
 
 #[test]
 fn a_service_that_cannot_read_keep_or_send_is_told() {
-    let pod = r#"job="hopclock", namespace="hopclock", pod="hopclock-0""#;
+    let pod = of_pod(0);
     let with = |name: &str, series: &[(&str, &str)]| {
         let story = Story::of(name, World::calm("a"));
         series.iter().fold(story, |story, (series, values)| {
@@ -222,6 +226,7 @@ fn a_service_that_cannot_read_keep_or_send_is_told() {
     let reload = "hopclock_config_last_reload_successful";
     let failed = r#"hopclock_exports_total way="remote_write", result="failed""#;
     let sent = r#"hopclock_exports_total way="remote_write", result="sent""#;
+    let hourly = (0..10).fold(String::new(), |text, it| format!("{text}{it}+0x59 "));
     Rulebook::general().play(
         1,
         &[
@@ -240,6 +245,9 @@ fn a_service_that_cannot_read_keep_or_send_is_told() {
             with("exports", &[(failed, "0+0x100 1+1x498"), (sent, "0+1x100 100+0x498")])
                 .fire(125, &[])
                 .fire(140, &["HopclockExportsFailing"]),
+            with("one export an hour", &[(failed, &hourly), (sent, "0+0x599")])
+                .fire(170, &[])
+                .fire(200, &["HopclockExportsFailing"]),
             with("some exports", &[(failed, "0+0x100 1+1x10 11+0x487"), (sent, "0+1x599")])
                 .have_fired(600, &[]),
         ],

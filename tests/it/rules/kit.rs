@@ -37,16 +37,6 @@ impl Story {
         story
     }
 
-    /// With a further scenario, whose service is the same.
-    pub(crate) fn and(mut self, world: World) -> Self {
-        for (name, values) in world.series() {
-            if !self.series.iter().any(|it| it.0 == name) {
-                self.series.push((name, values));
-            }
-        }
-        self
-    }
-
     /// With another series.
     pub(crate) fn with(mut self, series: &str, values: &str) -> Self {
         self.series.retain(|it| it.0 != series);
@@ -99,25 +89,32 @@ impl Rulebook {
 
     /// The rules with those of these objectives.
     pub(crate) fn of(objectives: &[Objective]) -> Self {
-        let settings = Settings::default();
-        let mut groups = installation(&settings);
-        groups.extend(of_objectives(&settings, objectives).unwrap_or_else(|it| panic!("{it}")));
-        Self { text: prometheus(&settings, &groups) }
+        Self::without(&[], objectives)
+    }
+
+    /// All alerts. What is left of a month's budget is only shown to people, and takes promtool longer
+    /// than all else.
+    pub(crate) fn of_alerts(objectives: &[Objective]) -> Self {
+        Self::without(&["hopclock-slo-budget"], objectives)
     }
 
     /// Only what can page: promtool loads 10,000 samples at the most, whatever a Prometheus would, and
     /// what is recent, or left of a month's budget, takes more.
     pub(crate) fn of_pages(objectives: &[Objective]) -> Self {
-        let settings = Settings::default();
-        let mut groups = installation(&settings);
-        groups.retain(|it| !["hopclock-recent", "hopclock-slo-budget"].contains(&it.name.as_str()));
-        groups.extend(of_objectives(&settings, objectives).unwrap_or_else(|it| panic!("{it}")));
-        Self { text: prometheus(&settings, &groups) }
+        Self::without(&["hopclock-recent", "hopclock-slo-budget"], objectives)
     }
 
     /// Any other rules.
     pub(crate) fn text(text: String) -> Self {
         Self { text }
+    }
+
+    fn without(groups_left_out: &[&str], objectives: &[Objective]) -> Self {
+        let settings = Settings::default();
+        let mut groups = installation(&settings);
+        groups.retain(|it| !groups_left_out.contains(&it.name.as_str()));
+        groups.extend(of_objectives(&settings, objectives).unwrap_or_else(|it| panic!("{it}")));
+        Self { text: prometheus(&settings, &groups) }
     }
 
     /// Has promtool play the stories, evaluating every so many minutes.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod arithmetic;
+mod counted;
 mod files;
 mod kit;
 mod month;

@@ -19,6 +19,8 @@ pub(crate) struct World {
     pub(crate) step: u32,
     /// When pods run: from, until.
     pub(crate) pods: Vec<(u32, u32)>,
+    /// Whether pods end with their node, so that nobody marks the end of their series.
+    pub(crate) dies: bool,
     /// Whether a pod goes on with the totals of the one before.
     pub(crate) keeps_totals: bool,
     /// When no run begins: from, until.
@@ -80,6 +82,7 @@ impl World {
             until: 600,
             step: 1,
             pods: vec![(0, u32::MAX)],
+            dies: false,
             keeps_totals: true,
             pauses: Vec::new(),
             hangs: None,
@@ -194,7 +197,7 @@ impl World {
         totals: &Totals,
         (next, age): (u32, u32),
     ) {
-        let of_pod = format!("job=\"hopclock\", namespace=\"hopclock\", pod=\"hopclock-{pod}\"");
+        let of_pod = of_pod(pod);
         let mut put = |name: &str, labels: &str, value: f64| {
             let comma = if labels.is_empty() { "" } else { ", " };
             let series = format!("{name}{{{of_pod}{comma}{labels}}}");
@@ -217,14 +220,15 @@ impl World {
         put("hopclock_state_saved", "", 1.0);
     }
 
-    /// Values at each step; where a series ends for good it is marked stale, as Prometheus does.
+    /// Values at each step; where a series ends for good it is marked stale, as Prometheus does if
+    /// it sees its target go.
     fn values(&self, values: &BTreeMap<u32, f64>) -> String {
         let last = *values.last_key_value().unwrap().0;
         let mut text = String::new();
         for minute in (0..=self.until).filter(|it| it % self.step == 0) {
             match values.get(&minute) {
                 Some(value) => write!(text, "{value} ").unwrap(),
-                None if minute == last + self.step => text += "stale ",
+                None if minute == last + self.step && !self.dies => text += "stale ",
                 None => text += "_ ",
             }
         }
@@ -270,6 +274,12 @@ impl Totals {
     fn add(&mut self, name: &str, labels: &str, more: f64) {
         *self.0.entry(format!("{name} {labels}")).or_default() += more;
     }
+}
+
+/// The labels of all series of a pod: each is scraped under an address of its own.
+pub(crate) fn of_pod(pod: usize) -> String {
+    let address = format!("instance=\"10.0.{pod}.7:9464\"");
+    format!("{address}, job=\"hopclock\", namespace=\"hopclock\", pod=\"hopclock-{pod}\"")
 }
 
 fn webhook(whose: &str) -> String {

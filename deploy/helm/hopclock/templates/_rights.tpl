@@ -48,6 +48,18 @@ artifact_generator: [artifactgenerators, source.extensions.fluxcd.io, ""]
 - [imagerepositories, image.toolkit.fluxcd.io]
 {{- end -}}
 
+{{/* What says in which of Flux's traces a run is told, if runs are told as traces; read wherever it may be. */}}
+{{- define "hopclock.traced" -}}
+{{- $off := false -}}
+{{- range .Values.extraEnv -}}
+{{- if and (eq .name "OTEL_TRACES_EXPORTER") (eq (toString .value) "none") -}}{{- $off = true -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.push.otlp (not $off) -}}
+- [providers, notification.toolkit.fluxcd.io]
+- [kustomizations, kustomize.toolkit.fluxcd.io]
+{{- end -}}
+{{- end -}}
+
 {{/* A request for `object` (NAMESPACE/NAME) with `verbs`. */}}
 {{- define "hopclock.want" -}}
 {{- $parts := splitList "/" .object -}}
@@ -231,6 +243,9 @@ there, so the right to one of them would not do. What is allowed for all needs n
 {{- range include "hopclock.others" . | fromYamlArray -}}
 {{- $lines = append $lines (printf "|%s|%s||list" (index . 1) (index . 0)) -}}
 {{- end -}}
+{{- range include "hopclock.traced" . | fromYamlArray -}}
+{{- $lines = append $lines (printf "|%s|%s||get" (index . 1) (index . 0)) -}}
+{{- end -}}
 {{- else -}}
 {{- $namespaces := list -}}
 {{- range $name, $scenario := include "hopclock.scenarios" . | fromYaml -}}
@@ -241,10 +256,14 @@ there, so the right to one of them would not do. What is allowed for all needs n
 {{- end -}}
 {{- end -}}
 {{- $others := include "hopclock.others" . | fromYamlArray -}}
+{{- $traced := include "hopclock.traced" . | fromYamlArray -}}
 {{- range uniq $namespaces -}}
 {{- $namespace := . -}}
 {{- range $others -}}
 {{- $lines = append $lines (printf "%s|%s|%s||list" $namespace (index . 1) (index . 0)) -}}
+{{- end -}}
+{{- range $traced -}}
+{{- $lines = append $lines (printf "%s|%s|%s||get" $namespace (index . 1) (index . 0)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
