@@ -2,7 +2,7 @@
 #
 # Both the secret that the host signs with and the path that it calls follow from the token: a Receiver's path is
 # `/hook/` and the SHA-256 of token, name and namespace. So Terraform knows the address beforehand, and whoever exchanges the
-# token (`terraform apply -replace=random_password.token`) exchanges both ends in one step.
+# token (`terraform apply -replace=random_password.token`) exchanges all in one step: the Secret, then the Receiver, then the webhook.
 
 terraform {
   required_version = ">= 1.5"
@@ -48,6 +48,10 @@ resource "kubernetes_manifest" "receiver" {
     metadata = {
       name      = var.name
       namespace = var.namespace
+      annotations = {
+        # Flux does not look at the Secret, only every ten minutes at the Receiver: a token that changes has it look now.
+        "reconcile.fluxcd.io/requestedAt" = sha256(local.path)
+      }
     }
     spec = {
       type   = "github"
@@ -77,6 +81,6 @@ resource "github_repository_webhook" "flux" {
     insecure_ssl = false
   }
 
-  # Nobody calls an address at which nobody is yet.
+  # Nobody calls an address at which nobody is yet: a new token goes to the Receiver first.
   depends_on = [kubernetes_manifest.receiver]
 }

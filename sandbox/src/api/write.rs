@@ -245,6 +245,7 @@ impl Writing<'_> {
             check_name(resource, &said)?;
             metadata["name"] = said.into();
         }
+        check_labels(resource, object)?;
         check_size(resource, object)
     }
 
@@ -311,18 +312,63 @@ fn check_size(resource: &Resource, object: &Value) -> Result<(), Refusal> {
     Err(Refusal::invalid(resource, name, "[]", &problem))
 }
 
-fn check_name(resource: &Resource, name: &str) -> Result<(), Refusal> {
-    if resource.group == "rbac.authorization.k8s.io" {
-        return Ok(());
+/// Labels are texts of few letters; annotations have such names, and any text.
+fn check_labels(resource: &Resource, object: &Value) -> Result<(), Refusal> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    for field in ["labels", "annotations"] {
+        let place = format!("metadata.{field}");
+        for (key, value) in object["metadata"][field].as_object().into_iter().flatten() {
+            let (prefix, word) = key.split_once('/').unwrap_or(("a", key));
+            if !is_subdomain(prefix) || word.is_empty() || !is_label(word) {
+                let problem = format!(
+                    "Invalid value: \"{key}\": name part must consist of alphanumeric characters, \
+                     '-', '_' or '.', and must start and end with an alphanumeric character"
+                );
+                return Err(Refusal::invalid(resource, name, &place, &problem));
+            }
+            let Some(text) = value.as_str() else {
+                let message = format!("cannot unmarshal {value} into {place} of type string");
+                return Err(Refusal::bad_request(message));
+            };
+            if field == "labels" && !is_label(text) {
+                let problem = format!(
+                    "Invalid value: \"{text}\": a valid label must be an empty string or consist \
+                     of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                     alphanumeric character"
+                );
+                return Err(Refusal::invalid(resource, name, &place, &problem));
+            }
+        }
     }
+    Ok(())
+}
+
+/// Whether this is the value of a label, or the name of one.
+fn is_label(text: &str) -> bool {
+    let end = |letter: char| letter.is_ascii_alphanumeric();
+    let inner = |letter: char| end(letter) || matches!(letter, '-' | '_' | '.');
+    text.is_empty()
+        || (text.len() <= 63
+            && text.chars().all(inner)
+            && text.starts_with(end)
+            && text.ends_with(end))
+}
+
+fn is_subdomain(name: &str) -> bool {
     let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-    let good = name.len() <= 253
+    name.len() <= 253
         && name.split('.').all(|part| {
             part.starts_with(inner)
                 && part.ends_with(inner)
                 && part.chars().all(|letter| inner(letter) || letter == '-')
-        });
-    if good {
+        })
+}
+
+fn check_name(resource: &Resource, name: &str) -> Result<(), Refusal> {
+    if resource.group == "rbac.authorization.k8s.io" {
+        return Ok(());
+    }
+    if is_subdomain(name) {
         return Ok(());
     }
     let problem = format!(

@@ -27,8 +27,9 @@ pub(super) fn rules(arguments: &RulesArguments) -> anyhow::Result<Exit> {
     scenarios.iter().filter_map(|it| it.schedule.as_ref()).for_each(|it| settings.remember(it));
     let Some(planned) = planned(&scenarios) else { return Ok(Exit::Usage) };
     let for_objectives = matches!(arguments.format, RulesFormat::Sloth | RulesFormat::Pyrra);
-    if planned.is_empty() && (for_objectives || arguments.only_objectives || !scenarios.is_empty())
-    {
+    // How far back one looks for what is pushed follows from any schedule.
+    let in_vain = !scenarios.is_empty() && !arguments.pushed;
+    if planned.is_empty() && (for_objectives || arguments.only_objectives || in_vain) {
         complain(
             &"there is no objective to write rules for: give files of scenarios that have `slo` and \
               `schedule`",

@@ -190,7 +190,7 @@ fn a_cron_job_ticks_as_its_scenario_does() {
         [
             "every: \"*/15 * * * *\" in \"Etc/UTC\"",
             "odd: \"*/7 * * * *\" in \"Europe/Berlin\"",
-            "office: \"*/30 8-18 * JUL 1-5\" in \"Europe/Berlin\"",
+            "office: \"*/30 8-18 * JAN-DEC MON-FRI\" in \"Europe/Berlin\"",
         ]
     );
 }

@@ -27,6 +27,8 @@ fn a_job_that_asks_trusts_and_shows_what_the_values_say() {
     let ca = ("ca", "/etc/hopclock/ca");
     assert_eq!(places, [ca, ("token", "/etc/hopclock/token"), ("keys", "/etc/hopclock/keys")]);
     assert_eq!(pod["volumes"][1]["secret"]["secretName"], "ask");
+    // Who shows another token has no use for that of the account.
+    assert_eq!(pod["automountServiceAccountToken"], false);
     assert_eq!(pod["volumes"][1]["secret"]["items"], json!([{"key": "token", "path": "token"}]));
     let container = &pod["containers"][0];
     assert_eq!(
@@ -50,6 +52,7 @@ fn a_job_that_asks_trusts_and_shows_what_the_values_say() {
     let bare = "cronjob: { mode: trigger, server: \"http://a.b.svc:9780\", undelivered: fail }";
     let objects = rendered_with(&format!("{}{bare}", job_values(&["canary"]))).unwrap();
     let pod = pods(&objects)[0];
+    assert_eq!(pod["automountServiceAccountToken"], true);
     assert!(pod["volumes"].is_null() && pod["containers"][0]["volumeMounts"].is_null());
     let arguments = texts(&pod["containers"][0]["args"]);
     assert!(arguments.contains(&"--undelivered=fail"), "{arguments:?}");

@@ -246,3 +246,28 @@ fn components_of_a_service_can_be_combined_and_the_image_is_set_from_outside() {
     assert_eq!(text.matches("image: registry.example.com/hopclock:1.2.3\n").count(), 1);
     compare("all of them", &text, &charted(&overlays));
 }
+
+/// Whether Flux leaves a text alone that says `${…}`.
+fn is_verbatim(object: &Value) -> bool {
+    let annotations = &object["metadata"]["annotations"];
+    annotations["kustomize.toolkit.fluxcd.io/substitute"] == "disabled"
+}
+
+#[test]
+fn flux_puts_no_values_of_its_own_into_dashboards_and_scenarios() {
+    if !has_helm() {
+        return;
+    }
+    for overlay in &OVERLAYS {
+        let chart = objects(&charted(&[overlay]));
+        let Some(text) = built(&overlay.folder()) else { return };
+        for object in chart.iter().chain(&objects(&text)) {
+            let is_map = object["kind"] == "ConfigMap";
+            assert_eq!(is_verbatim(object), is_map, "{}: {}", overlay.name, object["metadata"]);
+            // What is not kept from it has nothing to substitute.
+            assert!(is_map || !object.to_string().contains("${"), "{}", object["metadata"]);
+        }
+    }
+    let guide = std::fs::read_to_string(folder().join("flux/README.md")).unwrap();
+    assert!(guide.contains("`$${canary}`"), "{guide}");
+}

@@ -8,11 +8,13 @@ mod flux;
 mod image;
 mod jobs;
 mod kustomize;
+mod lawful;
 mod names;
 mod refused;
 mod rights;
 mod rights_narrow;
 mod rights_traced;
+mod schedules;
 mod sent;
 mod served;
 mod values;
@@ -48,9 +50,14 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 
 /// Calls Helm for the chart; gives what it prints, or what it says against the values.
 fn helm(command: &[&str], values: &[&Path]) -> Result<String, String> {
+    helm_at(&chart(), command, values)
+}
+
+/// The same for a copy of the chart.
+fn helm_at(chart: &Path, command: &[&str], values: &[&Path]) -> Result<String, String> {
     let home = tempfile::tempdir().unwrap();
     let mut call = Command::new("helm");
-    call.args(command).arg(chart());
+    call.args(command).arg(chart);
     for file in values {
         call.arg("--values").arg(file);
     }

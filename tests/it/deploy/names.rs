@@ -35,14 +35,20 @@ fn releases_have_objects_and_state_of_their_own() {
         return;
     }
     let review = "requests: { by: review, accounts: [{ namespace: a, name: b }] }";
-    let values = format!("{review}\nscenarios: {{ canary: {{ {HOPS} }} }}");
+    let elsewhere = "dashboards: { enabled: true, namespace: grafana }\n\
+        notifications: { enabled: true, alerts: true, listeners: { flux: { secret: z/b } } }";
+    let hops = HOPS.replace(" }]", " }, { notified: { kustomization: z/b } }]");
+    let values = format!("{review}\n{elsewhere}\nscenarios: {{ canary: {{ {hops} }} }}");
     let mut seen = BTreeSet::new();
     let long = "r".repeat(45);
-    let (one, two) = (format!("{long}one"), format!("{long}two"));
-    let mine = [("a", "b-c"), ("a-b", "c"), ("a", "b"), (one.as_str(), "a"), (two.as_str(), "a")];
+    let (first, second) = (format!("{long}one"), format!("{long}two"));
+    let mine =
+        [("a", "b-c"), ("a-b", "c"), ("a", "b"), (first.as_str(), "a"), (second.as_str(), "a")];
     for (release, namespace) in mine {
         let objects = rendered_as(release, namespace, &values).unwrap();
-        for kind in ["ClusterRole", "ClusterRoleBinding", "Role"] {
+        for kind in ["ClusterRole", "ClusterRoleBinding", "Role", "ConfigMap", "Provider", "Alert"]
+        {
+            assert!(!of(&objects, kind).is_empty(), "{kind}");
             for object in of(&objects, kind) {
                 let place = object["metadata"]["namespace"].as_str().unwrap_or_default();
                 let name = object["metadata"]["name"].as_str().unwrap();
@@ -50,6 +56,15 @@ fn releases_have_objects_and_state_of_their_own() {
             }
         }
     }
+    // What is made at home bears the name alone, and an Alert that of its Provider.
+    let home = values.replace("z/b", "here/b");
+    let objects = rendered_as("hopclock", "here", &home).unwrap();
+    let provider = &one(&objects, "Provider")["metadata"]["name"];
+    assert_eq!(provider, "hopclock-flux");
+    let away = rendered_as("hopclock", "here", &values).unwrap();
+    let provider = &one(&away, "Provider")["metadata"]["name"];
+    assert_eq!(provider, "here-hopclock-flux");
+    assert_eq!(one(&away, "Alert")["spec"]["providerRef"]["name"], *provider);
     let state = |release| {
         let objects = rendered_as(release, "here", &values).unwrap();
         let arguments = super::pods(&objects)[0]["containers"][0]["args"].clone();

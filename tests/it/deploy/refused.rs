@@ -2,7 +2,7 @@
 
 use crate::chart_kit::has_helm;
 use crate::cli::kit::Page;
-use crate::deploy::rendered_with;
+use crate::deploy::{HOPS, job_values, rendered_with};
 use insta::assert_snapshot;
 
 /// A scenario with a hop.
@@ -79,6 +79,25 @@ fn values_that_contradict_each_other_are_refused_with_a_sentence() {
         ("rules without numbers", format!("{jobs}prometheusRule: {{ enabled: true }}")),
         ("rules of another", format!("{jobs}prometheusRule: {{ enabled: true }}\ncronjob: {{ mode: trigger, server: \"http://a\" }}")),
         ("no minute", format!("{jobs}{}\ncronjob: {{ schedules: {{ canary: \"61 * * * *\" }} }}", every("5m"))),
+        ("jobs of nothing", jobs.to_owned()),
+        ("a mode of jobs", "cronjob: { mode: trigger }".to_owned()),
+        ("a token of jobs", "cronjob: { tokenSecret: { name: a } }".to_owned()),
+        ("a service that sleeps", "cronjob: { suspend: true }".to_owned()),
+        ("a service that fails", "cronjob: { undelivered: fail }".to_owned()),
+        ("listeners that do not listen", "notifications: { listeners: { flux: { secret: a/b } } }".to_owned()),
+        ("nobody may ask", "networkPolicy: { enabled: true, scrapeFrom: [{ podSelector: {} }] }\nrequests: { by: review }".to_owned()),
+        ("a job that is too short", format!("{jobs}{}\ncronjob: {{ activeDeadlineSeconds: 300 }}", every("5m"))),
+        ("a scrape that is too long", "serviceMonitor: { enabled: true, interval: 30s, scrapeTimeout: 1m }".to_owned()),
+        ("one volume for all", format!("{}state: file\npersistence: {{ enabled: true }}", job_values(&["a", "b"]))),
+        ("state in the echo", "stateName: hopclock-echo".to_owned()),
+        ("state in the scenarios", "existingConfigMap: hopclock-state\nrbac: { create: false }".to_owned()),
+        ("state in a dashboard", "stateName: hopclock-dashboard-fleet\ndashboards: { enabled: true }".to_owned()),
+        ("state in the echo, by its scenario", format!("{}stateName: hopclock", job_values(&["echo"]))),
+        ("no proxy", "proxy: { noProxy: .example.com }".to_owned()),
+        ("a label of a monitor's", "serviceMonitor: { enabled: true, labels: { app.kubernetes.io/name: a } }".to_owned()),
+        ("a name of no Service", "fullnameOverride: 1st".to_owned()),
+        ("a text with another schedule", format!("{jobs}scenarios: {{ canary: \"{{ schedule: {{ every: 5m }}, deadline: 5m, {HOPS} }}\" }}\ncronjob: {{ schedules: {{ canary: \"0 * * * *\" }} }}")),
+        ("runs that are rare", format!("{jobs}{}\npush: {{ otlp: \"http://a\" }}\nprometheusRule: {{ enabled: true }}", scenario(&hop, "{ cron: \"0 9 * * 1\" }"))),
         ("a typo", "image: { tga: 1 }".to_owned()),
     ] {
         let refused = rendered_with(&values).expect_err(title);

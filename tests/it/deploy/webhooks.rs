@@ -7,10 +7,11 @@ use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hopclock_sandbox::pipeline::{Door, Hook};
-use hopclock_sandbox::store::Key;
+use hopclock_sandbox::store::{Key, Part};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::process::Command;
+use std::time::Duration;
 
 /// Token and path of the Receiver that a sandbox made ready.
 async fn receiver() -> (String, String) {
@@ -62,6 +63,9 @@ async fn terraform_calls_the_path_that_flux_makes_of_the_token() {
         "secret       = random_password.token.result",
         "token = random_password.token.result",
         "name = kubernetes_secret_v1.token.metadata[0].name",
+        // A new token has the Receiver look, and the webhook waits for that.
+        "\"reconcile.fluxcd.io/requestedAt\" = sha256(local.path)",
+        "depends_on = [kubernetes_manifest.receiver]",
     ] {
         assert!(main.contains(part), "{part}");
     }
@@ -98,6 +102,68 @@ fn composed(observed: &Value) -> Vec<Value> {
     objects(&String::from_utf8(output.stdout).unwrap())
 }
 
+/// What is there when Flux serves a path.
+fn there(token: &str, path: &str) -> Value {
+    json!({
+        "token": {"resource": {"data": {"token": BASE64_STANDARD.encode(token)}}},
+        "receiver": {"resource": {"status": {"webhookPath": path}}},
+    })
+}
+
+#[tokio::test]
+async fn a_token_that_is_exchanged_is_served_at_once_and_then_called() {
+    if !has_helm() {
+        return;
+    }
+    let stage = Stage::quick(&lane("canary", Hook::Right, Door::Open)).await;
+    let store = stage.sandbox.store();
+    let key = |kind: &str, name: &str| Key::new(kind, "flux-system", name);
+    let served = |it: &Value| it["status"]["webhookPath"].as_str().unwrap_or_default().to_owned();
+    let old = served(&store.get(&key("Receiver", "canary")).unwrap());
+    let webhook =
+        objects(&std::fs::read_to_string(folder().join("crossplane/webhook.yaml")).unwrap());
+    let compose = |resources: &Value| {
+        composed(&json!({"composite": {"resource": webhook[0]}, "resources": resources}))
+    };
+    // Somebody deletes the Secret: the Receiver still serves the old path, and the webhook calls it.
+    let mut resources = there("", &old);
+    resources["webhook"] = json!({"resource": {}});
+    resources.as_object_mut().unwrap().remove("token");
+    let exchanged = compose(&resources);
+    let mark = |all: &[Value]| {
+        one(all, "RepositoryWebhook")["metadata"]["annotations"]["platform.example.com/served"]
+            .clone()
+    };
+    let (secret, receiver) = (one(&exchanged, "Secret"), one(&exchanged, "Receiver"));
+    let asked = receiver["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].clone();
+    let mut watch = store.watch_kind("Receiver", store.version());
+    let token = json!({"data": {"token": secret["data"]["token"], "url": secret["data"]["url"]}});
+    store.merge(&key("Secret", "canary-hook"), &token, Part::Whole, "crossplane").unwrap();
+    let ask = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": asked}}});
+    store.merge(&key("Receiver", "canary"), &ask, Part::Whole, "crossplane").unwrap();
+    let wait = async {
+        loop {
+            let path = served(&watch.next().await.unwrap().object);
+            if path != old && !path.is_empty() {
+                break path;
+            }
+        }
+    };
+    let path = tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it looks");
+    let url = BASE64_STANDARD.decode(secret["data"]["url"].as_str().unwrap()).unwrap();
+    assert_eq!(String::from_utf8(url).unwrap(), format!("https://flux-webhook.example.com{path}"));
+    // Now the webhook is written anew, and is not before; without a new token nothing changes.
+    let token = BASE64_STANDARD.decode(secret["data"]["token"].as_str().unwrap()).unwrap();
+    let token = String::from_utf8(token).unwrap();
+    let mut resources = there(&token, &old);
+    resources["webhook"] = json!({"resource": {}});
+    assert_eq!(mark(&compose(&resources)), mark(&exchanged));
+    resources["receiver"]["resource"]["status"]["webhookPath"] = path.into();
+    let after = compose(&resources);
+    assert_ne!(mark(&after), mark(&exchanged));
+    assert_eq!(one(&after, "Receiver")["metadata"], receiver["metadata"]);
+}
+
 #[tokio::test]
 async fn crossplane_makes_both_ends_of_one_token_and_keeps_it() {
     if !has_helm() {
@@ -110,8 +176,8 @@ async fn crossplane_makes_both_ends_of_one_token_and_keeps_it() {
     let first = composed(&json!({"composite": composite, "resources": {}}));
     let made = one(&first, "Secret")["data"]["token"].as_str().unwrap();
     assert_eq!(BASE64_STANDARD.decode(made).unwrap().len(), 40);
-    let there = json!({"token": {"resource": {"data": {"token": BASE64_STANDARD.encode(&token)}}}});
-    let next = composed(&json!({"composite": composite, "resources": there}));
+    assert!(of(&first, "RepositoryWebhook").is_empty(), "nobody is at the address yet");
+    let next = composed(&json!({"composite": composite, "resources": there(&token, &path)}));
     let secret = one(&next, "Secret");
     let text = |key: &str| {
         let value = secret["data"][key].as_str().unwrap();
@@ -128,6 +194,13 @@ async fn crossplane_makes_both_ends_of_one_token_and_keeps_it() {
         "urlSecretRef": secret("url"), "secretSecretRef": secret("token")});
     assert_eq!(*hook, json!([hook_of]));
     assert!(of(&next, "Secret").len() == 1);
+    // An object of a namespace takes its credentials from the kind that the guide shows.
+    let guide = std::fs::read_to_string(folder().join("crossplane/README.md")).unwrap();
+    let (_, shown) = guide.split_once("```yaml\n").unwrap();
+    let shown: Value = serde_saphyr::from_str(shown.split_once("```").unwrap().0).unwrap();
+    let named = &one(&next, "RepositoryWebhook")["spec"]["providerConfigRef"];
+    assert_eq!(*named, json!({"kind": shown["kind"], "name": shown["metadata"]["name"]}));
+    assert_eq!(shown["kind"], "ClusterProviderConfig");
 }
 
 #[test]

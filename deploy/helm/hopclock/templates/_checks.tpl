@@ -45,6 +45,9 @@
 {{- if and $v.networkPolicy.enabled (eq $v.requests.by "none") $v.networkPolicy.requestsFrom -}}
 {{- fail "`networkPolicy.requestsFrom` lets somebody ask for runs, but `requests.by: none` answers nobody: set `requests.by`" -}}
 {{- end -}}
+{{- if and $v.networkPolicy.enabled (not $jobs) (ne $v.requests.by "none") (not $v.networkPolicy.requestsFrom) -}}
+{{- fail (printf "`requests.by: %s` lets somebody ask for runs, but `networkPolicy.enabled` without `networkPolicy.requestsFrom` lets nobody reach the port to do so: name who asks, or set `requests.by: none`" $v.requests.by) -}}
+{{- end -}}
 {{- if and $v.notifications.enabled (eq (int $v.service.port) (int $v.service.notifyPort)) -}}
 {{- fail (printf "`service.port` and `service.notifyPort` are both %d, and a Service has each port once: choose another for one of them" (int $v.service.port)) -}}
 {{- end -}}
@@ -68,9 +71,13 @@
 {{- fail (printf "`rbac.%s` is given, but with `rbac.create: false` no Role is made of it: leave one of the two out" .) -}}
 {{- end -}}
 {{- end -}}
-{{- range $value := list "commonLabels" "podLabels" -}}
+{{- $labels := dict "commonLabels" $v.commonLabels "podLabels" $v.podLabels -}}
+{{- range list "serviceMonitor" "podMonitor" "prometheusRule" "dashboards" -}}
+{{- $_ := set $labels (printf "%s.labels" .) (index $v .).labels -}}
+{{- end -}}
+{{- range $value, $given := $labels -}}
 {{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" "hopclock.dev/scenario" -}}
-{{- if hasKey (index $v $value) $label -}}
+{{- if hasKey (default dict $given) $label -}}
 {{- fail (printf "`%s` has `%s`, which is the chart's own: by such labels pods are found; take another" $value $label) -}}
 {{- end -}}
 {{- end -}}
@@ -80,6 +87,9 @@
 {{- end -}}
 {{- if and $v.notifications.enabled (not $v.notifications.listeners) -}}
 {{- fail "`notifications.enabled` without `notifications.listeners`: say where the token of a listener is, such as `flux: { secret: flux-system/hopclock-token }`" -}}
+{{- end -}}
+{{- if and $v.notifications.listeners (not (or $v.notifications.enabled $v.notifications.alerts)) -}}
+{{- fail "`notifications.listeners` are given, but nobody listens: set `notifications.enabled`, or leave them out, for the right to their Secrets would be given in vain" -}}
 {{- end -}}
 {{- if and $v.notifications.alerts (not $v.notifications.enabled) -}}
 {{- fail "`notifications.alerts` would have Flux call a port that nobody listens at: set `notifications.enabled`" -}}
@@ -92,15 +102,52 @@
 {{- fail (printf "listener `%s` has a token and is `unsigned`: leave one out" $listener) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.proxy.noProxy (not (or $v.proxy.http $v.proxy.https)) -}}
+{{- fail "`proxy.noProxy` says who is reached without a proxy, and there is none: give `proxy.http` or `proxy.https`, or leave it out" -}}
+{{- end -}}
+{{- range list "serviceMonitor" "podMonitor" -}}
+{{- $it := index $v . -}}
+{{- if and $it.interval $it.scrapeTimeout (gt (include "hopclock.seconds" $it.scrapeTimeout | float64) (include "hopclock.seconds" $it.interval | float64)) -}}
+{{- fail (printf "`%s.scrapeTimeout: %s` is longer than `%s.interval: %s`, and Prometheus refuses all that it would scrape then: make it at most as long" . $it.scrapeTimeout . $it.interval) -}}
+{{- end -}}
+{{- end -}}
+{{- include "hopclock.check.names" . -}}
 {{- if $jobs -}}{{ include "hopclock.check.jobs" . }}{{- else -}}{{ include "hopclock.check.service" . }}{{- end -}}
 {{- include "hopclock.check.scenarios" . -}}
 {{- end -}}
 
-{{- define "hopclock.check.service" -}}
-{{- range list "server" "timeZone" "schedules" "activeDeadlineSeconds" "ttlSecondsAfterFinished" -}}
-{{- if get $.Values.cronjob . -}}
-{{- fail (printf "`cronjob.%s` is for `profile: cronjob`, and this is `profile: service`: leave it out, or change the profile" .) -}}
+{{/* Names that Kubernetes would refuse, and ConfigMaps that would be two things at a time. */}}
+{{- define "hopclock.check.names" -}}
+{{- $v := .Values -}}{{- $name := include "hopclock.name" . -}}
+{{- if and (eq $v.profile "service") (not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
+{{- fail (printf "the objects would be called `%s`, and the name of a Service begins with a letter and has none but lower-case letters, digits and `-`: give such a `fullnameOverride`" $name) -}}
 {{- end -}}
+{{- if and (eq $v.state "configmap") (not (include "hopclock.asks" .)) -}}
+{{- $kept := dict "hopclock-echo" "is what a hopclock watches to know that the cluster answers" -}}
+{{- $_ := set $kept (include "hopclock.folder" .) "holds the scenarios" -}}
+{{- with $v.caBundle.configMap -}}{{- $_ := set $kept . "holds `caBundle.configMap`" -}}{{- end -}}
+{{- if and $v.dashboards.enabled (eq (default .Release.Namespace $v.dashboards.namespace) .Release.Namespace) -}}
+{{- range $path, $_ := .Files.Glob "files/dashboards/*.json" -}}
+{{- $_ := set $kept (printf "%s-dashboard-%s" $name (base $path | trimSuffix ".json")) "holds a dashboard" -}}
+{{- end -}}
+{{- end -}}
+{{- range $state := include "hopclock.states" . | splitList "\n" | compact -}}
+{{- with get $kept $state -}}
+{{- fail (printf "the state would be kept in the ConfigMap `%s`, which %s: give another `stateName`" $state .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "hopclock.check.service" -}}
+{{- $usual := dict "mode" "run" "server" "" "schedules" dict "timeZone" "" "undelivered" "ok" "suspend" false "startingDeadlineSeconds" 60 "historyLimit" 3 -}}
+{{- range $key, $it := omit .Values.cronjob "tokenSecret" -}}
+{{- if not (or (kindIs "invalid" $it) (eq (toJson $it) (get $usual $key | toJson))) -}}
+{{- fail (printf "`cronjob.%s` is for `profile: cronjob`, and this is `profile: service`: leave it out, or change the profile" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.cronjob.tokenSecret.name -}}
+{{- fail "`cronjob.tokenSecret` is for `profile: cronjob`, and this is `profile: service`: leave it out, or change the profile; whom the service answers is said in `requests`" -}}
 {{- end -}}
 {{- end -}}
 
@@ -119,6 +166,9 @@
 {{- end -}}
 {{- if $v.existingConfigMap -}}
 {{- fail "`profile: cronjob` makes a CronJob for each of `scenarios`, and those of `existingConfigMap` the chart cannot see: give `scenarios`" -}}
+{{- end -}}
+{{- if and (eq $v.state "file") (gt (len $v.scenarios) 1) (not $v.persistence.existingClaim) (not (has "ReadWriteMany" $v.persistence.accessModes)) -}}
+{{- fail (printf "`state: file` with `profile: cronjob` has the pods of %d scenarios share one volume, and with `persistence.accessModes: [%s]` those on another node would wait for it: use `[ReadWriteMany]`, or `state: configmap`" (len $v.scenarios) (join ", " $v.persistence.accessModes)) -}}
 {{- end -}}
 {{- $pushes := or $v.push.pushgateway $v.push.remoteWrite $v.push.otlp -}}
 {{- if eq $v.cronjob.mode "trigger" -}}
@@ -148,6 +198,43 @@
 {{- range $name, $_ := $v.cronjob.schedules -}}
 {{- if not (hasKey $v.scenarios $name) -}}
 {{- fail (printf "`cronjob.schedules` names `%s`, and there is no such scenario: it is one of %s" $name (keys $v.scenarios | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $v.scenarios -}}
+{{- fail "`profile: cronjob` makes a CronJob for each of `scenarios`, and there is none: give `scenarios`" -}}
+{{- end -}}
+{{- include "hopclock.check.times" . -}}
+{{- end -}}
+
+{{/* Schedules and deadlines that the pods, the files and the rules would see differently. */}}
+{{- define "hopclock.check.times" -}}
+{{- $v := .Values -}}{{- $runs := eq $v.cronjob.mode "run" -}}
+{{- $builtin := and $runs $v.prometheusRule.enabled $v.prometheusRule.builtin (or $v.push.remoteWrite $v.push.otlp) -}}
+{{- $window := "" -}}
+{{- if $builtin -}}
+{{- $window = .Files.Get "files/rules/hopclock-pushed.yaml" | regexFind "absent_over_time\\(hopclock_build_info\\[[0-9a-z]+\\]" | regexFind "[0-9a-z]+\\]" | trimSuffix "]" -}}
+{{- end -}}
+{{- range $name, $it := include "hopclock.scenarios" . | fromYaml -}}
+{{- $cron := include "hopclock.cron" (dict "root" $ "name" $name "scenario" $it) | fromJson -}}
+{{- $own := default dict $it.schedule -}}
+{{- if and $runs (get $v.cronjob.schedules $name) (kindIs "string" (index $v.scenarios $name)) -}}
+{{- $read := (include "hopclock.file" (dict "root" $ "scenario" $name) | fromYaml).schedule | default dict -}}
+{{- if not (and (eq (include "hopclock.cron.fields" $cron.schedule) (default "" $read.cron)) (eq $cron.timeZone (default "Etc/UTC" $read.timezone))) -}}
+{{- fail (printf "scenario `%s` is given as text that has a schedule, which `cronjob.schedules.%s` cannot replace, so its metrics would tell another schedule than that of its CronJob: write `schedule: { cron: \"%s\", timezone: %s }` there, or give the scenario as an object" $name $name (include "hopclock.cron.fields" $cron.schedule) $cron.timeZone) -}}
+{{- end -}}
+{{- end -}}
+{{- $late := ternary (default "" $own.jitter) "" $runs -}}
+{{- $takes := addf (include "hopclock.seconds" $late) (include "hopclock.seconds" (default "" $it.deadline)) -}}
+{{- with $v.cronjob.activeDeadlineSeconds -}}
+{{- if and $it.deadline (lt (int .) (int (addf $takes $v.graceSeconds))) -}}
+{{- fail (printf "`cronjob.activeDeadlineSeconds: %d` would end runs of scenario `%s` that are not through, for with its deadline%s and `graceSeconds` one may take %d: give at least that, or leave it out" (int .) $name (ternary ", its jitter" "" (not (empty $late))) (int (addf $takes $v.graceSeconds))) -}}
+{{- end -}}
+{{- end -}}
+{{- if $builtin -}}
+{{- $silent := include "hopclock.cron.silent" (dict "schedule" $cron.schedule "pause" $own.pause) | float64 -}}
+{{- if gt (addf $silent $takes) (addf (include "hopclock.seconds" $window) 900.0) -}}
+{{- fail (printf "scenario `%s` may have no run for %.1f days, and the rules that come with the chart look back for %s, so they would say in between that hopclock is gone: set `prometheusRule.builtin: false`, and give in `prometheusRule.additionalGroups` the groups that `hopclock rules --pushed FILE…` writes for your scenarios" $name (divf $silent 86400.0) $window) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

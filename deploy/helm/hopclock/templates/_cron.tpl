@@ -33,6 +33,61 @@
 {{- end -}}
 {{- end -}}
 
+{{/* A schedule of a CronJob as five fields, as scenario files have it. */}}
+{{- define "hopclock.cron.fields" -}}
+{{- $names := dict "@yearly" "0 0 1 1 *" "@annually" "0 0 1 1 *" "@monthly" "0 0 1 * *" "@weekly" "0 0 * * 0" "@daily" "0 0 * * *" "@midnight" "0 0 * * *" "@hourly" "0 * * * *" -}}
+{{- default . (get $names .) | replace "?" "*" -}}
+{{- end -}}
+
+{{/* The values from `first` to `last` that `field` has, with `names` for them, as JSON. */}}
+{{- define "hopclock.cron.values" -}}
+{{- $first := int .first -}}{{- $last := int .last -}}{{- $all := list -}}{{- $names := .names -}}
+{{- range splitList "," .field -}}
+{{- $it := upper . -}}
+{{- range $number, $name := $names -}}{{- $it = replace $name (toString $number) $it -}}{{- end -}}
+{{- $step := regexFind "/.*" $it | trimPrefix "/" | default "1" | int -}}
+{{- $range := regexReplaceAll "/.*" $it "" | replace "*" (printf "%d-%d" $first $last) -}}
+{{- $from := regexFind "^[0-9]+" $range | trimPrefix "0" | int -}}
+{{- $to := ternary (ternary $last $from (contains "/" $it)) (regexFind "[0-9]+$" $range | trimPrefix "0" | int) (not (contains "-" $range)) -}}
+{{- range untilStep $from (int (add $to 1)) $step -}}{{- $all = append $all . -}}{{- end -}}
+{{- end -}}
+{{- toJson $all -}}
+{{- end -}}
+
+{{/*
+How many seconds may lie between two runs of a CronJob. Of its ticks only the days are looked at, those of
+four years; a pause that comes again may begin right after a run, and one that comes once is soon forgotten.
+*/}}
+{{- define "hopclock.cron.silent" -}}
+{{- $fields := regexSplit "\\s+" (include "hopclock.cron.fields" .schedule | trim) -1 -}}
+{{- $days := 1 -}}
+{{- $any := eq (join " " (slice $fields 2 5)) "* * *" -}}
+{{- if not $any -}}
+{{- $months := list "_" "JAN" "FEB" "MAR" "APR" "MAY" "JUN" "JUL" "AUG" "SEP" "OCT" "NOV" "DEC" -}}
+{{- $weekdays := list "SUN" "MON" "TUE" "WED" "THU" "FRI" "SAT" -}}
+{{- $day := include "hopclock.cron.values" (dict "field" (index $fields 2) "first" 1 "last" 31 "names" list) | fromJsonArray -}}
+{{- $month := include "hopclock.cron.values" (dict "field" (index $fields 3) "first" 1 "last" 12 "names" $months) | fromJsonArray -}}
+{{- $weekday := include "hopclock.cron.values" (dict "field" (index $fields 4) "first" 0 "last" 6 "names" $weekdays) | fromJsonArray -}}
+{{- /* Where both say something, either of them will do. */}}
+{{- $either := not (or (eq (index $fields 2) "*") (eq (index $fields 4) "*")) -}}
+{{- $seen := -1 -}}
+{{- range $at := until 1500 -}}
+{{- $date := dateInZone "1 2" (add 1798761600 (mul $at 86400)) "UTC" | splitList " " -}}
+{{- $is := list (has (last $date | float64) $day) (has (mod (add $at 5) 7 | float64) $weekday) -}}
+{{- if and (has (first $date | float64) $month) (ternary (or (first $is) (last $is)) (and (first $is) (last $is)) $either) -}}
+{{- if ge $seen 0 -}}{{- $days = max $days (sub $at $seen) -}}{{- end -}}
+{{- $seen = $at -}}
+{{- end -}}
+{{- end -}}
+{{- $days = max $days (sub 1500 $seen) -}}
+{{- end -}}
+{{- $silent := mulf $days 86400 -}}
+{{- range .pause -}}
+{{- with .for -}}{{- $silent = maxf $silent (include "hopclock.seconds" . | float64 | addf 86400) -}}{{- end -}}
+{{- end -}}
+{{- $silent -}}
+{{- end -}}
+
 {{- define "hopclock.cron" -}}
 {{- $given := get .root.Values.cronjob.schedules .name -}}
 {{- $own := default dict .scenario.schedule -}}
@@ -42,7 +97,7 @@
 {{- with include "hopclock.cron.wrong" $given -}}
 {{- fail (printf "`cronjob.schedules.%s`: `%s` is no schedule of a CronJob (%s): %s" $.name $given . $takes) -}}
 {{- end -}}
-{{- dict "schedule" $given "timeZone" .root.Values.cronjob.timeZone | toJson -}}
+{{- dict "schedule" $given "timeZone" (default "Etc/UTC" .root.Values.cronjob.timeZone) | toJson -}}
 {{- else if $own.cron -}}
 {{- with include "hopclock.cron.wrong" $own.cron -}}
 {{- fail (printf "scenario `%s`: `%s` is no schedule of a CronJob (%s): %s; %s" $.name $own.cron . $takes $help) -}}

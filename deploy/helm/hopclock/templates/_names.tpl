@@ -23,9 +23,24 @@ where the one ends, so a sum of both is added.
 {{- if contains "-" (print .Release.Namespace $name) }}-{{ printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8 }}{{ end -}}
 {{- end -}}
 
+{{/* The name of what may lie in `place`: there it has its namespace before it, unless it is at home. */}}
+{{- define "hopclock.name.in" -}}
+{{- include (ternary "hopclock.name" "hopclock.placed" (eq .place .root.Release.Namespace)) .root -}}
+{{- end -}}
+
 {{/* The ConfigMap that the state is kept in. */}}
 {{- define "hopclock.state" -}}
 {{- default (printf "%s-state" (include "hopclock.name" .)) .Values.stateName -}}
+{{- end -}}
+
+{{/* The ConfigMaps that states are kept in, one a line: each CronJob has its own. */}}
+{{- define "hopclock.states" -}}
+{{- $state := include "hopclock.state" . -}}
+{{- if eq .Values.profile "cronjob" -}}
+{{- range $name, $_ := .Values.scenarios }}{{ printf "%s-%s\n" $state $name }}{{ end -}}
+{{- else -}}
+{{ $state }}
+{{- end -}}
 {{- end -}}
 
 {{/* Whether pods only ask a service that runs elsewhere; empty if not. */}}
@@ -39,20 +54,34 @@ where the one ends, so a sum of both is added.
 
 {{- define "hopclock.selector" -}}
 app.kubernetes.io/name: hopclock
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
+{{/* A text as the value of a label: versions have a `+`, as Flux adds it to that of a chart. */}}
+{{- define "hopclock.label" -}}
+{{- regexReplaceAll "[^A-Za-z0-9._-]" . "_" | trunc 63 | trimAll "-_." -}}
+{{- end -}}
+
+{{/* The labels of all objects. */}}
 {{- define "hopclock.labels" -}}
-{{ include "hopclock.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "hopclock.labels.with" (dict "root" . "more" dict) -}}
 {{- end -}}
 
-{{/* The metadata that all objects share, but for their names. */}}
+{{/* The same with `more`, each of them once. */}}
+{{- define "hopclock.labels.with" -}}
+{{- $root := .root -}}
+{{- $own := include "hopclock.selector" $root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" (include "hopclock.label" $root.Chart.AppVersion) -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | include "hopclock.label") -}}
+{{- merge $own (default dict .more) $root.Values.commonLabels | toYaml -}}
+{{- end -}}
+
+{{/* What keeps Flux from putting values of its own where a text says `${…}`. */}}
+{{- define "hopclock.verbatim" -}}
+kustomize.toolkit.fluxcd.io/substitute: disabled
+{{- end -}}
+
 {{- define "hopclock.image" -}}
 {{- $image := .Values.image -}}
 {{- $name := $image.repository -}}
@@ -97,8 +126,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* The text of the scenario that `scenario` is called, for `root`. */}}
 {{- define "hopclock.file" -}}
 {{- $given := index .root.Values.scenarios .scenario -}}
+{{- $moved := get .root.Values.cronjob.schedules .scenario -}}
+{{- $ticks := dict -}}
+{{- if $moved -}}
+{{- /* Metrics and alerts go by the file, so it says when the CronJob ticks. */}}
+{{- $cron := include "hopclock.cron" (dict "root" .root "name" .scenario "scenario" dict) | fromJson -}}
+{{- $ticks = dict "cron" (include "hopclock.cron.fields" $cron.schedule) "timezone" $cron.timeZone -}}
+{{- end -}}
 {{- if kindIs "string" $given -}}
 {{- $given -}}
+{{- if and $moved (not (fromYaml $given).schedule) }}
+schedule: {{ toJson $ticks }}
+{{ end -}}
+{{- else if $moved -}}
+{{- $schedule := merge $ticks (omit (default dict $given.schedule) "every" "cron" "timezone") -}}
+{{- toYaml (merge (dict "schedule" $schedule) (omit $given "schedule") (dict "name" .scenario)) -}}
 {{- else -}}
 {{- toYaml (merge (dict) $given (dict "name" .scenario)) -}}
 {{- end -}}

@@ -82,23 +82,23 @@
 - name: cache
   emptyDir: {}
 - name: scenarios
-  configMap: { name: {{ include "hopclock.folder" . }} }
+  configMap: { name: {{ include "hopclock.folder" . | quote }} }
 {{- end }}
 {{- if eq $v.state "file" }}
 - name: state
-  persistentVolumeClaim: { claimName: {{ include "hopclock.claim" . }} }
+  persistentVolumeClaim: { claimName: {{ include "hopclock.claim" . | quote }} }
 {{- end }}
 {{- if $v.caBundle.configMap }}
 - name: ca
-  configMap: { name: {{ $v.caBundle.configMap }}, items: [{ key: {{ $v.caBundle.key | quote }}, path: ca.pem }] }
+  configMap: { name: {{ $v.caBundle.configMap | quote }}, items: [{ key: {{ $v.caBundle.key | quote }}, path: ca.pem }] }
 {{- else if $v.caBundle.secret }}
 - name: ca
-  secret: { secretName: {{ $v.caBundle.secret }}, items: [{ key: {{ $v.caBundle.key | quote }}, path: ca.pem }] }
+  secret: { secretName: {{ $v.caBundle.secret | quote }}, items: [{ key: {{ $v.caBundle.key | quote }}, path: ca.pem }] }
 {{- end }}
 {{- with include "hopclock.token" . }}
 {{- $it := fromJson . }}
 - name: token
-  secret: { secretName: {{ $it.name }}, items: [{ key: {{ $it.key | quote }}, path: token }] }
+  secret: { secretName: {{ $it.name | quote }}, items: [{ key: {{ $it.key | quote }}, path: token }] }
 {{- end }}
 {{- with $v.extraVolumes }}
 {{ toYaml . }}
@@ -126,10 +126,9 @@
 {{- end -}}
 
 {{- define "hopclock.pod.metadata" -}}
-labels:
-  {{- include "hopclock.selector" . | nindent 2 }}
-  {{- with merge (dict) .Values.podLabels .Values.commonLabels }}{{ toYaml . | nindent 2 }}{{ end }}
-{{- with .Values.podAnnotations }}
+{{- $own := include "hopclock.selector" .root | fromYaml -}}
+labels: {{ merge $own .more .root.Values.podLabels .root.Values.commonLabels | toYaml | nindent 2 }}
+{{- with .root.Values.podAnnotations }}
 annotations: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
@@ -137,8 +136,8 @@ annotations: {{ toYaml . | nindent 2 }}
 {{/* Where pods run and as whom. */}}
 {{- define "hopclock.pod" -}}
 {{- $v := .Values -}}
-serviceAccountName: {{ include "hopclock.account" . }}
-automountServiceAccountToken: true
+serviceAccountName: {{ include "hopclock.account" . | quote }}
+automountServiceAccountToken: {{ not (and (include "hopclock.asks" .) $v.cronjob.tokenSecret.name) }}
 enableServiceLinks: false
 {{- with $v.imagePullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}

@@ -183,13 +183,7 @@ artifact_generator: [artifactgenerators, source.extensions.fluxcd.io, ""]
 {{- $jobs := eq $v.profile "cronjob" -}}
 {{- if or (eq $v.state "configmap") (not $jobs) -}}{{ printf "%s||configmaps||create\n" $place }}{{- end -}}
 {{- if eq $v.state "configmap" -}}
-{{- $names := list (include "hopclock.state" .) -}}
-{{- if $jobs -}}
-{{- $names = list -}}
-{{- $state := include "hopclock.state" . -}}
-{{- range $name, $_ := $v.scenarios -}}{{- $names = append $names (printf "%s-%s" $state $name) -}}{{- end -}}
-{{- end -}}
-{{- range $name := $names -}}
+{{- range $name := include "hopclock.states" . | splitList "\n" | compact -}}
 {{- range list "get" "update" -}}{{ printf "%s||configmaps|%s|%s\n" $place $name . }}{{- end -}}
 {{- end -}}
 {{- end -}}

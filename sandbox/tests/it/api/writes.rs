@@ -173,6 +173,17 @@ async fn what_does_not_fit_its_address_is_refused_with_the_reason() {
     let (code, message) = refused(with("/metadata/name", json!("A_b"))).await;
     assert_eq!(code, "422 Invalid");
     assert!(message.starts_with("Widget.lab.hopclock.dev \"A_b\" is invalid: metadata.name: "));
+    let labelled = |field: &str, key: &str, value: Value| {
+        with("/metadata", json!({ "name": "a", field: { key: value } }))
+    };
+    for (key, value) in [("chart", "a-1.0.0+4f"), ("a b", "c"), ("a/b/c", "d"), ("a_", "b")] {
+        let (code, message) = refused(labelled("labels", key, value.into())).await;
+        assert_eq!(code, "422 Invalid", "{key}: {value}");
+        let start = "Widget.lab.hopclock.dev \"a\" is invalid: metadata.labels: Invalid value: ";
+        assert!(message.starts_with(start), "{message}");
+    }
+    assert_eq!(refused(labelled("labels", "a", json!(1))).await.0, "400 BadRequest");
+    assert_eq!(refused(labelled("annotations", "A_b/c", json!("d"))).await.0, "422 Invalid");
     assert_eq!(refused(json!([1])).await.0, "400 BadRequest");
     assert_eq!(refused(with("/metadata", json!({}))).await.0, "422 Invalid");
     let everywhere = "/apis/lab.hopclock.dev/v1/widgets";
