@@ -11,7 +11,7 @@ use crate::cli::say;
 use crate::cli::stop::Stop;
 use crate::config::Scenario;
 use crate::engine::Assembly;
-use crate::model::{Event, Missed, Timetable};
+use crate::model::{Event, Missed, Ticks, Timetable};
 use crate::path::plan::shown;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -85,8 +85,14 @@ pub(super) async fn await_turn(
     }
 }
 
-/// The tick for which a process stands that started just now: the last one, if it is not long ago.
+/// The tick for which a process stands that started just now: the last one of a calendar, if it is not
+/// long ago. A timer that starts processes knows nothing of the phase of a period: each of its minutes
+/// is a tick then.
 fn tick_before(timetable: &Timetable, seed: &str, now: Timestamp) -> Timestamp {
+    if matches!(timetable.ticks, Ticks::Every(_)) {
+        let minute = Timestamp::from_second(now.as_second().div_euclid(60) * 60);
+        return minute.unwrap_or(now);
+    }
     let from = now.checked_sub(LATE).unwrap_or(now);
     timetable.ticks_between(seed, from, now, usize::MAX).pop().unwrap_or(now)
 }
@@ -106,13 +112,35 @@ mod tests {
     use super::*;
     use crate::config;
 
+    fn timetable(schedule: &str) -> Timetable {
+        let text = format!(
+            "name: a\ndeadline: 1m\nschedule: {{ {schedule} }}\n\
+             trigger: {{ git_commit: {{ source: a/b, path: c }} }}\n\
+             hops: [{{ live: {{ config_map: a/b }} }}]\n"
+        );
+        let scenario = config::load_text("a.yaml", &text).unwrap_or_else(|it| panic!("{it}"));
+        scenario.schedule.unwrap()
+    }
+
+    #[test]
+    fn o5_a_period_is_put_off_whatever_its_phase_is() {
+        let timetable = timetable("every: 15m, jitter: 1m");
+        let now: Timestamp = "2026-11-21T12:00:07Z".parse().unwrap();
+        let delays: Vec<u64> = (0..24)
+            .map(|it| {
+                let seed = format!("instance-{it}");
+                let tick = tick_before(&timetable, &seed, now);
+                assert!(now.duration_since(tick).as_secs() < 60, "{seed}: {tick}");
+                timetable.delay(&seed, tick, Duration::from_secs(60)).as_secs()
+            })
+            .collect();
+        let later = delays.iter().filter(|it| **it > 7).count();
+        assert!(later > 16, "most of them wait: {delays:?}");
+    }
+
     #[test]
     fn a_process_stands_for_the_tick_just_before_it() {
-        let text = "name: a\ndeadline: 1m\nschedule: { cron: '0 * * * *' }\n\
-                    trigger: { git_commit: { source: a/b, path: c } }\n\
-                    hops: [{ live: { config_map: a/b } }]\n";
-        let scenario = config::load_text("a.yaml", text).unwrap_or_else(|it| panic!("{it}"));
-        let timetable = scenario.schedule.unwrap();
+        let timetable = timetable("cron: '0 * * * *'");
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let tick = |now: &str| tick_before(&timetable, "seed", at(now));
         assert_eq!(tick("2026-11-21T12:00:00Z"), at("2026-11-21T12:00:00Z"));

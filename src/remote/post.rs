@@ -19,6 +19,9 @@ const USER_AGENT: &str = concat!("hopclock/", env!("CARGO_PKG_VERSION"));
 /// Most that is read of an answer.
 const LONGEST_ANSWER: usize = 64 << 10;
 
+/// Fewest bytes of a header's value that may be a secret.
+const SHORTEST_SECRET: usize = 6;
+
 /// Where bodies are sent.
 #[derive(Clone, Debug)]
 pub struct Destination {
@@ -145,12 +148,16 @@ impl Destination {
             request = request.header(name, value);
         }
         match request.send().await {
-            Ok(response) => self.judge(response).await,
+            Ok(response) => self.judge(response, &parcel.headers).await,
             Err(error) => Err(self.lost(&cause(&error))),
         }
     }
 
-    async fn judge(&self, response: Response) -> Result<Receipt, NotTaken> {
+    async fn judge(
+        &self,
+        response: Response,
+        sent: &[(String, SecretString)],
+    ) -> Result<Receipt, NotTaken> {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = match beginning(response).await {
             Ok(body) => body,
@@ -160,7 +167,7 @@ impl Destination {
         if status.is_success() {
             return Ok(Receipt { headers, body });
         }
-        let said = tame(&String::from_utf8_lossy(&body));
+        let said = tame(&without(&String::from_utf8_lossy(&body), sent));
         let said = if said.is_empty() { String::new() } else { format!(" (`{said}`)") };
         let what = format!("{} answered {}{said}", self.host(), status.as_u16());
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
@@ -214,6 +221,19 @@ impl Receipt {
     pub fn number(&self, header: &str) -> Option<usize> {
         self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
     }
+}
+
+/// An answer without the headers that were sent: some servers tell them back.
+///
+/// Short values, such as numbers of versions, are no secrets, and would be found anywhere.
+fn without(said: &str, sent: &[(String, SecretString)]) -> String {
+    let values = sent.iter().flat_map(|(_, value)| {
+        let value = value.expose_secret().trim();
+        // The secret may be told back without its scheme.
+        [Some(value), value.split_once(' ').map(|it| it.1.trim())]
+    });
+    let secrets = values.flatten().filter(|it| it.len() >= SHORTEST_SECRET);
+    secrets.fold(said.to_owned(), |said, it| said.replace(it, "***"))
 }
 
 /// The beginning of an answer's body.

@@ -114,6 +114,9 @@ pub fn plan(objective: &Objective) -> Result<Plan, Error> {
 }
 
 fn tiers(share: f64, window: Duration, cadence: &Cadence) -> Result<Vec<Tier>, Why> {
+    if cadence.per_day <= 0.0 {
+        return Err(Why::NoRuns);
+    }
     let fewest = cadence.span(RUNS.0);
     if fewest > window {
         return Err(Why::TooRare { window: whole_minutes(fewest) });
@@ -200,6 +203,6 @@ fn most_bad(tiers: &[Tier], runs: &[u64]) -> Option<u64> {
 
 /// Rounded up, at least one.
 fn whole_minutes(length: Duration) -> Duration {
-    let seconds = length.as_secs() + u64::from(length.subsec_nanos() > 0);
-    Duration::from_secs(seconds.div_ceil(60).max(1) * 60)
+    let seconds = length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0));
+    Duration::from_secs(seconds.div_ceil(60).max(1).saturating_mul(60))
 }

@@ -39,6 +39,8 @@ pub struct Unsupported {
 /// What keeps a cadence from supporting an objective.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Why {
+    /// All runs of the year that is looked at lie in pauses.
+    NoRuns,
     /// A single bad run would page.
     OneRun {
         /// Runs in the longest window that pages.
@@ -89,6 +91,11 @@ impl fmt::Display for Unsupported {
             runs * (1.0 - share)
         )?;
         match self.why {
+            Why::NoRuns => {
+                return f.write_str(
+                    "its pauses leave no run in 2027: shorten them, or leave its file out",
+                );
+            }
             Why::OneRun { of, window } => {
                 write!(f, "1 bad run of the {of} in {} would page", text(window))
             }

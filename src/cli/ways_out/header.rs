@@ -61,6 +61,9 @@ pub(in crate::cli) enum Malformed {
     /// No name and value.
     #[error("use `NAME=VALUE`")]
     Pair,
+    /// No name of a header, and its value.
+    #[error("use `NAME=VALUE` with the name of a header, which has no `:` and no space in it")]
+    Header,
 }
 
 /// A secret that cannot be read.
@@ -116,6 +119,10 @@ impl FromStr for Header {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let Pair { name, value } = text.parse()?;
+        // What is no name may be the beginning of a credential, and is shown nowhere.
+        if !name.bytes().all(is_token) {
+            return Err(Malformed::Header);
+        }
         let value = match Place::parse(&value) {
             Some(place) => Text::At(place),
             None => Text::Said(value.into()),
@@ -146,6 +153,11 @@ impl Header {
         }
         self
     }
+}
+
+/// Whether a byte may be in the name of a header (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 // === impl Pair ===

@@ -48,7 +48,7 @@ impl Way for Textfile {
             write(&path, &text).map_err(|error| NotTaken::Refused {
                 status: 0,
                 why: format!(
-                    "the file `{}` cannot be written ({error}): check its folder and rights",
+                    "the file `{}` cannot be written ({error}): check its folder, its rights and the space that is left",
                     path.display()
                 ),
             })

@@ -103,9 +103,8 @@ async fn a_job_with_its_own_arguments_and_rights_keeps_totals_and_needs_no_echo(
         return;
     }
     let stage = locked().await;
-    let text = scenario("canary", SOURCE, HOPS);
-    let more =
-        format!("{SECRETS}\nprofile: cronjob\ncronjob: {{ schedules: {{ canary: \"@hourly\" }} }}");
+    let text = scenario("canary", SOURCE, HOPS) + "schedule: { every: 1h, jitter: 0s }\n";
+    let more = format!("{SECRETS}\nprofile: cronjob");
     let objects = rendered_with(&values(&[("canary", text.clone())], &more)).unwrap();
     let service = rendered_with(&values(&[("canary", text.clone())], SECRETS)).unwrap();
     // It has what a service has, but for what a service writes.

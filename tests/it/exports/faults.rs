@@ -1,7 +1,7 @@
 //! Other ends that are cut, slow or refuse everything: runs go on, what is lost is counted, and
 //! nobody waits longer than is said.
 
-use crate::cli::kit::{HOPS, Page, SOURCE, Stage, check};
+use crate::cli::kit::{HOPS, Page, SOURCE, Stage, check, told};
 use crate::cli::serve_kit::{QUIET, Running, canary, silent, write};
 use crate::exports::kit::{Mood, OtherEnd};
 use insta::assert_snapshot;
@@ -160,7 +160,7 @@ async fn credentials_and_headers_are_sent_and_never_said() {
         .env("KEY", "pl4nted-S3cret")
         .env("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", other.url("/own"))
         .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20pl4nted-S3cret");
-    let told = crate::cli::kit::told(call).await;
+    let told = told(call).await;
     assert_eq!(told.code, Some(0), "{told:?}");
     assert!(told.err.contains("answered 401"), "{}", told.err);
     assert!(!told.err.contains("pl4nted") && !told.out.contains("pl4nted"), "{told:?}");
@@ -199,6 +199,10 @@ async fn ways_that_cannot_be_used_are_bad_usage() {
             &["--otlp-endpoint", "http://h", "--otlp-header", "api-key pl4nted"],
         ),
         (
+            "a header as HTTP writes it",
+            &["--remote-write-url", "http://h", "--remote-write-header", "X-Key: Basic pl4nted=="],
+        ),
+        (
             "a header with a comma",
             &["--remote-write-url", "http://h", "--remote-write-header", "X-Key=abc,pl4nted"],
         ),
@@ -213,6 +217,41 @@ async fn ways_that_cannot_be_used_are_bad_usage() {
     }
     assert!(!page.text().contains("pl4nted"), "{}", page.text());
     check(|| assert_snapshot!("ways_that_cannot_be_used", page.text()));
+}
+
+#[tokio::test]
+async fn credentials_that_an_other_end_tells_back_are_not_shown() {
+    let other = OtherEnd::start(Mood::Echoes).await;
+    let stage = Stage::new().await;
+    let url = other.url("/write");
+    let (gateway, otlp) = (other.url(""), other.url(""));
+    let mut call = stage.call(&[
+        "run",
+        stage.scenario(SOURCE, HOPS),
+        "--remote-write-url",
+        &url,
+        "--remote-write-auth",
+        "bearer:env:TOKEN",
+        "--pushgateway-url",
+        &gateway,
+        "--pushgateway-auth",
+        "basic:env:PAIR",
+        "--otlp-endpoint",
+        &otlp,
+        "--otlp-header",
+        "x-key=pl4nted-key",
+    ]);
+    call.env("TOKEN", "pl4nted-token").env("PAIR", "somebody:pl4nted-word");
+    let told = told(call).await;
+    assert_eq!(told.code, Some(0), "{told:?}");
+    for way in ["remote_write", "pushgateway", "otlp_metrics", "otlp_traces"] {
+        let refused = told.err.lines().any(|it| it.contains(way) && it.contains("400 (`what is "));
+        assert!(refused, "{way}: {}", told.err);
+    }
+    // The second is `somebody:pl4nted-word` as it is sent.
+    for secret in ["pl4nted", "c29tZWJvZHk6"] {
+        assert!(!told.err.contains(secret), "{}", told.err);
+    }
 }
 
 #[tokio::test]
@@ -234,7 +273,7 @@ async fn a_variable_that_is_empty_says_nothing() {
     ] {
         call.env(name, "");
     }
-    let told = crate::cli::kit::told(call).await;
+    let told = told(call).await;
     assert_eq!(told.code, Some(0), "{told:?}");
     assert!(other.came().iter().any(|it| it.path == "/v1/metrics"));
 }

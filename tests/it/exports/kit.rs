@@ -26,6 +26,8 @@ pub(crate) enum Mood {
     Busy(u32),
     /// It never answers.
     Hangs,
+    /// It refuses, and tells back the headers that it got.
+    Echoes,
     /// It reads what is sent, and the connection breaks before its answer is whole.
     Breaks,
 }
@@ -84,6 +86,7 @@ impl OtherEnd {
 async fn answer(State(state): State<Seen>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let mood = {
         let mut state = state.lock().unwrap();
+        let headers = headers.clone();
         state.1.push(Came { path: uri.path().to_owned(), headers, body });
         state.0
     };
@@ -92,6 +95,7 @@ async fn answer(State(state): State<Seen>, uri: Uri, headers: HeaderMap, body: B
         Mood::Says(status) => {
             (StatusCode::from_u16(status).unwrap(), "nothing of that sort").into_response()
         }
+        Mood::Echoes => (StatusCode::BAD_REQUEST, format!("what is {headers:?}?")).into_response(),
         Mood::Busy(seconds) => {
             let wait = [("retry-after", seconds.to_string())];
             (StatusCode::TOO_MANY_REQUESTS, wait).into_response()
