@@ -32,6 +32,8 @@ impl Gateway {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new("prometheus-pushgateway")
             .arg(format!("--web.listen-address={address}"))
+            // Debian's keeps what it has in a file that all would share.
+            .arg("--persistence.file=")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
