@@ -83,10 +83,7 @@ pub fn load<P: AsRef<Path>>(files: &[P]) -> Result<Vec<Scenario>, Problems> {
 ///
 /// As [`load`]; also if the directory cannot be read, or holds no such file.
 pub fn load_dir(directory: &Path) -> Result<Vec<Scenario>, Problems> {
-    load(&files_of(directory).map_err(|mistake| {
-        let file = directory.display().to_string();
-        Problems::of(vec![Problem::of_file(&file, &mistake)])
-    })?)
+    load(&files_of(directory).map_err(|mistake| of_directory(directory, &mistake))?)
 }
 
 /// A file of a directory, looked at by itself.
@@ -170,6 +167,11 @@ fn same_names(loaded: &[Loaded]) -> Vec<Problem> {
         problems.push(Problem::at(&it.file, &it.text, it.name, &mistake, &secrets));
     }
     problems
+}
+
+/// What is wrong with a directory as a whole.
+fn of_directory(directory: &Path, mistake: &Mistake) -> Problems {
+    Problems::of(vec![Problem::of_file(&directory.display().to_string(), mistake)])
 }
 
 fn files_of(directory: &Path) -> Result<Vec<PathBuf>, Mistake> {

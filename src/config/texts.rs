@@ -3,8 +3,12 @@
 //! Whoever looks at a directory again and again compares what it read, and understands it only if
 //! it is something else: with many scenarios that is the larger part of the work.
 
-use super::{Found, Mistake, Problem, Problems, contents, files_of, load_one, same_names, to_json};
+use super::{
+    Found, Mistake, Problem, Problems, contents, files_of, load_one, of_directory, same_names,
+    to_json,
+};
 use aws_lc_rs::digest::{Context, SHA256};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The `.yaml` and `.yml` files of a directory, in the order of their names.
@@ -21,10 +25,7 @@ impl Texts {
     pub fn read(directory: &Path) -> Result<Self, Problems> {
         let files = match files_of(directory) {
             Err(Mistake::EmptyDirectory) => Vec::new(),
-            files => files.map_err(|mistake| {
-                let file = directory.display().to_string();
-                Problems::of(vec![Problem::of_file(&file, &mistake)])
-            })?,
+            files => files.map_err(|mistake| of_directory(directory, &mistake))?,
         };
         let all = files.iter().map(|path| (path.display().to_string(), contents(path)));
         Ok(Self(all.collect()))
@@ -36,10 +37,10 @@ impl Texts {
         let mut context = Context::new(&SHA256);
         for (file, text) in &self.0 {
             let (kind, text) = match text {
-                Ok(text) => (0, text.clone()),
-                Err(mistake) => (1, mistake.to_string()),
+                Ok(text) => (0, Cow::Borrowed(text)),
+                Err(mistake) => (1, Cow::Owned(mistake.to_string())),
             };
-            for part in [file, &text] {
+            for part in [file, &*text] {
                 context.update(&part.len().to_le_bytes());
                 context.update(part.as_bytes());
             }

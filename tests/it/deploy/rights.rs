@@ -62,6 +62,19 @@ fn missed(problem: &str) -> Vec<Right> {
     verbs.map(|verb| (namespace.clone(), quoted(what), name.clone(), verb)).collect()
 }
 
+/// Says that a right is among those that are missing. One of all names or namespaces may be missed for
+/// one of them.
+pub(super) fn assert_missed(lacks: &BTreeSet<Right>, right: &Right) {
+    let (namespace, resource, name, verb) = right;
+    let found = lacks.iter().any(|it| {
+        it.1 == *resource
+            && it.3 == *verb
+            && (name.is_empty() || it.2 == *name)
+            && (namespace.is_empty() || it.0 == *namespace)
+    });
+    assert!(found, "{right:?} is not missed: {lacks:?}");
+}
+
 /// What the doctor says is missing to the chart's account.
 pub(super) async fn lacking(stage: &Stage, files: &[&str]) -> BTreeSet<Right> {
     let account = ["--service-account", "hopclock/hopclock", "--namespace", "hopclock"];
@@ -274,16 +287,9 @@ async fn without_any_one_right_a_run_or_the_doctor_names_it() {
     assert!(!well.err.contains("known only in part"), "{well:?}");
     let mut refusals = BTreeMap::new();
     for right in granted(&objects) {
-        let (namespace, resource, name, verb) = &right;
         set_roles(&stage, &without(&objects, &right));
         let lacks = lacking(&stage, &[file]).await;
-        let found = lacks.iter().any(|it| {
-            it.1 == *resource
-                && it.3 == *verb
-                && (name.is_empty() || it.2 == *name)
-                && (namespace.is_empty() || it.0 == *namespace)
-        });
-        assert!(found, "{right:?} is not missed: {lacks:?}");
+        assert_missed(&lacks, &right);
         refusals.insert(right, run().await);
     }
     // What no run can do without, a run itself names; before it has pushed anything.

@@ -3,7 +3,7 @@
 use crate::chart_kit::has_helm;
 use crate::cli::kit::{HOPS, SOURCE, Stage, lane, scenario};
 use crate::deploy::rights::{
-    Right, USER, compare, granted, install, lacking, set_roles, values, without,
+    Right, USER, assert_missed, compare, granted, install, lacking, set_roles, values, without,
 };
 use crate::deploy::{pods, rendered_with, texts};
 use hopclock_sandbox::pipeline::{ChartFrom, Door, HelmLane, Hook, ImageLane};
@@ -171,14 +171,7 @@ async fn of_several_scenarios_each_right_is_missed_by_one() {
     for right in granted(&objects) {
         set_roles(&stage, &without(&objects, &right));
         let lacks = lacking(&stage, &["several"]).await;
-        let (namespace, resource, name, verb) = &right;
-        let found = lacks.iter().any(|it| {
-            it.1 == *resource
-                && it.3 == *verb
-                && (name.is_empty() || it.2 == *name)
-                && (namespace.is_empty() || it.0 == *namespace)
-        });
-        assert!(found, "{right:?} is not missed: {lacks:?}");
+        assert_missed(&lacks, &right);
         count += 1;
     }
     assert!(count > 30, "{count}");
